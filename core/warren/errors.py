@@ -1,0 +1,166 @@
+"""Everything that can go wrong, by name.
+
+One class per kind of fault. Each carries the HTTP status and the title that the producer answers with (RFC 9457), so
+that the same fault reads the same in an API answer, a record, an MLJob's condition and an exit message.
+
+Forbidden here: imports of any other module of Warren and of third parties.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class WarrenError(Exception):
+    """The base of all faults that Warren names.
+
+    `detail` is a sentence for a person: what is wrong, with which value, and what to do.
+    """
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        """Seconds after which the same call may succeed; None where waiting does not help."""
+
+
+class InvalidRequestError(WarrenError):
+    """The request itself is wrong: repeating it cannot help."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "invalid-request"
+    title = "Invalid request"
+
+
+class WrongPoolError(InvalidRequestError):
+    """The task is of a kind that the pool does not serve, or the pool does not exist."""
+
+    code = "wrong-pool"
+    title = "Wrong pool"
+
+
+class IdempotencyConflictError(InvalidRequestError):
+    """An idempotency key was used again with another body."""
+
+    code = "idempotency-conflict"
+    title = "Idempotency key reused with another body"
+
+
+class NotFoundError(WarrenError):
+    """What was asked for does not exist (or no longer)."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "not-found"
+    title = "Not found"
+
+
+class TaskNotFoundError(NotFoundError):
+    """No record has this task id."""
+
+    code = "task-not-found"
+    title = "Task not found"
+
+
+class ModelNotFoundError(NotFoundError):
+    """No such model, version or alias is in the model repository."""
+
+    code = "model-not-found"
+    title = "Model not found"
+
+
+class ObjectNotFoundError(NotFoundError):
+    """Object storage has no object under this URI."""
+
+    code = "object-not-found"
+    title = "Object not found"
+
+
+class ObjectExistsError(WarrenError):
+    """An object that must be created only once exists already."""
+
+    status = HTTPStatus.CONFLICT
+    code = "object-exists"
+    title = "Object exists"
+
+
+class PayloadTooLargeError(WarrenError):
+    """A payload is over the limit."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "payload-too-large"
+    title = "Payload too large"
+
+
+class TaskTimeoutError(WarrenError):
+    """A task did not end within its time limit."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "timeout"
+    title = "Time limit exceeded"
+
+
+class TaskFailedError(WarrenError):
+    """A task ended without success; `detail` is its recorded error."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "task-failed"
+    title = "Task failed"
+
+
+class UnavailableError(WarrenError):
+    """A dependency does not answer; the same call may succeed later. Nothing was accepted."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "unavailable"
+    title = "Service unavailable"
+
+    def __init__(self, detail: str, *, retry_after: float | None = 1.0) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
+class BrokerUnavailableError(UnavailableError):
+    """RabbitMQ is unreachable, refuses (alarm, full queue) or did not confirm in time."""
+
+    code = "broker-unavailable"
+    title = "Broker unavailable"
+
+
+class UnroutableError(UnavailableError):
+    """No queue is bound for the message: the topology was not applied, or the pool is gone."""
+
+    code = "unroutable"
+    title = "Queue missing"
+
+
+class RecordsUnavailableError(UnavailableError):
+    """The store of the task records is unreachable or refuses writes."""
+
+    code = "records-unavailable"
+    title = "Record store unavailable"
+
+
+class StorageUnavailableError(UnavailableError):
+    """Object storage is unreachable or refuses the credentials."""
+
+    code = "storage-unavailable"
+    title = "Object storage unavailable"
+
+
+class SettingsError(WarrenError):
+    """A setting is unknown, missing or malformed; the process must not start."""
+
+    code = "settings"
+    title = "Invalid settings"
+
+
+class TopologyError(WarrenError):
+    """The broker's topology differs from what Warren needs in a way that `topology apply` may not change."""
+
+    status = HTTPStatus.CONFLICT
+    code = "topology"
+    title = "Topology conflict"

@@ -1,0 +1,77 @@
+"""Object storage: one interface, two adapters.
+
+`s3` speaks to any S3 through boto3 in threads; `memory` holds the same semantics in this process.
+
+Forbidden here: what the objects mean. That is `warren.repository` and the callers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+from warren.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectUri:
+    """Where an object lies: `s3://bucket/key`."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an `s3://bucket/key` URI.
+
+        Raises:
+            InvalidRequestError: it is not of that form.
+
+        """
+        scheme, _, rest = text.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not bucket or not key:
+            raise InvalidRequestError(f"{text!r} is not an object's URI; the form is s3://bucket/key")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        """Return the URI's text."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class ObjectStore(Protocol):
+    """Objects by URI.
+
+    Every method raises `StorageUnavailableError` when the storage does not answer or refuses the credentials, and
+    those that read raise `ObjectNotFoundError`, with the URI in its detail.
+    """
+
+    async def get(self, uri: ObjectUri) -> bytes:
+        """Return an object's bytes."""
+
+    async def put(self, uri: ObjectUri, data: bytes, *, content_type: str = "application/octet-stream",
+                  only_if_absent: bool = False) -> None:
+        """Write an object, checked by SHA-256 on the way.
+
+        Raises:
+            ObjectExistsError: `only_if_absent` and there is one already.
+
+        """
+
+    async def download(self, uri: ObjectUri, path: Path) -> None:
+        """Write an object's bytes to a file, in parts where it is large."""
+
+    async def upload(self, path: Path, uri: ObjectUri) -> None:
+        """Write a file's bytes to an object, in parts where it is large, checked by SHA-256."""
+
+    async def list(self, prefix: ObjectUri) -> list[ObjectUri]:
+        """Return the objects whose key starts with the prefix's, sorted."""
+
+    async def delete(self, uri: ObjectUri) -> None:
+        """Delete an object; one that is absent is no error."""
+
+    async def ping(self, bucket: str) -> None:
+        """Return if the bucket can be used."""

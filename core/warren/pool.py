@@ -1,0 +1,61 @@
+"""Pools: a queue and the consumers that serve it.
+
+Forbidden here: I/O, clocks, imports of adapters.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SYSTEM_POOL: Final = "system"
+"""The pool that Warren itself works from: webhooks, dead letters, sweeping. No task is submitted to it."""
+
+POOL_NAME: Final = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+"""A pool's name is one word of a routing key and part of Kubernetes names, hence a short DNS label."""
+
+
+class PoolKind(StrEnum):
+    """What a pool's tasks are like; a task of the wrong kind is refused."""
+
+    SERVE = "serve"
+    """Short work: predictions and functions."""
+    TRAIN = "train"
+    """Long work: training runs, hours to days."""
+
+
+class Pool(BaseModel):
+    """A pool as the topology and the submit path know it. How it scales is said by its ConsumerPool resource."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=f"^{POOL_NAME.pattern}$")
+    kind: PoolKind = PoolKind.SERVE
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue that holds the pool's waiting tasks."""
+        return f"warren.tasks.{self.name}"
+
+    @property
+    def dead_letter_queue(self) -> str:
+        """The name of the queue to which the broker moves what it gave up on."""
+        return f"warren.dead.{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `name` or `name:kind`, the form that the setting `WARREN_POOLS` holds.
+
+        Raises:
+            ValueError: the name or the kind is not valid (pydantic's ValidationError is one).
+
+        """
+        name, _, kind = text.strip().partition(":")
+        return cls(name=name, kind=PoolKind(kind or PoolKind.SERVE))
+
+
+DEFAULT_POOLS: Final = (Pool(name="cpu"), Pool(name="train-cpu", kind=PoolKind.TRAIN))
+"""The pools of the embedded run and of the chart's default values."""

@@ -1,0 +1,193 @@
+"""The record: what is known about a task, and what a store of records answers.
+
+A record is the truth about a task. It ends in exactly one terminal state; only the holder of its newest fence may write.
+
+Forbidden here: I/O, clocks, imports of adapters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class State(StrEnum):
+    """Where a task stands."""
+
+    QUEUED = "queued"
+    STARTED = "started"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing can change any more."""
+        return self in TERMINAL
+
+
+TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED})
+
+
+class TaskError(BaseModel):
+    """Why an attempt failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    """A stable word for programs: `exception`, `timeout`, `poison`, `invalid-payload`, `dataset-not-found`, ..."""
+    message: str
+    """A sentence for people."""
+    traceback: str | None = None
+
+
+class Progress(BaseModel):
+    """How far a running task has come."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fraction: float = Field(default=0.0, ge=0.0, le=1.0)
+    message: str | None = None
+
+
+class Record(BaseModel):
+    """A task's record. Times are seconds since the epoch, by the store's clock."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    pool: str
+    state: State
+    accepted: bool = False
+    """Whether the broker confirmed the message; a record never accepted is swept after five minutes."""
+    held: bool = False
+    """Whether its MLJob is suspended: a claim acks the message, a renewal hands back."""
+    owner: str | None = None
+    model: str | None = None
+    priority: str = "normal"
+    idempotency_key: str | None = None
+    max_attempts: int | None = None
+    timeout_seconds: float | None = None
+    attempt: int = 0
+    """The number of the newest attempt, from 1; 0 before the first."""
+    failures: int = 0
+    lapses: int = 0
+    """How often a lease ran out without a word: each is a consumer that may have died of this task."""
+    fence: int = 0
+    consumer: str | None = None
+    lease_until: float | None = None
+    """When the present lease ends; None when no consumer holds one."""
+    submitted_at: float | None = None
+    started_at: float | None = None
+    """When the newest attempt was started."""
+    running_seconds: float = 0.0
+    """Time spent in finished attempts and hand-backs, so that deadlines count running time alone."""
+    finished_at: float | None = None
+    due_at: float | None = None
+    """Before this time no attempt may start (a retry, a delay)."""
+    expires_at: float | None = None
+    progress: Progress | None = None
+    error: TaskError | None = None
+    result: bytes | None = None
+    result_type: str | None = None
+    result_ref: str | None = None
+    """Where a large result lies in object storage."""
+    reply_to: str | None = None
+    callback_url: str | None = None
+    payload: bytes | None = None
+    """Kept for a failed task, so that it can be replayed."""
+    payload_type: str | None = None
+    now: float = 0.0
+    """The store's clock when the record was read."""
+
+    @property
+    def leased(self) -> bool:
+        """Whether a consumer holds a live lease."""
+        return self.state is State.STARTED and self.lease_until is not None and self.lease_until > self.now
+
+    def document(self) -> dict[str, Any]:
+        """Return what an API's user sees of the record; the result is left to the caller, who knows its form."""
+        inner = {"accepted", "held", "owner", "fence", "lease_until", "result", "payload", "payload_type", "now",
+                 "reply_to", "idempotency_key", "result_ref", "result_type"}
+        return self.model_dump(mode="json", exclude=inner, exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to execute a task: every write that it makes goes with its fence."""
+
+    task_id: str
+    fence: int
+    attempt: int
+
+
+class Verdict(StrEnum):
+    """What a consumer does with a delivery, decided by one step in the store."""
+
+    CLAIMED = "claimed"
+    """Execute it: the claim holds a lease."""
+    ADOPTED = "adopted"
+    """This very consumer still works on it (the broker redelivered after a blip): the new delivery replaces the old."""
+    ENDED = "ended"
+    """The record is terminal: ack."""
+    HELD = "held"
+    """The task's MLJob is suspended: ack; resuming publishes it again."""
+    EARLY = "early"
+    """Not due yet: put it back for `wait_seconds`."""
+    BUSY = "busy"
+    """Another consumer holds a live lease: put it back for `wait_seconds`."""
+    ALONE = "alone"
+    """A lease on it lapsed: only a consumer that holds nothing else may claim it."""
+    POISON = "poison"
+    """Its third lease lapsed: the record has just ended as failed; reply, then ack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim."""
+
+    verdict: Verdict
+    record: Record
+    lease: Lease | None = None
+    """Present when the verdict is CLAIMED or ADOPTED."""
+    wait_seconds: float = 0.0
+
+
+class Renewal(StrEnum):
+    """The answer to a heartbeat."""
+
+    RENEWED = "renewed"
+    HAND_BACK = "hand-back"
+    """The record is held (its MLJob was suspended): checkpoint, hand back and ack."""
+    LOST = "lost"
+    """The record ended (canceled, say) or a newer fence exists: stop the work."""
+
+
+class Submission(StrEnum):
+    """The answer to writing a new record."""
+
+    CREATED = "created"
+    """It is new: publish the message."""
+    UNACCEPTED = "unaccepted"
+    """It exists but the broker never confirmed: publish again under the same id."""
+    ACCEPTED = "accepted"
+    """It exists and was accepted: nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, as a terminal state with what belongs to it."""
+
+    state: State
+    result: bytes | None = None
+    result_type: str | None = None
+    result_ref: str | None = None
+    error: TaskError | None = None
+    payload: bytes | None = None
+    payload_type: str | None = None

@@ -1,0 +1,93 @@
+"""The store of task records: one interface, two adapters.
+
+`redis` speaks to Valkey or Redis and decides in Lua; `memory` holds the same semantics in this process. Each method is
+one atomic step, decided by the store and by the store's clock: callers never read, think and write.
+
+Forbidden here: decisions about what to publish or acknowledge; the callers own those.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from warren.record import Claim, Lease, Outcome, Progress, Record, Renewal, Submission, TaskError
+    from warren.task import Task
+
+LEASE_SECONDS = 30.0
+"""How long a lease lasts without a heartbeat."""
+
+RESULT_TTL_SECONDS = 48 * 3600.0
+"""How long a terminal record lives after the ack of its message, by default."""
+
+MAX_LAPSES = 3
+"""How many lapsed leases end a task as poison."""
+
+
+class Records(Protocol):
+    """Task records, in one atomic step a call.
+
+    Every method raises `RecordsUnavailableError` within about a second when the store does not answer.
+    """
+
+    async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
+        """Write the record `queued` if the task, or its idempotency key within `scope`, is new.
+
+        Raises:
+            IdempotencyConflictError: the key was used with another name, pool or payload.
+
+        """
+
+    async def accept(self, task_id: str) -> None:
+        """Note that the broker confirmed the task's message."""
+
+    async def read(self, task_ids: Sequence[str]) -> list[Record | None]:
+        """Return the records, None where there is none; one past its expiry reads as expired."""
+
+    async def claim(self, task: Task, consumer: str, *, alone: bool, seconds: float = LEASE_SECONDS) -> Claim:
+        """Decide what the consumer does with a delivery of the task; a missing record is created from it.
+
+        `alone` says that the consumer holds no other task at this moment.
+        """
+
+    async def renew(self, lease: Lease, task: Task, consumer: str, *, progress: Progress | None = None,
+                    seconds: float = LEASE_SECONDS) -> Renewal:
+        """Prolong the lease; a record that a flushed store forgot is written again from the task."""
+
+    async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> bool:
+        """Set the terminal record and list its reply and webhook as due; False if fenced out or ended already."""
+
+    async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
+        """Charge a failure and set `retrying` with its due time; False if fenced out or ended already."""
+
+    async def release(self, lease: Lease) -> bool:
+        """Hand back: end the lease without charging anything; False if fenced out or ended already."""
+
+    async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
+        """Strike the ended task's reply off the due list and let its record's life begin to run out, unless owned."""
+
+    async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
+        """Return ended records whose reply or webhook has been due for that long."""
+
+    async def cancel(self, task_id: str, *, absent: Task | None = None) -> Record | None:
+        """End the task as canceled unless it has ended; return its record, None if there is none.
+
+        `absent` writes a canceled record where there is none, so that a message still under way cannot start it.
+        """
+
+    async def hold(self, task_id: str, *, held: bool) -> Record | None:
+        """Suspend (or resume) a task: see `Verdict.HELD`. Return its record, None if there is none."""
+
+    async def disown(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
+        """Let go of an ended record that an MLJob owned: from now on its life runs out."""
+
+    async def sweep(self, *, older_than_seconds: float, limit: int = 1000) -> list[str]:
+        """Delete records that were never accepted for that long, free their keys, and return their ids."""
+
+    async def ping(self) -> None:
+        """Return if the store answers and takes writes."""
+
+    async def close(self) -> None:
+        """Close the connections."""

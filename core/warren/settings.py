@@ -1,0 +1,110 @@
+"""Settings: `WARREN_*` environment variables, derived from the field names of one typed class per component.
+
+A component's class is put together from the parts below. An unknown or malformed variable stops the process at start
+with a message that names it. Credentials and endpoint of object storage are the AWS SDK's own variables.
+
+Forbidden here: defaults that only fit one deployment, reading the environment at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from warren.errors import SettingsError
+from warren.objects import ObjectUri
+from warren.pool import DEFAULT_POOLS, Pool
+from warren.records import RESULT_TTL_SECONDS
+
+PREFIX = "WARREN_"
+
+
+def _words(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _pools(value: object) -> object:
+    return tuple(map(Pool.parse, value.replace(",", " ").split())) if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """What every component has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+
+class BrokerSettings(BaseModel):
+    """Where RabbitMQ is."""
+
+    broker_url: str = Field(pattern="^amqps?://")
+    """`amqp://user:password@host:5672/vhost`"""
+
+
+class ManagementSettings(BaseModel):
+    """Where RabbitMQ's management API is, for policies."""
+
+    broker_management_url: str = Field(pattern="^https?://")
+    """`http://user:password@host:15672`"""
+
+
+class RecordsSettings(BaseModel):
+    """Where the store of the task records is."""
+
+    records_url: str = Field(pattern="^(rediss?|unix)://")
+    """`redis://user:password@host:6379/0`"""
+    result_ttl_seconds: float = Field(RESULT_TTL_SECONDS, gt=0)
+
+
+class StorageSettings(BaseModel):
+    """Which bucket holds models and large payloads, and which prefixes tasks may touch."""
+
+    storage_bucket: str = Field("warren", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    storage_read_prefixes: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    """Prefixes (`s3://bucket/path/`) that data sets may come from; none given: the whole bucket of Warren."""
+
+    def may_read(self, uri: ObjectUri) -> bool:
+        """Tell whether a task may read from the URI."""
+        prefixes = self.storage_read_prefixes or (f"s3://{self.storage_bucket}/",)
+        return str(uri).startswith(prefixes)
+
+
+class PoolsSettings(BaseModel):
+    """Which pools there are."""
+
+    pools: Annotated[tuple[Pool, ...], BeforeValidator(_pools)] = DEFAULT_POOLS
+    """`cpu train-cpu:train`: names, each with its kind where it is not `serve`."""
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, **overrides: Any) -> SettingsT:
+    """Read a component's settings from the environment; `overrides` (command-line flags) come first.
+
+    Raises:
+        SettingsError: a variable is unknown, missing or malformed; the detail names each of them.
+
+    """
+    environ = os.environ if environ is None else environ
+    known = {f"{PREFIX}{name.upper()}": name for name in kind.model_fields}
+    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    problems = [f"{name}: unknown; {kind.__name__} knows {', '.join(sorted(known))}" for name in ours.keys() - known]
+    values = {known[name]: value for name, value in ours.items() if name in known} | overrides
+    try:
+        settings = kind.model_validate(values)
+    except ValidationError as error:
+        problems += [_problem(item["loc"], item["msg"]) for item in error.errors()]
+    if problems:
+        raise SettingsError("; ".join(sorted(problems)))
+    return settings
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    said = "required, but not set" if message == "Field required" else message
+    return f"{PREFIX}{str(location[0]).upper()}: {said}"

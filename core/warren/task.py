@@ -1,0 +1,92 @@
+"""The task: one unit of work, and what its submitter may ask for.
+
+Forbidden here: I/O, imports of adapters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Final
+
+import uuid_utils
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+
+from warren.pool import POOL_NAME
+
+JSON: Final = "application/json"
+"""The content type of payloads and results that are JSON documents."""
+
+MAX_INLINE_BYTES: Final = 1024 * 1024
+"""Payloads and results over this size go to object storage and travel as a reference."""
+
+MAX_DELAY_SECONDS: Final = 30 * 24 * 3600
+"""The longest delay that the ladder of delay queues carries: 30 days."""
+
+TASK_NAME: Final = r"^[a-zA-Z][a-zA-Z0-9_-]{0,62}$"
+"""A task's name is one word of an event's routing key."""
+
+
+class Priority(StrEnum):
+    """How urgent a task is among its queue's others. RabbitMQ 3.10 ignores it on quorum queues."""
+
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def amqp(self) -> int:
+        """The AMQP priority: quorum queues of RabbitMQ 4.0 treat 5 and more as high."""
+        return 5 if self is Priority.HIGH else 0
+
+
+class TaskOptions(BaseModel):
+    """What a submitter may ask for beyond the work itself. Unknown options are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    callback_url: HttpUrl | None = None
+    """Where the system pool reports the task's end."""
+    callback_events: tuple[str, ...] = ("succeeded", "failed", "canceled", "expired")
+    priority: Priority = Priority.NORMAL
+    delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS)] = 0
+    """How long the task waits before a consumer may start it."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)] | None = None
+    """How long one attempt may run."""
+    expires_seconds: Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)] | None = None
+    """How long after its submission the task may still be started."""
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """How many failed attempts end the task as failed; None leaves it to the task's own definition."""
+    pool: Annotated[str, Field(pattern=f"^{POOL_NAME.pattern}$")] | None = None
+    """The pool to run in; None leaves it to the task's own definition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A task's input, or its result: raw bytes and what they are. Nothing is wrapped around them."""
+
+    body: bytes = b"{}"
+    content_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One unit of work, as it is submitted."""
+
+    name: str
+    pool: str
+    payload: Payload = field(default_factory=Payload)
+    options: TaskOptions = field(default_factory=TaskOptions)
+    id: str = field(default_factory=lambda: new_task_id())
+    model: str | None = None
+    """The model that a `predict` task is for, so that its payload can stay raw bytes (an image, say)."""
+    owner: str | None = None
+    """The MLJob that owns the task's record (`mljob/<namespace>/<name>/<uid>`); owned records are never swept."""
+    idempotency_key: str | None = None
+    reply_to: str | None = None
+    """The queue that a reply is published to when the task ends."""
+    traceparent: str | None = None
+
+
+def new_task_id() -> str:
+    """Return a new UUIDv7 (RFC 9562): unique, and ordered by its time of creation."""
+    return str(uuid_utils.uuid7())

@@ -1,0 +1,189 @@
+"""The broker's topology as frozen data: every exchange, queue, binding, policy and user that Warren uses.
+
+`warren topology apply` is the one owner that creates it; everyone else declares passively. Queue arguments are frozen;
+what may be tuned later is a policy.
+
+Forbidden here: I/O, imports of adapters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from warren.pool import Pool, PoolKind
+
+TASKS: Final = "warren.tasks"
+DEAD: Final = "warren.dead"
+EVENTS: Final = "warren.events"
+RESULTS: Final = "warren.results"
+DELAY_DUE: Final = "warren.delay.due"
+REPLY_PREFIX: Final = "warren.reply."
+LISTEN_PREFIX: Final = "warren.listen."
+
+DELAY_LEVELS: Final = 22
+"""Level n holds messages for 2^n seconds; 22 levels reach 48 days, past the 30 that a delay may last."""
+
+TRAIN_CONSUMER_TIMEOUT_MS: Final = 35 * 24 * 3600 * 1000
+"""Longer than any task's own deadline, which must always come first."""
+
+DELIVERY_LIMIT: Final = 1000
+"""A net only: before RabbitMQ 4.3 every return of a message counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A durable exchange."""
+
+    name: str
+    type: Literal["direct", "topic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable quorum queue; its arguments can never change."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A route from an exchange to a queue, or to another exchange."""
+
+    source: str
+    destination: str
+    routing_key: str
+    to_exchange: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Tunables of the queues whose name matches."""
+
+    name: str
+    pattern: str
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A component's account and what it may do, as regular expressions (RabbitMQ's configure, write, read)."""
+
+    name: str
+    configure: str
+    write: str
+    read: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All that must stand before a task can be published."""
+
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+    policies: tuple[Policy, ...]
+
+
+def topology(pools: Iterable[Pool]) -> Topology:
+    """Return the topology for these pools."""
+    pools = tuple(pools)
+    levels = range(DELAY_LEVELS)
+    return Topology(
+        exchanges=(
+            Exchange(TASKS, "direct"), Exchange(DEAD, "direct"), Exchange(EVENTS, "topic"),
+            Exchange(RESULTS, "direct"), Exchange(DELAY_DUE, "topic"),
+            *(Exchange(delay_exchange(level), "topic") for level in levels),
+        ),
+        queues=(
+            *(_task_queue(pool) for pool in pools),
+            *(Queue(pool.dead_letter_queue, {"x-queue-type": "quorum"}) for pool in pools),
+            Queue(RESULTS, {"x-queue-type": "quorum"}),
+            *(_delay_queue(level) for level in levels),
+        ),
+        bindings=(
+            *(Binding(TASKS, pool.queue, pool.name) for pool in pools),
+            *(Binding(DEAD, pool.dead_letter_queue, pool.name) for pool in pools),
+            *(Binding(DELAY_DUE, pool.queue, f"#.{pool.name}") for pool in pools),
+            Binding(RESULTS, RESULTS, RESULTS),
+            *(binding for level in levels for binding in _delay_bindings(level)),
+        ),
+        policies=(
+            Policy("warren-tasks", r"^warren\.(tasks|delay)\.", {"delivery-limit": DELIVERY_LIMIT}),
+        ),
+    )
+
+
+def delay_exchange(level: int) -> str:
+    """Return the exchange that decides whether a message waits at the level (and the queue's name there)."""
+    return f"warren.delay.{level}"
+
+
+def delay_route(seconds: float, pool: str) -> tuple[str, str]:
+    """Return the exchange and routing key that bring a message to the pool after the delay.
+
+    The delay is rounded up to whole seconds, one at least. Its binary digits are the words of the key: a message waits
+    2^n seconds at each level n whose digit is 1, and skips the others (the pattern of NServiceBus' delayed delivery).
+    """
+    whole = min(max(1, -int(-seconds // 1)), 2**DELAY_LEVELS - 1)
+    digits = [str(whole >> level & 1) for level in reversed(range(DELAY_LEVELS))]
+    return delay_exchange(whole.bit_length() - 1), ".".join([*digits, pool])
+
+
+def _task_queue(pool: Pool) -> Queue:
+    arguments: dict[str, Any] = {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": DEAD,
+        "x-dead-letter-routing-key": pool.name,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    if pool.kind is PoolKind.TRAIN:
+        arguments["x-consumer-timeout"] = TRAIN_CONSUMER_TIMEOUT_MS
+    return Queue(pool.queue, arguments)
+
+
+def _delay_queue(level: int) -> Queue:
+    return Queue(delay_exchange(level), {
+        "x-queue-type": "quorum",
+        "x-message-ttl": 2**level * 1000,
+        "x-dead-letter-exchange": _below(level),
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    })
+
+
+def _below(level: int) -> str:
+    return delay_exchange(level - 1) if level else DELAY_DUE
+
+
+def _delay_bindings(level: int) -> tuple[Binding, Binding]:
+    before = ["*"] * (DELAY_LEVELS - 1 - level)
+    waits, skips = (".".join([*before, digit, "#"]) for digit in "10")
+    return (
+        Binding(delay_exchange(level), delay_exchange(level), waits),
+        Binding(delay_exchange(level), _below(level), skips, to_exchange=True),
+    )
+
+
+def users(vhost_exchange_default: str = "amq\\.default") -> tuple[User, ...]:
+    """Return the accounts of the components, each with the least it needs.
+
+    Publishing a reply goes through the default exchange, whose name in permissions is `amq.default`.
+    """
+    own = f"^{re.escape(REPLY_PREFIX)}.*$|^{re.escape(LISTEN_PREFIX)}.*$"
+    tasks, delays = "warren\\.tasks", "warren\\.delay\\..*"
+    events, replies = "warren\\.events", vhost_exchange_default
+    return (
+        User("warren-topology", r"^warren\..*$", r"^warren\..*$", r"^warren\..*$", ("policymaker",)),
+        User("warren-producer", own, f"^({tasks}|{delays}|{events})$|{own}", f"{own}|^{events}$"),
+        User("warren-consumer", own, f"^({delays}|{events}|{replies})$", r"^warren\.tasks\..*$"),
+        User("warren-system", own, f"^({tasks}|{delays}|{events}|{replies})$|{own}",
+             rf"^warren\.(dead\..*|results|tasks\..*)$|{own}|^{events}$"),
+        User("warren-operator", own, f"^({tasks}|{delays}|{events})$|{own}", f"{own}|^{events}$"),
+        User("warren-monitor", "^$", "^$", "^$", ("monitoring",)),
+    )
