@@ -1,0 +1,133 @@
+"""etcd, the API server, the controller manager and the scheduler, as plain processes."""
+
+import shutil
+
+from tools.cluster import pki, processes
+from tools.cluster.binaries import program
+from tools.cluster.kubectl import answers, kubectl
+from tools.cluster.layout import (
+    API_PORT,
+    CONTROLLER_MANAGER_PORT,
+    ETCD_PEER_PORT,
+    ETCD_PORT,
+    KUBECONFIG,
+    NODE_ADDRESS,
+    PODS,
+    SCHEDULER_PORT,
+    SERVICES,
+    STATE,
+)
+from tools.cluster.pki import certificate, key
+from tools.cluster.stages import wait_until
+
+
+def start() -> None:
+    """Start the control plane and return once it answers and its administrator may do everything."""
+    processes.start("etcd", _etcd())
+    processes.start("kube-apiserver", _api_server())
+    _wait_for_api()
+    shutil.copyfile(pki.ADMIN, KUBECONFIG)
+    KUBECONFIG.chmod(0o600)
+    _allow_administrators()
+    # Both exit when they start before the API server is ready.
+    processes.start("kube-controller-manager", _controller_manager())
+    processes.start("kube-scheduler", _scheduler())
+
+
+def ready() -> bool:
+    """Tell whether the API server says that it is ready."""
+    return answers("get", "--raw", "/readyz", kubeconfig=pki.SUPER_ADMIN) == "ok"
+
+
+def _wait_for_api() -> None:
+    def failure() -> str | None:
+        return processes.death("etcd") or processes.death("kube-apiserver")
+
+    wait_until("the API server", ready, seconds=120, failure=failure)
+
+
+def _allow_administrators() -> None:
+    group = "--group=kubeadm:cluster-admins"
+    name = "kubeadm:cluster-admins"
+    kubectl("create", "clusterrolebinding", name, "--clusterrole=cluster-admin", group, kubeconfig=pki.SUPER_ADMIN)
+    wait_until(
+        "the administrator's rights",
+        lambda: bool(answers("get", "namespaces")),
+        seconds=30,
+        failure=lambda: processes.death("kube-apiserver"),
+    )
+
+
+def _etcd() -> list[str]:
+    peers = f"http://127.0.0.1:{ETCD_PEER_PORT}"
+    clients = f"http://127.0.0.1:{ETCD_PORT}"
+    return [
+        program("etcd"),
+        f"--data-dir={STATE / 'etcd'}",
+        f"--listen-client-urls={clients}",
+        f"--advertise-client-urls={clients}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+        # Nothing here outlives its machine: a sync of the disk for each write would only slow the tests down.
+        "--unsafe-no-fsync",
+    ]
+
+
+def _api_server() -> list[str]:
+    return [
+        program("kube-apiserver"),
+        f"--advertise-address={NODE_ADDRESS}",
+        f"--bind-address={NODE_ADDRESS}",
+        f"--secure-port={API_PORT}",
+        f"--etcd-servers=http://127.0.0.1:{ETCD_PORT}",
+        f"--service-cluster-ip-range={SERVICES}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        "--profiling=false",
+        f"--client-ca-file={certificate('ca')}",
+        f"--tls-cert-file={certificate('apiserver')}",
+        f"--tls-private-key-file={key('apiserver')}",
+        f"--kubelet-client-certificate={certificate('apiserver-kubelet-client')}",
+        f"--kubelet-client-key={key('apiserver-kubelet-client')}",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-key-file={pki.PKI / 'sa.pub'}",
+        f"--service-account-signing-key-file={key('sa')}",
+        f"--proxy-client-cert-file={certificate('front-proxy-client')}",
+        f"--proxy-client-key-file={key('front-proxy-client')}",
+        f"--requestheader-client-ca-file={certificate('front-proxy-ca')}",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-username-headers=X-Remote-User",
+    ]
+
+
+def _controller_manager() -> list[str]:
+    return [
+        program("kube-controller-manager"),
+        f"--kubeconfig={pki.CONTROLLER_MANAGER}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={CONTROLLER_MANAGER_PORT}",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        "--controllers=*,tokencleaner,-bootstrapsigner",
+        f"--root-ca-file={certificate('ca')}",
+        f"--service-account-private-key-file={key('sa')}",
+        f"--cluster-signing-cert-file={certificate('ca')}",
+        f"--cluster-signing-key-file={key('ca')}",
+        f"--cluster-cidr={PODS}",
+        f"--service-cluster-ip-range={SERVICES}",
+    ]
+
+
+def _scheduler() -> list[str]:
+    return [
+        program("kube-scheduler"),
+        f"--kubeconfig={pki.SCHEDULER}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={SCHEDULER_PORT}",
+        "--leader-elect=false",
+    ]
