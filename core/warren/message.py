@@ -44,14 +44,18 @@ class Message:
     headers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def encode_task(task: Task) -> Message:
-    """Return the message that carries the task."""
+def encode_task(task: Task, *, task_id: str | None = None) -> Message:
+    """Return the message that carries the task.
+
+    `task_id` is given when an idempotency key found an earlier submission: the message then goes under its id.
+    """
+    task_id = task_id or task.id
     return Message(
         body=task.payload.body,
         content_type=task.payload.content_type,
-        message_id=task.id,
+        message_id=task_id,
         type=task.name,
-        correlation_id=task.id,
+        correlation_id=task_id,
         reply_to=task.reply_to,
         priority=task.options.priority.amqp,
         headers=_headers(task),

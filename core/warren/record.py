@@ -77,8 +77,10 @@ class Record(BaseModel):
     attempt: int = 0
     """The number of the newest attempt, from 1; 0 before the first."""
     failures: int = 0
+    suspect: bool = False
+    """Whether a lease on it ran out without a word, so that only a consumer that holds nothing else may claim it."""
     lapses: int = 0
-    """How often a lease ran out without a word: each is a consumer that may have died of this task."""
+    """How often that happened while the consumer held nothing else: it died of this task. Three are poison."""
     fence: int = 0
     consumer: str | None = None
     lease_until: float | None = None
@@ -113,7 +115,7 @@ class Record(BaseModel):
 
     def document(self) -> dict[str, Any]:
         """Return what an API's user sees of the record; the result is left to the caller, who knows its form."""
-        inner = {"accepted", "held", "owner", "fence", "lease_until", "result", "payload", "payload_type", "now",
+        inner = {"accepted", "held", "suspect", "owner", "fence", "lease_until", "result", "payload", "payload_type", "now",
                  "reply_to", "idempotency_key", "result_ref", "result_type"}
         return self.model_dump(mode="json", exclude=inner, exclude_none=True)
 
@@ -146,6 +148,8 @@ class Verdict(StrEnum):
     """A lease on it lapsed: only a consumer that holds nothing else may claim it."""
     POISON = "poison"
     """Its third lease lapsed: the record has just ended as failed; reply, then ack."""
+    EXPIRED = "expired"
+    """Its time to be started has passed: the record has just ended as expired; reply, then ack."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ class Records(Protocol):
     async def claim(self, task: Task, consumer: str, *, alone: bool, seconds: float = LEASE_SECONDS) -> Claim:
         """Decide what the consumer does with a delivery of the task; a missing record is created from it.
 
-        `alone` says that the consumer holds no other task at this moment.
+        `alone` says that the consumer holds no other task and takes none until this one is done (always so where its
+        concurrency is 1): then, should the lease lapse, this task is to blame.
         """
 
     async def renew(self, lease: Lease, task: Task, consumer: str, *, progress: Progress | None = None,

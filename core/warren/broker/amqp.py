@@ -1,0 +1,255 @@
+"""RabbitMQ, through aio-pika's robust connections: one connection publishes, another consumes.
+
+A connection is made at first use, and again whenever it is lost. What was published while it was away raises at once,
+and a publish that the broker does not confirm in time raises too: nothing hangs.
+
+Forbidden elsewhere (but for `provision`): importing `aio_pika`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
+    ChannelNotFoundEntity,
+    DeliveryError,
+    PublishError,
+)
+
+from warren.address import without_password
+from warren.broker.link import CONNECT_SECONDS, Link
+from warren.errors import BrokerUnavailableError, UnroutableError
+from warren.message import Message
+from warren.topology import REPLY_PREFIX
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustQueue
+
+CONFIRM_SECONDS: Final = 5.0
+"""How long a publish waits for its confirm: an alarm of the broker withholds it."""
+
+REPLY_PREFETCH: Final = 1000
+
+
+class AmqpDelivery:
+    """A message that RabbitMQ handed out, un-acknowledged."""
+
+    def __init__(self, incoming: AbstractIncomingMessage) -> None:
+        self._incoming = incoming
+        self.message = _decode(incoming)
+        self.redelivered = bool(incoming.redelivered)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the channel that it came on is gone, so that the broker has put it back already."""
+        return bool(self._incoming.channel.is_closed)
+
+    async def ack(self) -> None:
+        """Settle it for good."""
+        with suppress(*CONNECTION_EXCEPTIONS):
+            await self._incoming.ack()
+
+    async def nack(self) -> None:
+        """Put it back."""
+        with suppress(*CONNECTION_EXCEPTIONS):
+            await self._incoming.nack(requeue=True)
+
+
+class AmqpSubscription:
+    """Deliveries of one queue, through reconnects; those that a lost connection left behind are dropped."""
+
+    def __init__(self, channel: AbstractRobustChannel, queue: AbstractRobustQueue, *, no_ack: bool) -> None:
+        self._channel = channel
+        self._queue = queue
+        self._no_ack = no_ack
+        self._tag: str | None = None
+        self._waiting: asyncio.Queue[AmqpDelivery | None] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """Begin to consume."""
+        self._tag = await self._queue.consume(self._receive, no_ack=self._no_ack)
+
+    @property
+    def consuming(self) -> bool:
+        """Whether the broker knows this consumer at this moment."""
+        underlay = getattr(self._channel, "_channel", None)  # aio-pika has no public, synchronous way to ask
+        return self._tag is not None and underlay is not None and not underlay.is_closed and (
+            self._tag in underlay.consumers)
+
+    async def __aiter__(self) -> AsyncIterator[AmqpDelivery]:
+        """Yield deliveries until stopped."""
+        while (delivery := await self._waiting.get()) is not None:
+            if self._no_ack or not delivery.stale:
+                yield delivery
+
+    async def stop(self) -> None:
+        """Take no more; put back those that nobody has seen."""
+        if self._tag is None:
+            return
+        tag, self._tag = self._tag, None
+        with suppress(*CONNECTION_EXCEPTIONS, TimeoutError):
+            await self._queue.cancel(tag, timeout=CONNECT_SECONDS)
+        while not self._waiting.empty():
+            delivery = self._waiting.get_nowait()
+            if delivery is not None and not self._no_ack:
+                await delivery.nack()
+        self._waiting.put_nowait(None)
+
+    async def _receive(self, incoming: AbstractIncomingMessage) -> None:
+        self._waiting.put_nowait(AmqpDelivery(incoming))
+
+
+class AmqpBroker:
+    """The broker at `url` (`amqp://user:password@host:port/vhost`); `name` is what its management page shows."""
+
+    def __init__(self, url: str, name: str = "warren") -> None:
+        self._where = without_password(url)
+        self._publishing = Link(url, f"{name} (publish)")
+        self._consuming = Link(url, f"{name} (consume)")
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._channel: AbstractRobustChannel | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect to publish.
+
+        Raises:
+            BrokerUnavailableError: the broker does not answer or refuses the credentials.
+
+        """
+        await self._publisher()
+
+    async def publish(self, message: Message, *, exchange: str, routing_key: str, mandatory: bool = True) -> None:
+        """Publish and return when the broker has confirmed."""
+        target = await self._exchange(exchange)
+        try:
+            await target.publish(_encode(message), routing_key, mandatory=mandatory, timeout=CONFIRM_SECONDS)
+        except PublishError as error:
+            raise _unroutable(exchange, routing_key) from error
+        except DeliveryError as error:
+            detail = f"the broker at {self._where} refused the message for {routing_key!r}: its queue is full"
+            raise BrokerUnavailableError(detail, retry_after=5) from error
+        except ChannelNotFoundEntity as error:
+            raise _unroutable(exchange, routing_key) from error
+        except TimeoutError as error:
+            detail = f"the broker at {self._where} did not confirm within {CONFIRM_SECONDS:.0f} s (an alarm of it?)"
+            raise BrokerUnavailableError(detail, retry_after=5) from error
+        except CONNECTION_EXCEPTIONS as error:
+            raise BrokerUnavailableError(f"the broker at {self._where} is away: {error}") from error
+
+    @asynccontextmanager
+    async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[AmqpSubscription]:
+        """Consume a queue that the topology declared."""
+        channel = await self._consumer()
+        try:
+            await channel.set_qos(prefetch_count=prefetch)
+            subscription = AmqpSubscription(channel, await channel.declare_queue(queue, passive=True), no_ack=False)
+            await subscription.start()
+        except ChannelNotFoundEntity as error:
+            await channel.close()
+            raise UnroutableError(f"the queue {queue} does not exist; run: warren topology apply") from error
+        except CONNECTION_EXCEPTIONS as error:
+            raise BrokerUnavailableError(f"cannot consume {queue} at {self._where}: {error}") from error
+        try:
+            yield subscription
+        finally:
+            await subscription.stop()
+            with suppress(*CONNECTION_EXCEPTIONS):
+                await channel.close()
+
+    @asynccontextmanager
+    async def replies(self) -> AsyncIterator[tuple[str, AmqpSubscription]]:
+        """Declare this process's own exclusive reply queue and consume it."""
+        channel = await self._consumer()
+        name = f"{REPLY_PREFIX}{uuid.uuid4()}"
+        try:
+            await channel.set_qos(prefetch_count=REPLY_PREFETCH)
+            queue = await channel.declare_queue(name, exclusive=True, auto_delete=True)
+            subscription = AmqpSubscription(channel, queue, no_ack=True)
+            await subscription.start()
+        except CONNECTION_EXCEPTIONS as error:
+            raise BrokerUnavailableError(f"cannot declare a reply queue at {self._where}: {error}") from error
+        try:
+            yield name, subscription
+        finally:
+            await subscription.stop()
+            with suppress(*CONNECTION_EXCEPTIONS):
+                await channel.close()
+
+    async def ping(self) -> None:
+        """Return if the broker answers on the publishing connection."""
+        channel = await self._publisher()
+        if channel.is_closed:
+            raise BrokerUnavailableError(f"the broker at {self._where} is away; reconnecting")
+
+    async def close(self) -> None:
+        """Close both connections."""
+        self._channel = None
+        await self._publishing.close()
+        await self._consuming.close()
+
+    async def _exchange(self, name: str) -> AbstractExchange:
+        channel = await self._publisher()
+        if name not in self._exchanges:
+            self._exchanges[name] = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
+        return self._exchanges[name]
+
+    async def _publisher(self) -> AbstractRobustChannel:
+        async with self._opening:
+            if self._channel is None:
+                connection = await self._publishing.connection()
+                self._channel = await _open(connection, self._where, on_return_raises=True)
+        return self._channel
+
+    async def _consumer(self) -> AbstractRobustChannel:
+        return await _open(await self._consuming.connection(), self._where, on_return_raises=False)
+
+
+async def _open(connection: AbstractRobustConnection, where: str, *, on_return_raises: bool) -> AbstractRobustChannel:
+    channel = connection.channel(publisher_confirms=on_return_raises, on_return_raises=on_return_raises)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await channel.initialize()
+    except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+        raise BrokerUnavailableError(f"the broker at {where} is away: {error or 'no answer'}") from error
+    return channel
+
+
+def _unroutable(exchange: str, routing_key: str) -> UnroutableError:
+    return UnroutableError(f"no queue is bound for {routing_key!r} on {exchange!r}; run: warren topology apply")
+
+
+def _encode(message: Message) -> aio_pika.Message:
+    return aio_pika.Message(
+        message.body,
+        content_type=message.content_type,
+        message_id=message.message_id,
+        type=message.type,
+        correlation_id=message.correlation_id,
+        reply_to=message.reply_to,
+        priority=message.priority,
+        headers={name: value for name, value in message.headers.items() if name != "x-death"},
+        timestamp=time.time(),
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+    )
+
+
+def _decode(incoming: AbstractIncomingMessage) -> Message:
+    return Message(
+        body=incoming.body,
+        content_type=incoming.content_type or "",
+        message_id=incoming.message_id,
+        type=incoming.type,
+        correlation_id=incoming.correlation_id,
+        reply_to=incoming.reply_to,
+        priority=incoming.priority or 0,
+        headers=dict(incoming.headers),
+    )

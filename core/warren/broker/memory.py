@@ -1,0 +1,194 @@
+"""A broker in this process, for tests and for trying things out: real queues, real routing, no network.
+
+It routes by the very topology that RabbitMQ is given. Delays are kept on the clock that it is given.
+
+Forbidden here: anything that RabbitMQ would not do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from warren.clock import Clock, SystemClock
+from warren.errors import BrokerUnavailableError, UnroutableError
+from warren.topology import DELAY_LEVELS, EVENTS, REPLY_PREFIX, Topology
+
+if TYPE_CHECKING:
+    from warren.message import Message
+
+DEFAULT_EXCHANGE = ""
+
+
+class MemoryDelivery:
+    """A message handed out, held until it is settled."""
+
+    def __init__(self, queue: MemoryQueue, message: Message, *, redelivered: bool) -> None:
+        self._queue = queue
+        self._open = True
+        self.message = message
+        self.redelivered = redelivered
+
+    async def ack(self) -> None:
+        """Settle it for good."""
+        if self._open:
+            self._open = False
+            self._queue.settle(self, requeue=False)
+
+    async def nack(self) -> None:
+        """Put it back at the head of its queue."""
+        if self._open:
+            self._open = False
+            self._queue.settle(self, requeue=True)
+
+
+class MemoryQueue:
+    """Messages waiting, and those handed out."""
+
+    def __init__(self) -> None:
+        self.ready: deque[tuple[Message, bool]] = deque()
+        self.unacked: set[MemoryDelivery] = set()
+        self.changed = asyncio.Event()
+
+    def push(self, message: Message) -> None:
+        """Add a message at the tail."""
+        self.ready.append((message, False))
+        self.changed.set()
+
+    def pop(self) -> MemoryDelivery:
+        """Hand out the head."""
+        message, redelivered = self.ready.popleft()
+        delivery = MemoryDelivery(self, message, redelivered=redelivered)
+        self.unacked.add(delivery)
+        return delivery
+
+    def settle(self, delivery: MemoryDelivery, *, requeue: bool) -> None:
+        """Forget a delivery, or put its message back."""
+        self.unacked.discard(delivery)
+        if requeue:
+            self.ready.appendleft((delivery.message, True))
+        self.changed.set()
+
+
+class MemorySubscription:
+    """Deliveries from one queue, at most `prefetch` of them un-acknowledged."""
+
+    def __init__(self, queue: MemoryQueue, prefetch: int, *, acknowledge: bool = False) -> None:
+        self._queue = queue
+        self._prefetch = prefetch
+        self._acknowledge = acknowledge
+        self.consuming = True
+
+    async def __aiter__(self) -> AsyncIterator[MemoryDelivery]:
+        """Yield deliveries until stopped."""
+        while self.consuming:
+            if self._queue.ready and len(self._queue.unacked) < self._prefetch:
+                delivery = self._queue.pop()
+                if self._acknowledge:
+                    await delivery.ack()
+                yield delivery
+            else:
+                self._queue.changed.clear()
+                await self._queue.changed.wait()
+
+    async def stop(self) -> None:
+        """Yield no more."""
+        self.consuming = False
+        self._queue.changed.set()
+
+
+class MemoryBroker:
+    """Exchanges and queues of one topology. `available = False` makes every call fail as if the broker were away."""
+
+    def __init__(self, topology: Topology, clock: Clock | None = None) -> None:
+        self._topology = topology
+        self._clock = clock or SystemClock()
+        self._delayed: list[tuple[float, str, Message]] = []
+        self._bindings = {(b.source, b.routing_key): b.destination for b in topology.bindings if not b.to_exchange}
+        self.queues = {queue.name: MemoryQueue() for queue in topology.queues}
+        self.events: list[tuple[str, Message]] = []
+        self.available = True
+
+    async def open(self) -> None:
+        """Connect: there is nothing to do."""
+        self._check()
+
+    async def publish(self, message: Message, *, exchange: str, routing_key: str, mandatory: bool = True) -> None:
+        """Route the message to its queue."""
+        self._check()
+        if exchange == EVENTS:
+            self.events.append((routing_key, message))
+        elif exchange.startswith("warren.delay."):
+            self._delay(message, routing_key)
+        else:
+            self._route(message, exchange, routing_key, mandatory=mandatory)
+
+    def release_due(self) -> None:
+        """Move messages whose delay is over to their queues; call it after moving the clock."""
+        now = self._clock.now()
+        due = [entry for entry in self._delayed if entry[0] <= now]
+        self._delayed = [entry for entry in self._delayed if entry[0] > now]
+        for _, pool, message in sorted(due, key=lambda entry: entry[0]):
+            self.queues[f"warren.tasks.{pool}"].push(message)
+
+    @property
+    def delayed(self) -> list[tuple[float, Message]]:
+        """Messages under way on the ladder, each with the seconds it still waits."""
+        now = self._clock.now()
+        return [(due - now, message) for due, _, message in self._delayed]
+
+    @asynccontextmanager
+    async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[MemorySubscription]:
+        """Consume a queue."""
+        self._check()
+        subscription = MemorySubscription(self.queues[queue], prefetch)
+        try:
+            yield subscription
+        finally:
+            await subscription.stop()
+
+    @asynccontextmanager
+    async def replies(self) -> AsyncIterator[tuple[str, MemorySubscription]]:
+        """Declare an exclusive reply queue."""
+        self._check()
+        name = f"{REPLY_PREFIX}{uuid.uuid4()}"
+        self.queues[name] = MemoryQueue()
+        subscription = MemorySubscription(self.queues[name], 1000, acknowledge=True)
+        try:
+            yield name, subscription
+        finally:
+            await subscription.stop()
+            del self.queues[name]
+
+    async def ping(self) -> None:
+        """Return if available."""
+        self._check()
+
+    async def close(self) -> None:
+        """Put back what was handed out."""
+        for queue in self.queues.values():
+            for delivery in list(queue.unacked):
+                await delivery.nack()
+
+    def _check(self) -> None:
+        if not self.available:
+            raise BrokerUnavailableError("the broker is away")
+
+    def _delay(self, message: Message, routing_key: str) -> None:
+        *digits, pool = routing_key.split(".")
+        seconds = int("".join(digits[-DELAY_LEVELS:]), 2)
+        if f"warren.tasks.{pool}" not in self.queues:
+            raise UnroutableError(f"no queue is bound for the pool {pool!r}; run: warren topology apply")
+        self._delayed.append((self._clock.now() + seconds, pool, message))
+
+    def _route(self, message: Message, exchange: str, routing_key: str, *, mandatory: bool) -> None:
+        bound = routing_key if exchange == DEFAULT_EXCHANGE else self._bindings.get((exchange, routing_key))
+        queue = self.queues.get(bound or "")
+        if queue is not None:
+            queue.push(message)
+        elif mandatory:
+            raise UnroutableError(f"no queue is bound for {routing_key!r} on {exchange!r}; run: warren topology apply")

@@ -1,0 +1,80 @@
+"""Records as flat fields: how a task and a hash in the store become each other.
+
+Times are whole milliseconds in the store and seconds in a `Record`. Both adapters write the same fields.
+
+Forbidden here: I/O.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from warren.record import Outcome, Progress, Record, TaskError
+from warren.task import Task
+
+Fields = dict[str, bytes | str]
+
+_TEXT: Final = frozenset({"id", "name", "pool", "state", "owner", "model", "priority", "idempotency_key", "consumer",
+                          "result_type", "result_ref", "reply_to", "callback_url", "payload_type"})
+_WHOLE: Final = frozenset({"max_attempts", "attempt", "failures", "lapses", "fence"})
+_FLAG: Final = frozenset({"accepted", "held", "suspect"})
+_TIME: Final = frozenset({"lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at"})
+
+
+def task_fields(task: Task) -> Fields:
+    """Return the fields of a record that its task alone determines."""
+    options = task.options
+    values = {
+        "id": task.id, "name": task.name, "pool": task.pool, "owner": task.owner, "model": task.model,
+        "priority": options.priority.value, "idempotency_key": task.idempotency_key, "reply_to": task.reply_to,
+        "max_attempts": options.max_attempts, "timeout_seconds": options.timeout_seconds,
+        "callback_url": options.callback_url,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def outcome_fields(outcome: Outcome) -> Fields:
+    """Return the fields that the end of an attempt adds (its state apart)."""
+    values: dict[str, bytes | str | None] = {
+        "result": outcome.result, "result_type": outcome.result_type, "result_ref": outcome.result_ref,
+        "payload": outcome.payload, "payload_type": outcome.payload_type,
+        "error": outcome.error.model_dump_json() if outcome.error else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def task_digest(task: Task) -> str:
+    """Return what tells two submissions apart: a digest of name, pool, payload and options."""
+    digest = hashlib.sha256()
+    for part in (task.name, task.pool, task.model or "", task.payload.content_type, task.options.model_dump_json()):
+        digest.update(part.encode() + b"\0")
+    digest.update(task.payload.body)
+    return digest.hexdigest()
+
+
+def parse_record(fields: Mapping[str, bytes], now_ms: int) -> Record:
+    """Return the record that the store's fields say."""
+    values: dict[str, Any] = {name: _value(name, raw) for name, raw in fields.items()}
+    known = {name: value for name, value in values.items() if name in Record.model_fields and value is not None}
+    known["running_seconds"] = int(fields.get("running_ms", b"0")) / 1000
+    return Record(now=now_ms / 1000, **known)
+
+
+def _value(name: str, raw: bytes) -> Any:  # noqa: ANN401, PLR0911 - one field, one type
+    if name in _TEXT:
+        return raw.decode() or None
+    if name in _WHOLE:
+        return int(raw)
+    if name in _FLAG:
+        return raw == b"1"
+    if name in _TIME:
+        return int(raw) / 1000 or None
+    if name == "timeout_seconds":
+        return float(raw)
+    if name == "error":
+        return TaskError.model_validate_json(raw)
+    if name == "progress":
+        return Progress.model_validate_json(raw)
+    return raw

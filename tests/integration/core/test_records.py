@@ -1,0 +1,330 @@
+"""The semantics of task records: one suite, run against the records in memory and against a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.integration.servers import Workspace
+from warren.clock import SystemClock
+from warren.errors import IdempotencyConflictError, RecordsUnavailableError
+from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, TaskError, Verdict
+from warren.records import MAX_LAPSES, Records
+from warren.records.memory import MemoryRecords
+from warren.records.redis import RedisRecords
+from warren.task import Payload, Task, TaskOptions
+
+DONE = Outcome(State.SUCCEEDED, result=b"42", result_type="application/json")
+SHORT = 0.05
+"""A lease, in seconds, that a test can wait for."""
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def records(request: pytest.FixtureRequest) -> AsyncIterator[Records]:
+    """Give the records of both adapters in turn."""
+    if request.param == "memory":
+        yield MemoryRecords(SystemClock())
+        return
+    workspace: Workspace = request.getfixturevalue("workspace")
+    records = RedisRecords(workspace.records_url)
+    yield records
+    await records.close()
+
+
+def a_task(**options: object) -> Task:
+    return Task("echo", "cpu", Payload(b'{"text": "hello"}'), TaskOptions.model_validate(options))
+
+
+async def claimed(records: Records, task: Task, consumer: str = "c1", *, alone: bool = False,
+                  seconds: float = 30.0) -> Lease:
+    claim = await records.claim(task, consumer, alone=alone, seconds=seconds)
+    assert claim.verdict is Verdict.CLAIMED, claim
+    assert claim.lease is not None
+    return claim.lease
+
+
+async def state_of(records: Records, task: Task) -> State | None:
+    [record] = await records.read([task.id])
+    return record.state if record else None
+
+
+async def test_a_submission_is_created_once_and_published_until_it_is_accepted(records: Records) -> None:
+    task = a_task()
+    assert (await records.create(task))[0] is Submission.CREATED
+    assert (await records.create(task))[0] is Submission.UNACCEPTED
+    await records.accept(task.id)
+    submission, record = await records.create(task)
+    assert submission is Submission.ACCEPTED
+    assert record.state is State.QUEUED
+    assert (record.id, record.name, record.pool) == (task.id, "echo", "cpu")
+
+
+async def test_an_idempotency_key_finds_the_first_submission(records: Records) -> None:
+    first = Task("echo", "cpu", Payload(b"1"), idempotency_key="k")
+    again = Task("echo", "cpu", Payload(b"1"), idempotency_key="k")
+    other = Task("echo", "cpu", Payload(b"2"), idempotency_key="k")
+    await records.create(first, scope="ann")
+    submission, record = await records.create(again, scope="ann")
+    assert (submission, record.id) == (Submission.UNACCEPTED, first.id)
+    with pytest.raises(IdempotencyConflictError, match=first.id):
+        await records.create(other, scope="ann")
+    assert (await records.create(other, scope="bob"))[0] is Submission.CREATED
+
+
+async def test_a_claim_leads_to_one_result(records: Records) -> None:
+    task = a_task()
+    await records.create(task)
+    lease = await claimed(records, task)
+    assert lease.attempt == 1
+    assert await records.finish(lease, task, DONE)
+    [record] = await records.read([task.id])
+    assert record
+    assert (record.state, record.result, record.attempt) == (State.SUCCEEDED, b"42", 1)
+    assert record.finished_at is not None
+    assert (await records.claim(task, "c2", alone=False)).verdict is Verdict.ENDED
+
+
+async def test_a_finish_asked_for_again_is_answered_the_same(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    assert await records.finish(lease, task, DONE)
+    assert await records.finish(lease, task, DONE)
+
+
+async def test_a_message_without_a_record_creates_it(records: Records) -> None:
+    task = a_task()
+    await claimed(records, task)
+    [record] = await records.read([task.id])
+    assert record
+    assert record.accepted
+    assert record.leased
+
+
+async def test_a_live_lease_keeps_others_out_and_is_adopted_by_its_owner(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task, "c1")
+    other = await records.claim(task, "c2", alone=False)
+    assert other.verdict is Verdict.BUSY
+    assert 29 < other.wait_seconds <= 30
+    mine = await records.claim(task, "c1", alone=False)
+    assert (mine.verdict, mine.lease) == (Verdict.ADOPTED, lease)
+
+
+async def test_an_older_fence_can_write_nothing(records: Records) -> None:
+    task = a_task()
+    frozen = await claimed(records, task, "c1", seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    lease = await claimed(records, task, "c2", alone=True)
+    assert lease.fence > frozen.fence
+    assert await records.renew(frozen, task, "c1") is Renewal.LOST
+    assert not await records.finish(frozen, task, DONE)
+    assert not await records.retry(frozen, task, TaskError(code="exception", message="x"), after_seconds=1)
+    assert not await records.release(frozen)
+    assert await records.finish(lease, task, DONE)
+
+
+async def test_a_lapsed_lease_is_prolonged_while_nobody_else_has_claimed(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task, seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    assert await records.renew(lease, task, "c1") is Renewal.RENEWED
+    assert await records.finish(lease, task, DONE)
+
+
+async def test_a_lapse_makes_a_suspect_that_only_an_idle_consumer_may_claim(records: Records) -> None:
+    task = a_task()
+    await claimed(records, task, seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    claim = await records.claim(task, "c2", alone=False)
+    assert (claim.verdict, claim.record.lapses) == (Verdict.ALONE, 0)
+    lease = await claimed(records, task, "c2", alone=True)
+    assert lease.attempt == 2
+
+
+async def test_three_lapses_alone_are_poison(records: Records) -> None:
+    task = a_task()
+    for _ in range(MAX_LAPSES):
+        await claimed(records, task, alone=True, seconds=SHORT)
+        await asyncio.sleep(2 * SHORT)
+    claim = await records.claim(task, "c9", alone=True)
+    assert claim.verdict is Verdict.POISON
+    assert claim.record.state is State.FAILED
+    assert claim.record.error
+    assert claim.record.error.code == "poison"
+
+
+async def test_a_retry_waits_for_its_time_and_charges_a_failure(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    error = TaskError(code="exception", message="no luck")
+    assert await records.retry(lease, task, error, after_seconds=10 * SHORT)
+    early = await records.claim(task, "c2", alone=False)
+    assert (early.verdict, early.record.state, early.record.error) == (Verdict.EARLY, State.RETRYING, error)
+    assert 0 < early.wait_seconds <= 10 * SHORT
+    await asyncio.sleep(11 * SHORT)
+    lease = await claimed(records, task)
+    assert lease.attempt == 2
+    [record] = await records.read([task.id])
+    assert record
+    assert record.failures == 1
+
+
+async def test_a_hand_back_charges_nothing(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    assert await records.release(lease)
+    again = await claimed(records, task, "c2")
+    [record] = await records.read([task.id])
+    assert record
+    assert (record.failures, record.lapses, record.suspect) == (0, 0, False)
+    assert again.fence > lease.fence
+
+
+async def test_a_cancel_ends_the_work_and_stays(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    record = await records.cancel(task.id)
+    assert record
+    assert record.state is State.CANCELED
+    assert await records.renew(lease, task, "c1") is Renewal.LOST
+    assert not await records.finish(lease, task, DONE)
+    assert await state_of(records, task) is State.CANCELED
+
+
+async def test_a_cancel_of_nothing_can_be_written_down_before_the_message_comes(records: Records) -> None:
+    task = a_task()
+    assert await records.cancel(task.id) is None
+    assert await records.cancel(task.id, absent=task)
+    assert (await records.claim(task, "c1", alone=False)).verdict is Verdict.ENDED
+
+
+async def test_an_ended_task_is_not_canceled(records: Records) -> None:
+    task = a_task()
+    await records.finish(await claimed(records, task), task, DONE)
+    record = await records.cancel(task.id)
+    assert record
+    assert record.state is State.SUCCEEDED
+
+
+async def test_a_held_task_is_not_claimed_and_a_running_one_hands_back(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    await records.hold(task.id, held=True)
+    assert await records.renew(lease, task, "c1") is Renewal.HAND_BACK
+    assert await records.release(lease)
+    assert (await records.claim(task, "c1", alone=False)).verdict is Verdict.HELD
+    await records.hold(task.id, held=False)
+    await claimed(records, task)
+
+
+async def test_a_delayed_task_is_early(records: Records) -> None:
+    task = a_task(delay_seconds=60)
+    await records.create(task)
+    claim = await records.claim(task, "c1", alone=False)
+    assert claim.verdict is Verdict.EARLY
+    assert 59 < claim.wait_seconds <= 60
+
+
+@pytest.mark.parametrize("look", ["read", "claim"])
+async def test_a_task_past_its_expiry_expires_when_somebody_looks(records: Records, look: str) -> None:
+    task = a_task(expires_seconds=SHORT)
+    await records.create(task)
+    await asyncio.sleep(2 * SHORT)
+    if look == "claim":
+        assert (await records.claim(task, "c1", alone=False)).verdict is Verdict.EXPIRED
+    assert await state_of(records, task) is State.EXPIRED
+
+
+async def test_a_store_that_was_flushed_learns_what_runs(records: Records) -> None:
+    task = a_task()
+    lease = Lease(task.id, fence=1_900_000_000_000_000, attempt=3)
+    assert await records.renew(lease, task, "c1", progress=Progress(fraction=0.5)) is Renewal.RENEWED
+    [record] = await records.read([task.id])
+    assert record
+    assert (record.state, record.attempt, record.name) == (State.STARTED, 3, "echo")
+    assert await records.finish(lease, task, DONE)
+    other = a_task()
+    assert await records.finish(Lease(other.id, 7, 1), other, DONE)
+    assert await state_of(records, other) is State.SUCCEEDED
+
+
+async def test_progress_is_kept_until_the_next_attempt(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    await records.renew(lease, task, "c1", progress=Progress(fraction=0.25, message="a quarter"))
+    await records.renew(lease, task, "c1")
+    [record] = await records.read([task.id])
+    assert record
+    assert record.progress == Progress(fraction=0.25, message="a quarter")
+
+
+async def test_what_ended_is_due_until_it_is_settled_and_then_dies(records: Records) -> None:
+    task = a_task()
+    await records.finish(await claimed(records, task), task, DONE)
+    assert task.id in [record.id for record in await records.due(older_than_seconds=0)]
+    assert task.id not in [record.id for record in await records.due(older_than_seconds=60)]
+    await records.settle(task.id, ttl_seconds=SHORT)
+    assert task.id not in [record.id for record in await records.due(older_than_seconds=0)]
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is None
+
+
+async def test_an_owned_record_lives_until_it_is_disowned(records: Records) -> None:
+    task = Task("train", "train-cpu", owner="mljob/ns/iris/uid")
+    await records.finish(await claimed(records, task), task, DONE)
+    await records.settle(task.id, ttl_seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is State.SUCCEEDED
+    await records.disown(task.id, ttl_seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is None
+
+
+async def test_an_idempotency_key_dies_with_its_record(records: Records) -> None:
+    task = Task("echo", "cpu", idempotency_key="dies")
+    await records.create(task)
+    await records.finish(await claimed(records, task), task, DONE)
+    await records.settle(task.id, ttl_seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    assert (await records.create(Task("other", "cpu", idempotency_key="dies")))[0] is Submission.CREATED
+
+
+async def test_what_was_never_accepted_is_swept_unless_an_mljob_owns_it(records: Records) -> None:
+    lost, owned, kept = Task("echo", "cpu", idempotency_key="swept"), Task("train", "train-cpu", owner="mljob/x"), a_task()
+    for task in (lost, owned, kept):
+        await records.create(task)
+    await records.accept(kept.id)
+    assert await records.sweep(older_than_seconds=60) == []
+    await asyncio.sleep(0.01)
+    assert lost.id in await records.sweep(older_than_seconds=0)
+    assert [await state_of(records, task) for task in (lost, owned, kept)] == [None, State.QUEUED, State.QUEUED]
+    assert (await records.create(Task("echo", "cpu", idempotency_key="swept")))[0] is Submission.CREATED
+
+
+async def test_running_time_leaves_out_waiting(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    await asyncio.sleep(SHORT)
+    await records.release(lease)
+    await asyncio.sleep(2 * SHORT)
+    lease = await claimed(records, task)
+    await asyncio.sleep(SHORT)
+    await records.finish(lease, task, DONE)
+    [record] = await records.read([task.id])
+    assert record
+    assert 2 * SHORT <= record.running_seconds < 3.5 * SHORT
+
+
+@pytest.mark.parametrize("call", [
+    lambda records: records.ping(),
+    lambda records: records.read(["x"]),
+    lambda records: records.create(a_task()),
+])
+async def test_a_store_that_is_away_is_named_within_a_second(call: Callable[[Records], object]) -> None:
+    records = RedisRecords("redis://:secret@127.0.0.1:1/0")
+    async with asyncio.timeout(1):
+        with pytest.raises(RecordsUnavailableError, match="127.0.0.1:1") as caught:
+            await call(records)  # type: ignore[misc]
+    assert "secret" not in caught.value.detail
