@@ -1,0 +1,98 @@
+"""Real servers for integration tests: which ones, where, and a place of its own in them for every test."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import redis
+
+from tools.stack import web
+from tools.stack.packages import Release
+from tools.stack.server import is_free
+from tools.stack.serverset import ADMINISTRATOR, Ports, ServerSet
+
+_FIRST_BASE = {"3.10": 18000, "4.0": 17800}
+_BASE_STEP = 20
+_BASES_TRIED = 8
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A virtual host, a bucket and an empty store: whatever a test does there, the next one does not see."""
+
+    servers: ServerSet
+    name: str
+
+    @property
+    def bucket(self) -> str:
+        """The test's own bucket."""
+        return self.name
+
+    @property
+    def records_url(self) -> str:
+        """The store, which was emptied."""
+        return self.servers.records_url
+
+    def broker_url(self, user: str = ADMINISTRATOR) -> str:
+        """AMQP in the test's own virtual host, as the administrator or one of the topology's users."""
+        return f"{self.servers.broker_url(user)}{self.name}"
+
+    def management_url(self, user: str = ADMINISTRATOR) -> str:
+        """The management API; it serves all virtual hosts."""
+        return self.servers.management_url(user)
+
+    @property
+    def objects_environment(self) -> Mapping[str, str]:
+        """The AWS SDKs' variables."""
+        return self.servers.objects_environment
+
+
+@contextmanager
+def workspace(servers: ServerSet, name: str) -> Iterator[Workspace]:
+    """Make a workspace of that name, and take the virtual host away afterwards."""
+    management = servers.management_url()
+    _expect_made(web.call("PUT", f"{management}api/vhosts/{name}", {}))
+    for account in servers.rabbitmq.spec.accounts:
+        rights = {"configure": account.configure, "write": account.write, "read": account.read}
+        _expect_made(web.call("PUT", f"{management}api/permissions/{name}/{account.name}", rights))
+    with redis.Redis.from_url(servers.records_url) as store:
+        store.flushall()
+    s3_client(servers).create_bucket(Bucket=name)
+    try:
+        yield Workspace(servers, name)
+    finally:
+        web.call("DELETE", f"{management}api/vhosts/{name}", timeout=30)
+
+
+def s3_client(servers: ServerSet):  # type: ignore[no-untyped-def]  # noqa: ANN201  boto3 makes its clients at run time
+    """Return a client of the servers' S3."""
+    known = servers.objects_environment
+    return boto3.client(
+        "s3",
+        endpoint_url=known["AWS_ENDPOINT_URL_S3"],
+        aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+        region_name=known["AWS_REGION"],
+    )
+
+
+def create(release: Release, state: Path) -> ServerSet:
+    """Describe a set of the release on ports that are free now, the documented ones first."""
+    first = _FIRST_BASE[release.rabbitmq]
+    bases = range(first, first + _BASES_TRIED * _BASE_STEP, _BASE_STEP)
+    base = next(base for base in bases if all(map(is_free, _ports(base))))
+    return ServerSet.create(state, base, release, prometheus=True)
+
+
+def _ports(base: int) -> list[int]:
+    ports, broker = Ports(base), Ports(base).broker
+    listeners = [broker.amqp, broker.management, broker.metrics, broker.distribution, broker.mapper]
+    return [*listeners, ports.store, ports.objects, ports.prometheus]
+
+
+def _expect_made(answer: web.Answer) -> None:
+    if answer.status not in {201, 204}:
+        message = f"RabbitMQ's management API answers {answer.status}: {answer.body.decode(errors='replace')}"
+        raise RuntimeError(message)

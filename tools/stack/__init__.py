@@ -1,0 +1,5 @@
+"""Real servers as local processes, and the whole of Warren on them: what `make run` and the integration tests use.
+
+Every server has private state, private loopback ports and private credentials; nothing here touches a system service,
+a package's data folder or a process that it did not start. Warren's packages are used only through their commands.
+"""
