@@ -1,0 +1,34 @@
+"""The command line: `warren`.
+
+One module per group of commands; each command reads its arguments, calls a client or another module of core, and shows
+what came of it.
+
+Forbidden here: anything that a program could not do through `warren.client` as well, but for showing it.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as distribution_version
+
+import typer
+
+from warren.cli import accounts, predictions, tasks, topology
+from warren.cli.fault import EXIT_CODES, Commands
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Submit machine-learning work to Warren, watch it, and set up its broker.",
+    epilog=EXIT_CODES,
+)
+for group in (tasks, predictions, accounts):
+    group.register(app)
+app.add_typer(topology.app, name="topology", rich_help_panel="Setting up")
+
+
+@app.command(rich_help_panel="Setting up")
+def version() -> None:
+    """Print the version."""
+    typer.echo(distribution_version("warren"))

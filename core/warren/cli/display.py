@@ -1,0 +1,118 @@
+"""How tasks and predictions look in a terminal.
+
+What is asked for goes to standard output; what goes on meanwhile goes to standard error.
+
+Forbidden here: calls to Warren, but for watching a job.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from warren.cli.connection import Output
+from warren.client import Job
+from warren.client.documents import TaskDocument
+from warren.errors import TaskTimeoutError
+from warren.prediction import Prediction, PredictResponse
+from warren.record import State
+
+WATCH_SECONDS: Final = 1.0
+"""How often progress is asked for; the end is shown at once."""
+
+_STYLES: Final = {State.SUCCEEDED: "green", State.FAILED: "red", State.CANCELED: "yellow", State.EXPIRED: "yellow"}
+
+
+def show_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Print a JSON value."""
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def show_result(document: TaskDocument) -> None:
+    """Print a result: JSON, or the bytes themselves where it is of another type."""
+    value = document.value()
+    if isinstance(value, bytes):
+        sys.stdout.buffer.write(value)
+    else:
+        show_json(value)
+
+
+def show_task(document: TaskDocument, output: Output) -> None:
+    """Print how a task stands."""
+    if output is Output.JSON:
+        show_json(orjson.loads(document.json_bytes()))
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in orjson.loads(document.json_bytes()).items():
+        table.add_row(name, _cell(name, value))
+    Console().print(table)
+
+
+def show_predictions(response: PredictResponse, output: Output) -> None:
+    """Print what a model said."""
+    if output is Output.JSON:
+        show_json(orjson.loads(response.document()))
+        return
+    table = Table(title=f"{response.model} {response.version}", title_justify="left", box=None, pad_edge=False)
+    rows = [_prediction(prediction) for prediction in response.predictions]
+    for column in rows[0] if rows else ():
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+def watch(job: Job, timeout: float | None) -> TaskDocument:
+    """Show a job's progress until it has ended; return how it ended.
+
+    Raises:
+        TaskTimeoutError: it has not ended after `timeout` seconds; it goes on.
+
+    """
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    end = None if timeout is None else time.monotonic() + timeout
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(job.id, total=None)
+        while True:
+            left = WATCH_SECONDS if end is None else max(0.0, min(WATCH_SECONDS, end - time.monotonic()))
+            document = job.wait(left)
+            progress.update(bar, **_bar(document))
+            if document.status.terminal:
+                return document
+            if left <= 0:
+                raise TaskTimeoutError(f"the task {job.id} is {document.status} after {timeout} s and goes on")
+
+
+def _bar(document: TaskDocument) -> dict[str, Any]:
+    reported = document.progress
+    description = f"{document.task} {document.status}"
+    if reported is None:
+        return {"description": description, "total": None}
+    return {"description": f"{description} {reported.message or ''}".rstrip(), "total": 1.0,
+            "completed": reported.fraction}
+
+
+def _cell(name: str, value: Any) -> Text:  # noqa: ANN401 - any JSON value
+    if name == "status":
+        return Text(value, style=_STYLES.get(State(value), "cyan"))
+    if name == "error":
+        return Text(f"{value['code']}: {value['message']}")
+    return Text(value if isinstance(value, str) else orjson.dumps(value).decode())
+
+
+def _prediction(prediction: Prediction) -> dict[str, str]:
+    given = prediction.model_dump(exclude_none=True)
+    named = {**given.pop("probabilities", {}), **given.pop("scores", {})}
+    return {name: _number(value) for name, value in {**given, **named}.items()}
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

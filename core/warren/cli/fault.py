@@ -1,0 +1,55 @@
+"""How a command fails: one line on standard error, and an exit code that a script can tell apart.
+
+Forbidden here: faults of one command.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from warren.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    SettingsError,
+    TaskFailedError,
+    TaskTimeoutError,
+    UnavailableError,
+    WarrenError,
+)
+
+if TYPE_CHECKING:
+    from typer import Context
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done; 1 the task failed, was canceled or expired, or any other fault; 2 wrong usage, input or "
+    "settings; 3 not found; 4 not in time; 5 Warren or something that it needs is away, try again."
+)
+
+_CODES: Final[tuple[tuple[tuple[type[WarrenError], ...], int], ...]] = (
+    ((TaskFailedError,), 1),
+    ((InvalidRequestError, SettingsError), 2),
+    ((NotFoundError,), 3),
+    ((TaskTimeoutError,), 4),
+    ((UnavailableError,), 5),
+)
+
+
+def exit_code(error: WarrenError) -> int:
+    """Return the exit code of a fault."""
+    return next((code for kinds, code in _CODES if isinstance(error, kinds)), 1)
+
+
+class Commands(TyperGroup):
+    """Commands whose faults are told in one line."""
+
+    def invoke(self, ctx: Context) -> Any:  # noqa: ANN401 - whatever the command returns
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except WarrenError as error:
+            sys.stderr.write(f"warren: {' '.join(error.detail.split())}\n")
+            raise typer.Exit(exit_code(error)) from error

@@ -1,0 +1,105 @@
+"""`warren submit`, `status`, `result`, `wait`, `cancel`.
+
+Forbidden here: how documents look. That is `display`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
+from warren.cli.display import show_result, show_task, watch
+from warren.cli.values import file_bytes, json_object, pairs
+from warren.client.documents import TaskDocument
+from warren.client.outcome import failure
+from warren.record import State
+
+PANEL = "Tasks"
+
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id, as `warren submit` printed it.")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds after which to stop waiting; the task goes on.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (submit, status, result, wait, cancel):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def submit(  # noqa: PLR0913 - each parameter is an option of the command
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name: a function's, or train.")],
+    args: Annotated[list[str] | None, typer.Argument(
+        metavar="[KEY=VALUE]...", help="Arguments. A value that is JSON (3, true, [1,2]) is taken as that, else as text.",
+    )] = None,
+    json: Annotated[str | None, typer.Option(help="Arguments as a JSON object.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Arguments as a file that holds a JSON object.")] = None,
+    pool: Annotated[str | None, typer.Option(help="The pool to run in, if not the task's own.")] = None,
+    option: Annotated[list[str] | None, typer.Option(
+        metavar="KEY=VALUE", help="priority=high, delay_seconds=60, timeout_seconds=30, max_attempts=5, ... Repeatable.",
+    )] = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key again is the same task.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end and print the result.")] = False,  # noqa: FBT002
+    timeout: Timeout = None,
+    output: Shown = Output.TABLE,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Submit a task and print its id.
+
+    [bold]warren submit audio_length url=https://example.com/a.mp3 --wait[/bold]
+    """
+    options = pairs(option or ()) | ({"pool": pool} if pool else {})
+    with connect(url) as client:
+        job = client.submit(task, _arguments(args, json, file), options=options, idempotency_key=key)
+        if wait:
+            _finish(watch(job, timeout), output)
+        elif output is Output.JSON:
+            show_task(job.record(), output)
+        else:
+            typer.echo(job.id)
+
+
+def status(task_id: TaskId, output: Shown = Output.TABLE, url: Url = DEFAULT_URL) -> None:
+    """Show how a task stands."""
+    with connect(url) as client:
+        show_task(client.job(task_id).record(), output)
+
+
+def result(task_id: TaskId, url: Url = DEFAULT_URL) -> None:
+    """Print a task's result as JSON (its bytes, if it is of another type); without one, say why and exit non-zero."""
+    with connect(url) as client:
+        document = client.job(task_id).record()
+    _show_end(document)
+
+
+def wait(task_id: TaskId, timeout: Timeout = None, output: Shown = Output.TABLE, url: Url = DEFAULT_URL) -> None:
+    """Wait for a task's end, showing its progress, and print its result."""
+    with connect(url) as client:
+        _finish(watch(client.job(task_id), timeout), output)
+
+
+def cancel(task_id: TaskId, output: Shown = Output.TABLE, url: Url = DEFAULT_URL) -> None:
+    """Cancel a task, queued or running. One that has ended stays as it is."""
+    with connect(url) as client:
+        show_task(client.job(task_id).cancel(), output)
+
+
+def _arguments(texts: list[str] | None, json: str | None, file: Path | None) -> dict[str, Any]:
+    from_file = json_object(file_bytes(file), str(file)) if file else {}
+    from_json = json_object(json, "--json") if json else {}
+    return {**from_file, **from_json, **pairs(texts or ())}
+
+
+def _finish(document: TaskDocument, output: Output) -> None:
+    if output is Output.JSON:
+        show_task(document, output)
+        raise typer.Exit(0 if document.status is State.SUCCEEDED else 1)
+    _show_end(document)
+
+
+def _show_end(document: TaskDocument) -> None:
+    if document.status is not State.SUCCEEDED:
+        raise failure(document.id, document.task, document.status, document.error)
+    show_result(document)

@@ -1,0 +1,14 @@
+"""Using Warren from Python: `Client` (synchronous) and `AsyncClient`, over HTTP or straight to the broker.
+
+    client        what a person calls: Client, AsyncClient and their jobs
+    gateway       what a client needs, whichever way it reaches Warren
+    web, direct   the two ways: the producer's HTTP API, or broker and records inside the trust domain
+    intake        requests into tasks, tasks into ended records: the direct way and the producer are built on it
+
+Forbidden here: importing a deployable (producer, consumer, operator).
+"""
+
+from warren.client.asynchronous import AsyncClient, AsyncJob
+from warren.client.synchronous import Client, Job
+
+__all__ = ["AsyncClient", "AsyncJob", "Client", "Job"]

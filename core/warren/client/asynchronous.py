@@ -1,0 +1,176 @@
+"""The client for asyncio programs.
+
+Forbidden here: how Warren is reached. That is a gateway's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+from pydantic import ValidationError
+
+from warren.client.documents import TaskDocument, TaskRequest
+from warren.client.outcome import failure
+from warren.client.problem import InvalidFieldsError
+from warren.client.web import WebGateway
+from warren.errors import InvalidRequestError
+from warren.record import State
+from warren.task import Payload, TaskOptions, new_task_id
+
+if TYPE_CHECKING:
+    from warren.client.gateway import Gateway
+    from warren.prediction import PredictResponse
+
+POLL_SECONDS = 20.0
+"""The longest single wait that a job asks for; a longer one is several of these."""
+
+PATIENCE_SECONDS = 10.0
+PREDICT_SECONDS = 10.0
+
+Options = TaskOptions | Mapping[str, Any]
+Row = Sequence[float | int | str] | Mapping[str, float | int | str]
+
+
+class AsyncClient:
+    """Submits tasks and predictions. Use it as an asynchronous context manager.
+
+    `url` is the API's (`http://...`, for anyone), or the broker's (`amqp://...`, inside the trust domain), which needs
+    `records` (`redis://...`) besides and, for predictions, the AWS SDK's variables and the models' `bucket`.
+    `patience` is how many seconds a call over HTTP is repeated while nothing answers; a repeat never submits twice.
+    """
+
+    def __init__(self, url: str, *, records: str | None = None, bucket: str = "warren",
+                 patience: float = PATIENCE_SECONDS) -> None:
+        self._gateway = _gateway(url, records, bucket, patience)
+
+    @classmethod
+    def over(cls, gateway: Gateway) -> Self:
+        """Return a client that uses this gateway."""
+        client = cls.__new__(cls)
+        client._gateway = gateway  # noqa: SLF001 - its own
+        return client
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self._gateway.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        """Disconnect."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._gateway.close()
+
+    async def submit(self, task: str, /, args: Mapping[str, Any] | None = None, *, options: Options | None = None,
+                     idempotency_key: str | None = None, **named: Any) -> AsyncJob:  # noqa: ANN401 - any JSON value
+        """Submit a task with arguments by name and return its job.
+
+        `args` gives arguments whose names this method uses itself. The same `idempotency_key` again is the same job.
+
+        Raises:
+            InvalidRequestError: the task, its arguments or its options are wrong.
+            UnavailableError: Warren could not be reached or could not accept it; nothing was lost.
+
+        """
+        request = _request(task, {**(args or {}), **named}, options)
+        document = await self._gateway.submit(request, idempotency_key or new_task_id())
+        return AsyncJob(self._gateway, document.id)
+
+    def job(self, task_id: str) -> AsyncJob:
+        """Return the job of a task that was submitted before."""
+        return AsyncJob(self._gateway, task_id)
+
+    async def predict(self, model: str, rows: Sequence[Row] | None = None, *, image: bytes | None = None,
+                      timeout: float = PREDICT_SECONDS) -> PredictResponse:  # noqa: ASYNC109 - Warren's time limit
+        """Run a model (`name`, or `name@version`) on rows or on one image file's bytes.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+            InvalidRequestError: the inputs do not fit the model.
+            TaskTimeoutError: no consumer answered within `timeout` seconds.
+
+        """
+        return await self._gateway.predict(model, _inputs(rows, image), timeout)
+
+
+class AsyncJob:
+    """A task that was submitted."""
+
+    def __init__(self, gateway: Gateway, task_id: str) -> None:
+        self._gateway = gateway
+        self.id = task_id
+
+    async def record(self) -> TaskDocument:
+        """Return how the task stands."""
+        return await self._gateway.read(self.id, 0)
+
+    async def status(self) -> State:
+        """Return the task's state."""
+        return (await self.record()).status
+
+    async def wait(self, timeout: float | None = None) -> TaskDocument:  # noqa: ASYNC109 - it is passed on
+        """Return how the task stands when it has ended, or when `timeout` seconds are over."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = POLL_SECONDS if end is None else max(0.0, min(POLL_SECONDS, end - time.monotonic()))
+            document = await self._gateway.read(self.id, left)
+            if document.status.terminal or left <= 0:
+                return document
+
+    async def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401, ASYNC109 - a result is any JSON value
+        """Return the task's result: a JSON value, or bytes where it is of another type.
+
+        Raises:
+            TaskFailedError: it failed or was canceled (a named fault raises its own class).
+            TaskTimeoutError: it has not ended after `timeout` seconds; it goes on.
+
+        """
+        document = await self.wait(timeout)
+        if document.status is State.SUCCEEDED:
+            return document.value()
+        raise failure(document.id, document.task, document.status, document.error)
+
+    async def cancel(self) -> TaskDocument:
+        """Cancel the task unless it has ended; return how it stands."""
+        return await self._gateway.cancel(self.id)
+
+
+def _gateway(url: str, records: str | None, bucket: str, patience: float) -> Gateway:
+    if url.startswith(("http://", "https://")):
+        return WebGateway(url, patience=patience)
+    if not url.startswith(("amqp://", "amqps://")):
+        raise InvalidRequestError(f"{url!r} is neither the API's URL (http://...) nor the broker's (amqp://...)")
+    if records is None:
+        raise InvalidRequestError("straight to the broker, the records' URL is needed too: records='redis://...'")
+    from warren.client.direct import DirectGateway  # noqa: PLC0415 - aio-pika, redis and boto3 only where they are used
+
+    return DirectGateway(url, records, bucket=bucket)
+
+
+def _request(task: str, args: Mapping[str, Any], options: Options | None) -> TaskRequest:
+    given = options if isinstance(options, TaskOptions) else dict(options or {})
+    try:
+        return TaskRequest(task=task, args=dict(args), options=given)
+    except ValidationError as error:
+        raise InvalidFieldsError.of(error) from error
+
+
+def _inputs(rows: Sequence[Row] | None, image: bytes | None) -> Payload:
+    if (rows is None) == (image is None):
+        raise InvalidRequestError("a prediction takes either rows or one image")
+    if image is not None:
+        return Payload(image, _image_type(image))
+    return Payload(orjson.dumps({"instances": rows}, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def _image_type(image: bytes) -> str:
+    if image.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/webp" if image[8:12] == b"WEBP" else "image/jpeg"

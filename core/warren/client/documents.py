@@ -1,0 +1,108 @@
+"""The JSON documents of the HTTP API: what a submitter sends, and what is told about a task.
+
+Forbidden here: I/O, imports of adapters.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from warren.record import Progress, Record, State, TaskError
+from warren.task import JSON, TASK_NAME, Payload, TaskOptions
+
+_PLAIN = ("id", "pool", "attempt", "failures", "max_attempts", "timeout_seconds", "priority", "model", "consumer",
+          "progress", "error")
+_TIMES = ("submitted_at", "started_at", "finished_at", "due_at", "expires_at")
+
+
+class TaskRequest(BaseModel):
+    """A task to be done."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [
+            {"task": "audio_length", "args": {"url": "https://example.com/a.mp3"}, "options": {"timeout_seconds": 30}},
+            {"task": "train", "args": {
+                "trainer": "sklearn",
+                "dataset": {"uri": "s3://warren/datasets/iris.csv", "target": "species"},
+                "parameters": {"estimator": "LogisticRegression"},
+                "model": {"name": "iris", "promote": "accuracy >= 0.9"},
+            }},
+        ]},
+    )
+
+    task: Annotated[str, Field(pattern=TASK_NAME, description="The task's name.")]
+    args: Annotated[dict[str, Any], Field(description="The task's arguments, by name.")] = Field(default_factory=dict)
+    options: Annotated[TaskOptions, Field(description="What is asked for beyond the work itself.")] = TaskOptions()
+
+
+class TaskDocument(BaseModel):
+    """What is known about a task. Fields that do not apply (yet) are left out."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"examples": [{
+            "id": "0196f0c8-5b7c-7d1e-8a55-6c1f0a3b9d21", "task": "audio_length", "pool": "cpu", "status": "succeeded",
+            "attempt": 1, "failures": 0, "priority": "normal", "result": 182.4, "result_type": "application/json",
+            "submitted_at": "2026-11-21T08:00:00Z", "started_at": "2026-11-21T08:00:00.010000Z",
+            "finished_at": "2026-11-21T08:00:00.250000Z",
+        }]},
+    )
+
+    id: Annotated[str, Field(description="The task's id, a UUIDv7.")]
+    task: Annotated[str, Field(description="The task's name.")]
+    pool: Annotated[str, Field(description="The pool whose consumers do it.")]
+    status: Annotated[State, Field(description="Where it stands. succeeded, failed, canceled and expired are final.")]
+    attempt: Annotated[int, Field(description="The number of the newest attempt; 0 before the first.")] = 0
+    failures: Annotated[int, Field(description="How many attempts have failed.")] = 0
+    max_attempts: int | None = None
+    timeout_seconds: float | None = None
+    priority: str = "normal"
+    model: Annotated[str | None, Field(description="The model that a prediction is for.")] = None
+    consumer: Annotated[str | None, Field(description="Who works, or worked, on it.")] = None
+    progress: Annotated[Progress | None, Field(description="How far the running attempt has come.")] = None
+    result: Annotated[Any, Field(description="The result of a task that succeeded: a JSON value, or base64 of the bytes "
+                                             "where `result_type` is not application/json.")] = None
+    result_type: Annotated[str | None, Field(description="The result's media type.")] = None
+    error: Annotated[TaskError | None, Field(description="Why it failed, or why the last attempt did.")] = None
+    submitted_at: datetime | None = None
+    started_at: Annotated[datetime | None, Field(description="When the newest attempt was started.")] = None
+    finished_at: datetime | None = None
+    due_at: Annotated[datetime | None, Field(description="Before this time no attempt is started.")] = None
+    expires_at: Annotated[datetime | None, Field(description="After this time it is no longer started.")] = None
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Return the document of a record."""
+        values: dict[str, Any] = {name: getattr(record, name) for name in _PLAIN}
+        values |= {name: _time(getattr(record, name)) for name in _TIMES}
+        present = {name: value for name, value in values.items() if value is not None}
+        if record.state is State.SUCCEEDED:
+            present |= _result(Payload(record.result or b"null", record.result_type or JSON))
+        return cls(task=record.name, status=record.state, **present)
+
+    def json_bytes(self) -> bytes:
+        """Return the document as JSON, without the fields that do not apply."""
+        return self.model_dump_json(exclude_unset=True).encode()
+
+    def value(self) -> Any:  # noqa: ANN401 - a result is whatever the task returned
+        """Return the result: the JSON value, or bytes where it is of another type."""
+        if self.result_type in {None, JSON}:
+            return self.result
+        return base64.b64decode(self.result)
+
+
+def _result(payload: Payload) -> dict[str, Any]:
+    if payload.content_type == JSON:
+        return {"result": orjson.loads(payload.body), "result_type": JSON}
+    return {"result": base64.b64encode(payload.body).decode(), "result_type": payload.content_type}
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,166 @@
+"""Requests into tasks, tasks into ended records: what the producer and the direct client are both built on.
+
+Forbidden here: HTTP, imports of adapters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from warren.client.problem import InvalidFieldsError
+from warren.client.routing import choose_pool
+from warren.errors import InvalidRequestError, TaskNotFoundError
+from warren.model import PREDICT_TASK
+from warren.objects import ObjectUri
+from warren.prediction import ModelReference, PredictRequest
+from warren.task import JSON, Payload, Task, TaskOptions
+from warren.training import TRAIN_TASK, TrainRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from warren.client.catalog import Catalog
+    from warren.client.documents import TaskRequest
+    from warren.client.endings import Endings
+    from warren.objects import ObjectStore
+    from warren.pool import Pool
+    from warren.record import Record
+    from warren.records import Records
+    from warren.submission import Submitter
+
+MAX_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a task is to be submitted."""
+
+    key: str | None = None
+    """The idempotency key."""
+    wait_seconds: float = 0
+    """How long to wait for the task's end."""
+    reply: bool = False
+    """Whether somebody may wait later, so that a reply is worth its message."""
+
+
+class Intake:
+    """Accepts tasks and predictions, and tells how they stand."""
+
+    def __init__(self, submitter: Submitter, records: Records, objects: ObjectStore, endings: Endings, catalog: Catalog,
+                 pools: Sequence[Pool], usual_pools: Mapping[str, str] | None = None) -> None:
+        """Take the parts; `usual_pools` says, by task name, where tasks go whose submitter wants no pool."""
+        self._submitter = submitter
+        self._records = records
+        self._objects = objects
+        self._endings = endings
+        self._catalog = catalog
+        self._pools = pools
+        self._usual_pools = dict(usual_pools or {})
+
+    async def submit(self, request: TaskRequest, order: Order) -> Record:
+        """Accept a task; return its record, ended if that came about within the order's seconds.
+
+        Raises:
+            InvalidRequestError: arguments, pool or key are wrong; nothing was accepted.
+            UnavailableError: the broker, its queue or the records are away; nothing was accepted.
+
+        """
+        _check_arguments(request)
+        usual = self._usual_pools.get(request.task)
+        pool = choose_pool(request.task, self._pools, wanted=request.options.pool, usual=usual)
+        return await self._accept(_json(request.args), request.task, pool, request.options, order)
+
+    async def predict(self, model: str, payload: Payload, seconds: float | None, order: Order) -> Record:
+        """Accept a prediction; return its record, ended if that came about within the order's seconds.
+
+        `seconds` is its time limit: it expires unstarted, or fails with `timeout` when it has started.
+
+        Raises:
+            ModelNotFoundError: there is no such model; nothing was accepted.
+            InvalidRequestError: the payload is neither a `PredictRequest` nor an image.
+            UnavailableError: as for `submit`.
+
+        """
+        _check_inputs(payload)
+        reference = ModelReference.parse(model)
+        pool = choose_pool(PREDICT_TASK, self._pools, usual=await self._catalog.pool(reference))
+        options = TaskOptions(timeout_seconds=seconds, expires_seconds=seconds)
+        return await self._accept(payload, PREDICT_TASK, pool, options, order, model=str(reference))
+
+    async def read(self, task_id: str, *, wait_seconds: float = 0) -> Record:
+        """Return a task's record, when it has ended or when the seconds are over.
+
+        Raises:
+            TaskNotFoundError: there is no such task.
+
+        """
+        return await self._whole(await self._endings.wait(task_id, wait_seconds))
+
+    async def cancel(self, task_id: str) -> Record:
+        """Cancel a task and return its record; a task that has ended stays as it is.
+
+        Raises:
+            TaskNotFoundError: there is no such task.
+
+        """
+        record = await self._records.cancel(task_id)
+        if record is None:
+            raise TaskNotFoundError(f"no task has the id {task_id!r}")
+        self._endings.tell(task_id)
+        return await self._whole(record)
+
+    async def _accept(self, payload: Payload, name: str, pool: Pool, options: TaskOptions, order: Order, *,  # noqa: PLR0913 - the parts of a task
+                      model: str | None = None) -> Record:
+        reply = order.reply or order.wait_seconds > 0
+        task = Task(name=name, pool=pool.name, payload=payload, options=options, model=model,
+                    idempotency_key=_checked(order.key), reply_to=self._endings.queue if reply else None)
+        record = await self._submitter.submit(task)
+        if order.wait_seconds > 0:
+            record = await self._endings.wait(record.id, order.wait_seconds)
+        return await self._whole(record)
+
+    async def _whole(self, record: Record) -> Record:
+        """Return the record with its result, which lies in object storage where it is large."""
+        if record.result_ref is None:
+            return record
+        result = await self._objects.get(ObjectUri.parse(record.result_ref))
+        return record.model_copy(update={"result": result})
+
+
+def _json(value: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    try:
+        return Payload(orjson.dumps(value))
+    except TypeError as error:
+        raise InvalidRequestError(f"the arguments are not JSON: {error}") from error
+
+
+def _check_arguments(request: TaskRequest) -> None:
+    if request.task == PREDICT_TASK:
+        raise InvalidRequestError("predictions are for a model: POST /v1/models/<model>/predict, or Client.predict")
+    if request.task == TRAIN_TASK:
+        _check(TrainRequest, orjson.dumps(request.args), "args")
+
+
+def _check_inputs(payload: Payload) -> None:
+    if payload.content_type == JSON:
+        _check(PredictRequest, payload.body)
+    elif not payload.content_type.startswith("image/"):
+        detail = f"a prediction's input is {JSON} or image/*, not {payload.content_type!r}"
+        raise InvalidRequestError(detail)
+
+
+def _check(kind: type[BaseModel], body: bytes, *place: str) -> None:
+    try:
+        kind.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidFieldsError.of(error, *place) from error
+
+
+def _checked(key: str | None) -> str | None:
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        raise InvalidRequestError(f"an idempotency key has 1 to {MAX_KEY} characters, this one has {len(key)}")
+    return key

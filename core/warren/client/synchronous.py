@@ -1,0 +1,122 @@
+"""The client for ordinary programs: the asynchronous one, run on a thread of its own.
+
+Forbidden here: any logic. It belongs into `asynchronous`, so that both forms have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from warren.client.asynchronous import PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
+
+if TYPE_CHECKING:
+    from warren.client.documents import TaskDocument
+    from warren.prediction import PredictResponse
+    from warren.record import State
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop on a daemon thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="warren-client", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the work on the loop and return its result; interrupted (Ctrl-C), the work is canceled."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Client:
+    """Submits tasks and predictions: see `AsyncClient`, whose calls and faults are the same."""
+
+    def __init__(self, url: str, *, records: str | None = None, bucket: str = "warren",
+                 patience: float = PATIENCE_SECONDS) -> None:
+        self._client = AsyncClient(url, records=records, bucket=bucket, patience=patience)
+        self._thread = LoopThread()
+        try:
+            self._thread.run(self._client.__aenter__())
+        except BaseException:
+            self._thread.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the client, which is connected already."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        """Disconnect."""
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._thread.run(self._client.close())
+        self._thread.close()
+
+    def submit(self, task: str, /, args: Mapping[str, Any] | None = None, *, options: Options | None = None,
+               idempotency_key: str | None = None, **named: Any) -> Job:  # noqa: ANN401 - any JSON value
+        """Submit a task with arguments by name and return its job: see `AsyncClient.submit`."""
+        submission = self._client.submit(task, args, options=options, idempotency_key=idempotency_key, **named)
+        return Job(self._thread, self._thread.run(submission))
+
+    def job(self, task_id: str) -> Job:
+        """Return the job of a task that was submitted before."""
+        return Job(self._thread, self._client.job(task_id))
+
+    def predict(self, model: str, rows: Sequence[Row] | None = None, *, image: bytes | None = None,
+                timeout: float = PREDICT_SECONDS) -> PredictResponse:
+        """Run a model on rows or on one image file's bytes: see `AsyncClient.predict`."""
+        return self._thread.run(self._client.predict(model, rows, image=image, timeout=timeout))
+
+
+class Job:
+    """A task that was submitted: see `AsyncJob`."""
+
+    def __init__(self, thread: LoopThread, job: AsyncJob) -> None:
+        self._thread = thread
+        self._job = job
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self._job.id
+
+    @property
+    def status(self) -> State:
+        """The task's state, asked for now."""
+        return self._thread.run(self._job.status())
+
+    def record(self) -> TaskDocument:
+        """Return how the task stands."""
+        return self._thread.run(self._job.record())
+
+    def wait(self, timeout: float | None = None) -> TaskDocument:
+        """Return how the task stands when it has ended, or when `timeout` seconds are over."""
+        return self._thread.run(self._job.wait(timeout))
+
+    def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a result is any JSON value
+        """Return the task's result, or raise the fault that it ended with: see `AsyncJob.get`."""
+        return self._thread.run(self._job.get(timeout))
+
+    def cancel(self) -> TaskDocument:
+        """Cancel the task unless it has ended; return how it stands."""
+        return self._thread.run(self._job.cancel())

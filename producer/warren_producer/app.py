@@ -1,0 +1,68 @@
+"""The application, put together from what it is given.
+
+Forbidden here: making adapters; that is `main`. Deciding; that is `warren.client.intake`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from warren.client.catalog import Catalog
+from warren.client.endings import Endings
+from warren.client.intake import Intake
+from warren_producer import problems
+from warren_producer.bodies import BodyLimit
+from warren_producer.description import describe
+from warren_producer.health import Health
+from warren_producer.metrics import MeasuredRequests, Metrics
+from warren_producer.routes import health, models, pools, tasks
+from warren_producer.services import Services
+
+if TYPE_CHECKING:
+    from warren.broker import Broker
+    from warren.objects import ObjectStore
+    from warren.records import Records
+    from warren.repository import Repository
+    from warren.submission import Submitter
+    from warren_producer.settings import ProducerSettings
+
+
+def create_app(  # noqa: PLR0913 - one parameter per port
+    submitter: Submitter, records: Records, broker: Broker, repository: Repository, objects: ObjectStore,
+    settings: ProducerSettings, usual_pools: Mapping[str, str] | None = None,
+) -> FastAPI:
+    """Return the API over these ports; `usual_pools` says which function's tasks go to which pool."""
+    endings = Endings(broker, records, limit=settings.max_waiting)
+    checks = {"broker": broker.ping, "records": records.ping, "objects": partial(objects.ping, settings.storage_bucket)}
+    services = Services(
+        intake=Intake(submitter, records, objects, endings, Catalog(repository), settings.pools, usual_pools),
+        repository=repository,
+        health=Health(checks),
+        metrics=Metrics(lambda: endings.waiting),
+        pools=settings.pools,
+        predict_seconds=settings.predict_seconds,
+        max_wait_seconds=settings.max_wait_seconds,
+    )
+    return _assemble(services, endings, settings.max_body_bytes)
+
+
+def _assemble(services: Services, endings: Endings, max_body_bytes: int) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with endings:
+            yield
+
+    app = FastAPI(title="Warren", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    app.state.services = services
+    app.openapi = partial(describe, app)  # type: ignore[method-assign] - FastAPI's documented way
+    for resource in (tasks, models, pools, health):
+        app.include_router(resource.router)
+    app.add_middleware(BodyLimit, limit=max_body_bytes)
+    app.add_middleware(MeasuredRequests, metrics=services.metrics)
+    problems.install(app)
+    return app

@@ -1,0 +1,47 @@
+"""The OpenAPI description: what FastAPI generates, with problem documents under their own media type.
+
+Forbidden here: descriptions of single routes; they stand at the routes.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from warren.client.problem import PROBLEM_JSON
+
+SUMMARY = "Machine-learning work from RabbitMQ queues."
+
+DESCRIPTION = """\
+Submit a task, get `202 Accepted` and its `Location`; read it there until it has ended, or let the answer wait
+(`Prefer: wait=10`). After a 202 nothing is lost. Give an `Idempotency-Key` and a repeated request is never a second task.
+
+    curl -s http://127.0.0.1:17800/v1/models/iris/predict \\
+      -H 'Content-Type: application/json' -d '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+
+Every error is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `code` is for programs, `detail`
+says what is wrong and what to do, `errors` names the fields.
+"""
+
+TAGS = [
+    {"name": "tasks", "description": "Units of work: submit, watch, cancel."},
+    {"name": "models", "description": "Trained models: what there is, and predictions from it."},
+    {"name": "pools", "description": "The queues that tasks wait in, each with its consumers."},
+    {"name": "health", "description": "For probes and Prometheus."},
+]
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the application's OpenAPI document; it is made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(title="Warren", version=version("warren"), summary=SUMMARY, description=DESCRIPTION,
+                               routes=app.routes, tags=TAGS)
+        for operation in (operation for path in document["paths"].values() for operation in path.values()):
+            for status, response in operation["responses"].items():
+                if status >= "400" and "application/json" in response.get("content", {}):
+                    response["content"] = {PROBLEM_JSON: response["content"]["application/json"]}
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,49 @@
+"""The composition root: settings, adapters, server.
+
+Forbidden here: anything that a test would want to reach.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+import uvloop
+
+from warren.broker.amqp import AmqpBroker
+from warren.errors import SettingsError
+from warren.function import find_functions
+from warren.objects.s3 import S3Objects
+from warren.records.redis import RedisRecords
+from warren.repository import Repository
+from warren.settings import load
+from warren.submission import Submitter
+from warren_producer.app import create_app
+from warren_producer.settings import ProducerSettings
+
+
+def main() -> None:
+    """Run the producer until it is told to stop; exit 2 when a setting is wrong."""
+    try:
+        settings = load(ProducerSettings)
+        usual_pools = {name: function.options.pool for name, function in find_functions().items()}
+    except SettingsError as error:
+        sys.exit(f"warren-producer: {error.detail}")
+    uvloop.run(_serve(settings, usual_pools))
+
+
+async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> None:
+    broker = AmqpBroker(settings.broker_url, "warren-producer")
+    records = RedisRecords(settings.records_url)
+    objects = S3Objects()
+    repository = Repository(objects, settings.storage_bucket)
+    app = create_app(Submitter(broker, records), records, broker, repository, objects, settings, usual_pools)
+    server = uvicorn.Server(uvicorn.Config(
+        app, host=settings.host, port=settings.port, access_log=False, log_level=settings.log_level,
+        timeout_graceful_shutdown=round(settings.shutdown_seconds), server_header=False,
+    ))
+    try:
+        await server.serve()
+    finally:
+        await broker.close()
+        await records.close()

@@ -1,0 +1,70 @@
+"""The producer's figures for Prometheus.
+
+Forbidden here: labels whose values a caller can choose freely; each would be a time series.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Gauge, Histogram, ProcessCollector
+
+from warren.record import Record
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """One application's figures, in a registry of their own."""
+
+    def __init__(self, waiting: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.requests = Histogram(
+            "warren_http_request_seconds", "Time from a request to its answer, waiting for tasks included.",
+            ["method", "route", "status"], buckets=BUCKETS, registry=self.registry,
+        )
+        self.accepted = Counter(
+            "warren_tasks_accepted", "Tasks and predictions that were accepted (an idempotent repeat counts too).",
+            ["pool"], registry=self.registry,
+        )
+        gauge = Gauge("warren_requests_waiting", "Requests that wait for a task's end.", registry=self.registry)
+        gauge.set_function(waiting)
+
+    def accept(self, record: Record) -> None:
+        """Count a task that was accepted."""
+        self.accepted.labels(record.pool).inc()
+
+
+class MeasuredRequests:
+    """ASGI middleware: measures every request under its route's template."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and measure it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, start = 500, time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            labels = (scope["method"] if route != "unmatched" else "any", route, str(status))
+            self._metrics.requests.labels(*labels).observe(time.perf_counter() - start)

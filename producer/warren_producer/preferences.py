@@ -1,0 +1,54 @@
+"""The `Prefer` header (RFC 7240): `wait=N` and `respond-async`.
+
+As the standard says, what is not understood is not an error: it is as if it had not been sent.
+
+Forbidden here: waiting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from warren_producer.services import Given
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """How the caller would like to be answered."""
+
+    wait: float | None = None
+    """Seconds to wait for the end of the task, within the limit of the settings."""
+    respond_async: bool = False
+
+    @classmethod
+    def parse(cls, header: str | None, longest: float) -> Preferences:
+        """Read the header; a longer wait than `longest` becomes that."""
+        words = dict(_word(part) for part in (header or "").split(","))
+        wait = words.get("wait", "")
+        return cls(min(float(wait), longest) if wait.isdecimal() else None, "respond-async" in words)
+
+    def applied(self) -> dict[str, str]:
+        """Return the header that tells which preferences were met."""
+        met = [f"wait={self.wait:g}"] if self.wait is not None else []
+        met += ["respond-async"] if self.respond_async else []
+        return {"Preference-Applied": ", ".join(met)} if met else {}
+
+
+def _word(part: str) -> tuple[str, str]:
+    name, _, value = part.partition(";")[0].partition("=")
+    return name.strip().lower(), value.strip().strip('"')
+
+
+def _preferences(
+    services: Given,
+    prefer: Annotated[str | None, Header(description="`wait=N`: answer when the task has ended, or after N seconds. "
+                                                     "`respond-async`: answer at once.", examples=["wait=10"])] = None,
+) -> Preferences:
+    return Preferences.parse(prefer, services.max_wait_seconds)
+
+
+Preferred = Annotated[Preferences, Depends(_preferences)]
+"""How a route asks for the caller's preferences."""

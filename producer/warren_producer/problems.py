@@ -1,0 +1,81 @@
+"""Every fault as a problem document (RFC 9457).
+
+Forbidden here: faults of one resource; they are classes in `warren.errors`.
+"""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from warren.client.problem import PROBLEM_JSON, FieldProblem, InvalidFieldsError, Problem
+from warren.errors import PayloadTooLargeError, WarrenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Problem, "description": "There is no such thing."},
+    413: {"model": Problem, "description": "The body is over the limit."},
+    422: {"model": Problem, "description": "The request is wrong; `errors` names the fields."},
+    503: {"model": Problem, "description": "A dependency is away, and nothing was accepted: the same request may "
+                                           "succeed after the seconds of `Retry-After`."},
+    504: {"model": Problem, "description": "The prediction did not end within its time limit."},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the descriptions of these statuses, for a route's `responses`."""
+    return {status: PROBLEMS[status] for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer every fault with a problem document."""
+    app.add_exception_handler(WarrenError, _on_fault)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    fault = cast("WarrenError", error)
+    after = {} if fault.retry_after is None else {"Retry-After": str(max(1, math.ceil(fault.retry_after)))}
+    return _answer(Problem.of(fault, request.url.path), after)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    fields = tuple(_field(item) for item in cast("RequestValidationError", error).errors())
+    return _answer(Problem.of(InvalidFieldsError(fields), request.url.path))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    fault = cast("HTTPException", error)
+    status = HTTPStatus(fault.status_code)
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return _answer(Problem.of(PayloadTooLargeError(fault.detail), request.url.path), {"Connection": "close"})
+    code = status.phrase.lower().replace(" ", "-")
+    detail = f"{request.method} {request.url.path}: {fault.detail}; the API is described at /docs"
+    problem = Problem.named(status, code, status.phrase.capitalize(), detail, request.url.path)
+    return _answer(problem, fault.headers)
+
+
+async def _on_bug(request: Request, _: Exception) -> Response:
+    detail = "the producer met an error of its own; its log has the traceback"
+    return _answer(Problem.of(WarrenError(detail), request.url.path))
+
+
+def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(problem.json_bytes(), problem.status, headers, PROBLEM_JSON)
+
+
+def _field(item: Mapping[str, Any]) -> FieldProblem:
+    place = [str(part) for part in item["loc"]]
+    if item["type"] == "json_invalid":
+        return FieldProblem(field="body", message=f"not JSON: {item['ctx']['error']} at character {place[-1]}")
+    inner = place[1:] if place[0] == "body" and len(place) > 1 else place
+    return FieldProblem(field=".".join(inner), message=item["msg"])

@@ -1,0 +1,28 @@
+"""The producer's settings.
+
+Forbidden here: reading the environment. That is `warren.settings.load`.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings
+
+
+class ProducerSettings(Settings, BrokerSettings, RecordsSettings, StorageSettings, PoolsSettings):
+    """What the producer is told by `WARREN_*` variables."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; `0.0.0.0` in a pod."""
+    port: int = Field(8000, ge=0, le=65535)
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, le=15 * 1024 * 1024)
+    """The largest request; RabbitMQ 4 refuses messages of 16 MiB."""
+    predict_seconds: float = Field(10, gt=0)
+    """The time limit of a prediction that asks for none."""
+    max_wait_seconds: float = Field(60, gt=0)
+    """The longest time that a request may ask to wait (`Prefer: wait=N`)."""
+    max_waiting: int = Field(10_000, ge=1)
+    """How many requests may wait for their tasks at once; more are answered 503."""
+    shutdown_seconds: float = Field(20, ge=0)
+    """How long requests that are under way may take to end when the process is told to stop."""
