@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 CONFIRM_SECONDS: Final = 5.0
 """How long a publish waits for its confirm: an alarm of the broker withholds it."""
 
+REOPEN_SECONDS: Final = 0.5
+LEAVE_SECONDS: Final = 1.0
 REPLY_PREFETCH: Final = 1000
 
 
@@ -81,8 +83,7 @@ class AmqpSubscription:
     def consuming(self) -> bool:
         """Whether the broker knows this consumer at this moment."""
         underlay = getattr(self._channel, "_channel", None)  # aio-pika has no public, synchronous way to ask
-        return self._tag is not None and underlay is not None and not underlay.is_closed and (
-            self._tag in underlay.consumers)
+        return underlay is not None and not underlay.channel.is_closed and self._tag in underlay.channel.consumers
 
     async def __aiter__(self) -> AsyncIterator[AmqpDelivery]:
         """Yield deliveries until stopped."""
@@ -95,8 +96,7 @@ class AmqpSubscription:
         if self._tag is None:
             return
         tag, self._tag = self._tag, None
-        with suppress(*CONNECTION_EXCEPTIONS, TimeoutError):
-            await self._queue.cancel(tag, timeout=CONNECT_SECONDS)
+        await _leave(self._queue.cancel(tag))
         while not self._waiting.empty():
             delivery = self._waiting.get_nowait()
             if delivery is not None and not self._no_ack:
@@ -162,8 +162,7 @@ class AmqpBroker:
             yield subscription
         finally:
             await subscription.stop()
-            with suppress(*CONNECTION_EXCEPTIONS):
-                await channel.close()
+            await _leave(channel.close())
 
     @asynccontextmanager
     async def replies(self) -> AsyncIterator[tuple[str, AmqpSubscription]]:
@@ -181,14 +180,11 @@ class AmqpBroker:
             yield name, subscription
         finally:
             await subscription.stop()
-            with suppress(*CONNECTION_EXCEPTIONS):
-                await channel.close()
+            await _leave(channel.close())
 
     async def ping(self) -> None:
         """Return if the broker answers on the publishing connection."""
-        channel = await self._publisher()
-        if channel.is_closed:
-            raise BrokerUnavailableError(f"the broker at {self._where} is away; reconnecting")
+        await self._publisher()
 
     async def close(self) -> None:
         """Close both connections."""
@@ -207,7 +203,17 @@ class AmqpBroker:
             if self._channel is None:
                 connection = await self._publishing.connection()
                 self._channel = await _open(connection, self._where, on_return_raises=True)
+        await self._reopened(self._channel)
         return self._channel
+
+    async def _reopened(self, channel: AbstractRobustChannel) -> None:
+        """Wait for a moment: a channel that the broker closed for an error is open again soon."""
+        try:
+            async with asyncio.timeout(REOPEN_SECONDS):
+                while channel.is_closed:
+                    await asyncio.sleep(REOPEN_SECONDS / 25)
+        except TimeoutError as error:
+            raise BrokerUnavailableError(f"the broker at {self._where} is away; reconnecting") from error
 
     async def _consumer(self) -> AbstractRobustChannel:
         return await _open(await self._consuming.connection(), self._where, on_return_raises=False)
@@ -221,6 +227,13 @@ async def _open(connection: AbstractRobustConnection, where: str, *, on_return_r
     except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
         raise BrokerUnavailableError(f"the broker at {where} is away: {error or 'no answer'}") from error
     return channel
+
+
+async def _leave(farewell: Awaitable[object]) -> None:
+    """Say farewell to the broker for a bounded time: one that is away needs none."""
+    with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await farewell
 
 
 def _unroutable(exchange: str, routing_key: str) -> UnroutableError:

@@ -55,7 +55,7 @@ class Link:
                     self._url, heartbeat=HEARTBEAT_SECONDS, reconnect_interval=RECONNECT_SECONDS,
                     timeout=CONNECT_SECONDS, client_properties={"connection_name": self._name})
         except (AuthenticationError, ProbableAuthenticationError) as error:
-            raise BrokerUnavailableError(f"the broker at {where} refuses the credentials") from error
+            raise BrokerUnavailableError(f"the broker at {where} refuses the credentials", retry_after=None) from error
         except TimeoutError as error:
             raise BrokerUnavailableError(f"the broker at {where} did not answer in {CONNECT_SECONDS:.0f} s") from error
         except CONNECTION_EXCEPTIONS as error:

@@ -22,12 +22,11 @@ SHORT = 0.05
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def records(request: pytest.FixtureRequest) -> AsyncIterator[Records]:
+async def records(request: pytest.FixtureRequest, workspace: Workspace) -> AsyncIterator[Records]:
     """Give the records of both adapters in turn."""
     if request.param == "memory":
         yield MemoryRecords(SystemClock())
         return
-    workspace: Workspace = request.getfixturevalue("workspace")
     records = RedisRecords(workspace.records_url)
     yield records
     await records.close()
