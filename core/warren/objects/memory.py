@@ -1,0 +1,69 @@
+"""Object storage in this process, for tests and rehearsals: the semantics of `s3`, nothing kept.
+
+Forbidden here: what S3 does not do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warren.errors import ObjectExistsError, ObjectNotFoundError, StorageUnavailableError
+from warren.objects import ObjectUri
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class MemoryObjects:
+    """Objects in a dictionary."""
+
+    def __init__(self, *buckets: str) -> None:
+        """Hold these buckets alone; none given: every bucket exists."""
+        self._buckets = frozenset(buckets)
+        self._objects: dict[ObjectUri, bytes] = {}
+
+    async def get(self, uri: ObjectUri) -> bytes:
+        """Return an object's bytes; see `ObjectStore`."""
+        if not self._has(uri.bucket):
+            raise ObjectNotFoundError(f"{uri}: there is no bucket {uri.bucket!r}")
+        if uri not in self._objects:
+            raise ObjectNotFoundError(f"{uri}: there is no such object")
+        return self._objects[uri]
+
+    async def put(self, uri: ObjectUri, data: bytes, *, content_type: str = "application/octet-stream",  # noqa: ARG002
+                  only_if_absent: bool = False) -> None:
+        """Write an object; see `ObjectStore`."""
+        self._require(uri.bucket)
+        if only_if_absent and uri in self._objects:
+            raise ObjectExistsError(f"{uri}: exists already")
+        self._objects[uri] = bytes(data)
+
+    async def download(self, uri: ObjectUri, path: Path) -> None:
+        """Write an object's bytes to a file; see `ObjectStore`."""
+        path.write_bytes(await self.get(uri))
+
+    async def upload(self, path: Path, uri: ObjectUri) -> None:
+        """Write a file's bytes to an object; see `ObjectStore`."""
+        await self.put(uri, path.read_bytes())
+
+    async def list(self, prefix: ObjectUri) -> list[ObjectUri]:
+        """Return the objects under the prefix; see `ObjectStore`."""
+        self._require(prefix.bucket)
+        found = (uri for uri in self._objects if uri.bucket == prefix.bucket and uri.key.startswith(prefix.key))
+        return sorted(found, key=lambda uri: uri.key)
+
+    async def delete(self, uri: ObjectUri) -> None:
+        """Delete an object; see `ObjectStore`."""
+        self._require(uri.bucket)
+        self._objects.pop(uri, None)
+
+    async def ping(self, bucket: str) -> None:
+        """Return if there is such a bucket; see `ObjectStore`."""
+        self._require(bucket)
+
+    def _has(self, bucket: str) -> bool:
+        return not self._buckets or bucket in self._buckets
+
+    def _require(self, bucket: str) -> None:
+        if not self._has(bucket):
+            raise StorageUnavailableError(f"there is no bucket {bucket!r}; create it first")
