@@ -1,0 +1,118 @@
+"""The Kubernetes API, as far as the operator needs it: one interface, two adapters.
+
+`api` speaks to a real API server; `memory` holds the same semantics in this process: resource versions, conflicts,
+finalizers, a status of its own.
+
+Forbidden here: decisions, and what a resource's fields mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Literal, Protocol
+
+from warren.errors import NotFoundError, UnavailableError, WarrenError
+
+Document = Mapping[str, Any]
+"""A resource as the API server returns it."""
+
+
+class Kind(StrEnum):
+    """The resources of Warren, by the plural that the API server knows them by."""
+
+    MLJOB = "mljobs"
+    CONSUMER_POOL = "consumerpools"
+
+
+class ConflictError(WarrenError):
+    """The resource has changed since it was read: read it again and decide again."""
+
+    status = HTTPStatus.CONFLICT
+    code = "conflict"
+    title = "Resource changed"
+
+
+class ClusterUnavailableError(UnavailableError):
+    """The API server does not answer, or refuses the operator's credentials."""
+
+    code = "cluster-unavailable"
+    title = "Kubernetes API unavailable"
+
+
+class ResourceNotFoundError(NotFoundError):
+    """There is no such resource, or no longer."""
+
+    code = "resource-not-found"
+    title = "Resource not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All resources of a kind, at one moment."""
+
+    items: tuple[Document, ...]
+    version: int
+    """The resource version of the list: whatever was created later is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The scale subresource of a Deployment."""
+
+    wanted: int
+    """`spec.replicas`"""
+    present: int
+    """`status.replicas`: pods that are there, ready or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A Kubernetes Event to be."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def version(document: Document) -> int:
+    """Return a resource's version as a number; Kubernetes promises since 1.35 that they can be compared so."""
+    text = str(document["metadata"].get("resourceVersion", "0"))
+    return int(text) if text.isdigit() else 0
+
+
+class Cluster(Protocol):
+    """The resources of one namespace.
+
+    Every method raises `ClusterUnavailableError` when the API server does not answer, and `ResourceNotFoundError` when
+    the resource it is about is gone. Those that write a document raise `ConflictError` if it has changed since.
+    """
+
+    async def list(self, kind: Kind) -> Listing:
+        """Return all resources of the kind."""
+
+    async def get(self, kind: Kind, name: str) -> Document:
+        """Return one resource."""
+
+    async def write_status(self, kind: Kind, document: Document, status: Document) -> Document:
+        """Replace the status, and nothing else, of the resource as it was read; return what it is now."""
+
+    async def write_finalizers(self, kind: Kind, document: Document, finalizers: tuple[str, ...]) -> Document:
+        """Replace the finalizers of the resource as it was read; return what it is now."""
+
+    async def delete(self, kind: Kind, document: Document) -> None:
+        """Delete this very resource, not a later one of its name."""
+
+    async def scale(self, deployment: str) -> Scale:
+        """Return a Deployment's scale."""
+
+    async def write_scale(self, deployment: str, replicas: int) -> None:
+        """Set a Deployment's number of replicas."""
+
+    async def notify(self, document: Document, notice: Notice) -> None:
+        """Post a Kubernetes Event about the resource. Best effort: it never raises `ClusterUnavailableError`."""
+
+    async def close(self) -> None:
+        """Close the connections."""

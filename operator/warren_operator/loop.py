@@ -1,0 +1,71 @@
+"""What the operator does again and again, whatever happens: rounds that a wish can hasten and no error can end.
+
+Forbidden here: what a round does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from warren.errors import UnavailableError
+from warren_operator.metrics import FAILED_TICKS, LAST_TICK
+
+if TYPE_CHECKING:
+    from warren.clock import Clock
+
+_LOG = structlog.get_logger(__name__)
+_SHORTEST_PAUSE: Final = 0.2
+"""Seconds between two rounds at least, however often somebody wishes for one: our own writes come back as events."""
+
+
+class Round(Protocol):
+    """One round's work."""
+
+    async def __call__(self) -> None:
+        """Look at everything once."""
+
+
+class Loop:
+    """Rounds at a steady pace; `hasten` brings the next one forward."""
+
+    def __init__(self, name: str, work: Round, clock: Clock, *, period: float) -> None:
+        self.name = name
+        self._work = work
+        self._clock = clock
+        self._period = period
+        self._wish = asyncio.Event()
+        self._ended = clock.now()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last round ended (or since the start)."""
+        return self._clock.now() - self._ended
+
+    def hasten(self) -> None:
+        """Let the next round begin soon."""
+        self._wish.set()
+
+    async def run(self) -> None:
+        """Do rounds until canceled."""
+        while True:
+            self._wish.clear()
+            await self._round()
+            await asyncio.sleep(min(_SHORTEST_PAUSE, self._period))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wish.wait(), self._period)
+
+    async def _round(self) -> None:
+        try:
+            await self._work()
+        except UnavailableError as error:
+            FAILED_TICKS.labels(self.name).inc()
+            _LOG.warning("a round was broken off", loop=self.name, reason=error.code, detail=error.detail)
+        except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
+            FAILED_TICKS.labels(self.name).inc()
+            _LOG.exception("a round failed", loop=self.name)
+        self._ended = self._clock.now()
+        LAST_TICK.labels(self.name).set(self._ended)

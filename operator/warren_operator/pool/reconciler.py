@@ -1,0 +1,138 @@
+"""Looks at every ConsumerPool once a round: figures, decision, scale, status.
+
+Forbidden here: the decision itself, and the outside libraries behind the ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+
+from warren.errors import InvalidRequestError, UnavailableError
+from warren.resources import ConsumerPool, parse, status_document
+from warren_operator import metrics
+from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
+from warren_operator.pool.scaling import Decision, History, Observation, decide
+from warren_operator.pool.status import decided, without_target
+
+if TYPE_CHECKING:
+    from warren.clock import Clock
+    from warren.resources import ConsumerPoolStatus
+    from warren_operator.cluster import Cluster
+    from warren_operator.figures import Figure, Figures
+    from warren_operator.figures.history import EmptyQueues
+    from warren_operator.watched import Watched
+
+_LOG = structlog.get_logger(__name__)
+
+
+class PoolReconciler:
+    """Brings Deployments to the size that their queue deserves."""
+
+    def __init__(  # noqa: PLR0913 - the composition root passes each port once
+        self, cluster: Cluster, figures: Figures, watched: Watched, empty: EmptyQueues, clock: Clock, *,
+        queues: Collection[str], fresh_seconds: float,
+    ) -> None:
+        self._cluster = cluster
+        self._figures = figures
+        self._watched = watched
+        self._empty = empty
+        self._clock = clock
+        self._queues = frozenset(queues)
+        self._fresh_seconds = fresh_seconds
+        self._histories: dict[str, History] = {}
+
+    async def round(self) -> None:
+        """Look at every pool once; the queues of training pools are watched on behalf of the MLJobs."""
+        pools = [(document, pool) for document in self._watched if (pool := self._parse(document))]
+        self._forget({pool.metadata.uid for _, pool in pools})
+        queues = self._queues | {pool.spec.queue for _, pool in pools}
+        figures, trouble = await self._read(queues)
+        self._empty.observe(queues, figures, self._clock.now())
+        for document, pool in pools:
+            await self._one(document, pool, figures.get(pool.spec.queue), trouble)
+
+    def _parse(self, document: Document) -> ConsumerPool | None:
+        try:
+            return parse(ConsumerPool, document)
+        except InvalidRequestError as error:
+            metrics.RECONCILES.labels("consumerpool", "invalid").inc()
+            _LOG.warning("a ConsumerPool cannot be read", pool=document["metadata"]["name"], detail=error.detail)
+            return None
+
+    def _forget(self, alive: set[str]) -> None:
+        self._histories = {uid: history for uid, history in self._histories.items() if uid in alive}
+
+    async def _read(self, queues: Collection[str]) -> tuple[Mapping[str, Figure], str | None]:
+        try:
+            return await self._figures.read(queues), None
+        except UnavailableError as error:
+            return {}, error.detail
+
+    async def _one(self, document: Document, pool: ConsumerPool, figure: Figure | None, trouble: str | None) -> None:
+        outcome = "ok"
+        try:
+            unknown = trouble or self._unknown(pool, figure)
+            status = await self._scale(document, pool, None if unknown else figure, unknown)
+            await self._write(document, pool, status)
+        except ConflictError:
+            outcome = "conflict"
+            self._watched.put(await self._cluster.get(Kind.CONSUMER_POOL, pool.metadata.name))
+        except ResourceNotFoundError:
+            outcome = "gone"
+            self._watched.drop(document)
+        except UnavailableError as error:
+            outcome = "unavailable"
+            _LOG.warning("a pool was not reconciled", pool=pool.metadata.name, detail=error.detail)
+        metrics.RECONCILES.labels("consumerpool", outcome).inc()
+
+    def _unknown(self, pool: ConsumerPool, figure: Figure | None) -> str | None:
+        if figure is None:
+            return (f"Prometheus knows no figures of the queue {pool.spec.queue!r}: is that its name, has it been "
+                    "declared, and does Prometheus scrape RabbitMQ's /metrics/detailed?")
+        if figure.age > self._fresh_seconds:
+            return f"the newest figures of the queue {pool.spec.queue!r} are older than {self._fresh_seconds:.0f} s"
+        return None
+
+    async def _scale(
+        self, document: Document, pool: ConsumerPool, figure: Figure | None, unknown: str | None,
+    ) -> ConsumerPoolStatus:
+        now, target = self._clock.now(), pool.spec.scale_target_ref.name
+        ready, unacked = (figure.ready, figure.unacked) if figure else (None, None)
+        try:
+            replicas = (await self._cluster.scale(target)).wanted
+        except ResourceNotFoundError as error:
+            return without_target(pool, Observation(0, ready, unacked), error.detail, unknown, now)
+        observation = Observation(replicas, ready, unacked)
+        history = self._histories.get(pool.metadata.uid, History()).after(observation, now)
+        self._histories[pool.metadata.uid] = history
+        decision = decide(observation, pool.spec, history, now)
+        _measure(pool, observation, decision)
+        if decision.replicas != replicas and not pool.spec.advise_only:
+            await self._apply(document, pool, replicas, decision)
+        return decided(pool, observation, decision, unknown, now)
+
+    async def _apply(self, document: Document, pool: ConsumerPool, replicas: int, decision: Decision) -> None:
+        target = pool.spec.scale_target_ref.name
+        await self._cluster.write_scale(target, decision.replicas)
+        metrics.SCALINGS.labels(pool.metadata.name, "up" if decision.replicas > replicas else "down").inc()
+        message = f"{target}: {replicas} -> {decision.replicas} replicas; {decision.message}"
+        _LOG.info("scaled", pool=pool.metadata.name, reason=decision.reason.value, detail=message)
+        await self._cluster.notify(document, Notice("Normal", f"Scaled{decision.reason}", message))
+
+    async def _write(self, document: Document, pool: ConsumerPool, status: ConsumerPoolStatus) -> None:
+        if status != pool.status:
+            written = await self._cluster.write_status(Kind.CONSUMER_POOL, document, status_document(status))
+            self._watched.put(written)
+
+
+def _measure(pool: ConsumerPool, observation: Observation, decision: Decision) -> None:
+    labels = (pool.metadata.name, pool.spec.queue)
+    metrics.DESIRED.labels(*labels).set(decision.replicas)
+    metrics.REPLICAS.labels(*labels).set(observation.replicas)
+    metrics.METRICS_KNOWN.labels(*labels).set(observation.work is not None)
+    if observation.ready is not None and observation.unacked is not None:
+        metrics.READY.labels(*labels).set(observation.ready)
+        metrics.UNACKED.labels(*labels).set(observation.unacked)
