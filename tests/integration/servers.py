@@ -35,11 +35,11 @@ class Workspace:
         """The store, which was emptied."""
         return self.servers.records_url
 
-    def broker_url(self, user: str = ADMINISTRATOR) -> str:
+    def broker_url(self, user: str = ADMINISTRATOR.name) -> str:
         """AMQP in the test's own virtual host, as the administrator or one of the topology's users."""
         return f"{self.servers.broker_url(user)}{self.name}"
 
-    def management_url(self, user: str = ADMINISTRATOR) -> str:
+    def management_url(self, user: str = ADMINISTRATOR.name) -> str:
         """The management API; it serves all virtual hosts."""
         return self.servers.management_url(user)
 
@@ -54,9 +54,9 @@ def workspace(servers: ServerSet, name: str) -> Iterator[Workspace]:
     """Make a workspace of that name, and take the virtual host away afterwards."""
     management = servers.management_url()
     _expect_made(web.call("PUT", f"{management}api/vhosts/{name}", {}))
-    for account in servers.rabbitmq.spec.accounts:
-        rights = {"configure": account.configure, "write": account.write, "read": account.read}
-        _expect_made(web.call("PUT", f"{management}api/permissions/{name}/{account.name}", rights))
+    for user in servers.rabbitmq.spec.users:
+        rights = {"configure": user.configure, "write": user.write, "read": user.read}
+        _expect_made(web.call("PUT", f"{management}api/permissions/{name}/{user.name}", rights))
     with redis.Redis.from_url(servers.records_url) as store:
         store.flushall()
     s3_client(servers).create_bucket(Bucket=name)

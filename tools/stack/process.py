@@ -6,6 +6,7 @@ were written down. Signals go to such a process only.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -21,6 +22,7 @@ _POLL_SECONDS = 0.02
 _KILLED_WITHIN_SECONDS = 5.0
 _TAIL_BYTES = 8192
 _START_TIME_FIELD = 19
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -152,12 +154,12 @@ class Process:
         self._send(signal.SIGCONT)
 
     def log_tail(self, lines: int = 25) -> str:
-        """Return the end of its log."""
+        """Return the end of its log, without colours."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
-            return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+            return "\n".join(plain(log.read().decode(errors="replace")).splitlines()[-lines:])
 
     def _send(self, number: signal.Signals) -> None:
         if self._identity is not None and self._identity.alive():
@@ -172,6 +174,11 @@ class Process:
             return Identity(**json.loads(self._record.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+
+def plain(text: str) -> str:
+    """Return the text without a terminal's colour codes."""
+    return _COLOURS.sub("", text)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

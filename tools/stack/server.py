@@ -79,9 +79,9 @@ class Server(Generic[SpecT]):
         deadline = time.monotonic() + self.spec.start_seconds
         while (missing := self._missing()) is not None:
             if not self.process.alive():
-                self._fail(f"{self.spec.name} died while starting ({self.process.exit_status()})")
+                raise self.died()
             if time.monotonic() > deadline:
-                self._fail(f"{self.spec.name} is not ready after {self.spec.start_seconds:.0f} s: {missing}")
+                raise self._error(f"{self.spec.name} is not ready after {self.spec.start_seconds:.0f} s: {missing}")
             tick()
             time.sleep(_POLL_SECONDS)
 
@@ -117,6 +117,10 @@ class Server(Generic[SpecT]):
         """Let it go on."""
         self.process.thaw()
 
+    def died(self) -> ServerError:
+        """Return the error that says how it ended by itself, with the end of its log."""
+        return self._error(f"{self.spec.name} has ended by itself ({self.process.exit_status()})")
+
     def _missing(self) -> str | None:
         try:
             self.spec.check()
@@ -124,10 +128,9 @@ class Server(Generic[SpecT]):
             return str(error)
         return None
 
-    def _fail(self, message: str) -> None:
-        tail = self.process.log_tail()
-        message = f"{message}\n--- the end of {self.process.log} ---\n{tail}"
-        raise ServerError(message)
+    def _error(self, message: str) -> ServerError:
+        log = self.process.log
+        return ServerError(f"{message}\n--- the end of {log} ---\n{self.process.log_tail()}\n---")
 
 
 def is_free(port: int) -> bool:

@@ -9,16 +9,16 @@ from typing import Any, Self
 
 from tools import gobuild
 from tools.stack.credentials import Credentials
-from tools.stack.origin import origin_of
+from tools.stack.origin import Origin, origin_of
 from tools.stack.packages import Release, server_packages
 from tools.stack.server import LOOPBACK, Server, ServerError
 from tools.stack.servers.prometheus import Prometheus, Target
-from tools.stack.servers.rabbitmq import Account, BrokerPorts, PortMapper, RabbitMQ
+from tools.stack.servers.rabbitmq import BrokerPorts, PortMapper, RabbitMQ
 from tools.stack.servers.store import Store
 from tools.stack.servers.versitygw import ObjectStore
-from warren.topology import TRAIN_CONSUMER_TIMEOUT_MS, users
+from warren.topology import TRAIN_CONSUMER_TIMEOUT_MS, User, users
 
-ADMINISTRATOR = "warren-administrator"
+ADMINISTRATOR = User("warren-administrator", ".*", ".*", ".*", ("administrator",))
 _QUEUE_FAMILIES = {"family": ["queue_coarse_metrics", "queue_consumer_count"]}
 
 
@@ -86,12 +86,24 @@ class ServerSet:
     @contextmanager
     def running(self, tick: Callable[[], None] = lambda: None) -> Iterator[Self]:
         """Run them, ready, inside the block; `tick` is called while waiting. Raises `ServerError`."""
-        with self._only_one():
+        with self.only_one():
             try:
                 self.start(tick)
                 yield self
             finally:
                 self.stop()
+
+    @contextmanager
+    def only_one(self) -> Iterator[None]:
+        """Hold the state folder's lock inside the block. Raises `ServerError` when another run holds it."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        with (self.state / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                message = f"the servers of {self.state} are running already; end that run first"
+                raise ServerError(message) from None
+            yield
 
     def start(self, tick: Callable[[], None] = lambda: None) -> None:
         """Start all at once, and return when each is ready."""
@@ -110,11 +122,11 @@ class ServerSet:
         for server in reversed(self.servers):
             server.stop()
 
-    def broker_url(self, user: str = ADMINISTRATOR) -> str:
+    def broker_url(self, user: str = ADMINISTRATOR.name) -> str:
         """AMQP, as one of the topology's users or as the administrator."""
         return self.rabbitmq.spec.url("amqp", user)
 
-    def management_url(self, user: str = ADMINISTRATOR) -> str:
+    def management_url(self, user: str = ADMINISTRATOR.name) -> str:
         """RabbitMQ's management API, as one of the topology's users or as the administrator."""
         return self.rabbitmq.spec.url("http", user)
 
@@ -127,18 +139,6 @@ class ServerSet:
     def objects_environment(self) -> Mapping[str, str]:
         """The AWS SDKs' variables for the S3 server."""
         return self.objects.spec.environment
-
-    @contextmanager
-    def _only_one(self) -> Iterator[None]:
-        self.state.mkdir(parents=True, exist_ok=True)
-        with (self.state / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                message = f"the servers of {self.state} are running already; end that run first"
-                raise ServerError(message) from None
-            yield
-
 
 @dataclass(frozen=True)
 class _Parts:
@@ -154,13 +154,9 @@ class _Parts:
     def rabbitmq(self) -> RabbitMQ:
         # A line of RabbitMQ cannot always read what another has written.
         state = self.state / f"rabbitmq-{self.release.rabbitmq}"
-        administrator = Account(ADMINISTRATOR, self._secret(ADMINISTRATOR), tags=("administrator",))
-        accounts = [
-            Account(user.name, self._secret(user.name), user.configure, user.write, user.read, user.tags)
-            for user in users()
-        ]
-        broker = (administrator, *accounts)
-        return RabbitMQ(state, self.ports.broker, self._origin(), broker, TRAIN_CONSUMER_TIMEOUT_MS)
+        known = (ADMINISTRATOR, *users())
+        passwords = {user.name: self._secret(user.name) for user in known}
+        return RabbitMQ(state, self.ports.broker, self._origin(), known, passwords, TRAIN_CONSUMER_TIMEOUT_MS)
 
     def store(self) -> Store:
         state = self.state / self.release.store
@@ -177,7 +173,7 @@ class _Parts:
         origin = origin_of(self.release.suite, ["prometheus"])
         return Prometheus(self.state / "prometheus", self.ports.prometheus, origin, targets)
 
-    def _origin(self) -> Any:
+    def _origin(self) -> Origin:
         return origin_of(self.release.suite, server_packages(self.release))
 
     def _secret(self, name: str) -> str:

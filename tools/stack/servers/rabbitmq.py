@@ -4,13 +4,11 @@ The packages' start script insists on a system user and their data folder; the o
 Long node names with an address need no name resolution at all.
 """
 
-import base64
-import hashlib
 import json
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +16,8 @@ from tools.stack import web
 from tools.stack.origin import Origin
 from tools.stack.process import PROGRAM_PATH, Command
 from tools.stack.server import LOOPBACK, NotReadyError
+from warren.definitions import definitions
+from warren.topology import User
 
 _PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
 _AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -33,34 +33,6 @@ class BrokerPorts:
     metrics: int
     distribution: int
     mapper: int
-
-
-@dataclass(frozen=True)
-class Account:
-    """A user of the broker; the permissions are RabbitMQ's regular expressions on names."""
-
-    name: str
-    password: str
-    configure: str = ".*"
-    write: str = ".*"
-    read: str = ".*"
-    tags: Sequence[str] = ()
-
-    def definition(self) -> dict[str, object]:
-        """Return the user as RabbitMQ's definitions hold it: with a salted hash instead of the password."""
-        salt = secrets.token_bytes(4)
-        digest = hashlib.sha256(salt + self.password.encode()).digest()
-        return {
-            "name": self.name,
-            "password_hash": base64.b64encode(salt + digest).decode(),
-            "hashing_algorithm": "rabbit_password_hashing_sha256",
-            "tags": list(self.tags),
-        }
-
-    def permission(self) -> dict[str, str]:
-        """Return what it may do in the default virtual host."""
-        rights = {"configure": self.configure, "write": self.write, "read": self.read}
-        return {"user": self.name, "vhost": "/"} | rights
 
 
 @dataclass(frozen=True)
@@ -91,9 +63,9 @@ class PortMapper:
 
 @dataclass(frozen=True)
 class RabbitMQ:
-    """A broker of one node on the loopback interface. Its accounts are those given here; `guest` does not exist.
+    """A broker of one node on the loopback interface. Its users are those given here; `guest` does not exist.
 
-    `consumer_timeout_ms` is for lines before 4.0, where a queue cannot have its own. The first account must be an
+    `consumer_timeout_ms` is for lines before 4.0, where a queue cannot have its own. The first user must be an
     administrator: readiness is asked with it. Its data is closed 20 ms after it is asked to end; 3.10 then lingers for
     6 s, hence `stop_seconds`.
     """
@@ -101,7 +73,8 @@ class RabbitMQ:
     state: Path
     listeners: BrokerPorts
     origin: Origin
-    accounts: Sequence[Account]
+    users: Sequence[User]
+    passwords: Mapping[str, str] = field(repr=False)
     consumer_timeout_ms: int
     name: str = "rabbitmq"
     start_seconds: float = 90
@@ -115,8 +88,8 @@ class RabbitMQ:
 
     @property
     def management_url(self) -> str:
-        """The management API, as the first account."""
-        return self.url("http", self.accounts[0].name)
+        """The management API, as the first user."""
+        return self.url("http", self.users[0].name)
 
     @property
     def metrics_url(self) -> str:
@@ -124,15 +97,14 @@ class RabbitMQ:
         return f"http://{LOOPBACK}:{self.listeners.metrics}/metrics"
 
     def url(self, scheme: str, user: str) -> str:
-        """Return the address of AMQP (`amqp`) or of the management API (`http`) for one of the accounts."""
-        account = next(account for account in self.accounts if account.name == user)
+        """Return the address of AMQP (`amqp`) or of the management API (`http`) for one of the users."""
         port = self.listeners.amqp if scheme == "amqp" else self.listeners.management
-        return f"{scheme}://{account.name}:{account.password}@{LOOPBACK}:{port}/"
+        return f"{scheme}://{user}:{self.passwords[user]}@{LOOPBACK}:{port}/"
 
     def prepare(self) -> Command:
         """Write configuration, definitions, plugins and cookie."""
         self._write("rabbitmq.conf", self._configuration())
-        self._write("definitions.json", json.dumps(self._definitions(), indent=1))
+        self._write("definitions.json", json.dumps(definitions(self.users, self.passwords), indent=1))
         self._write("enabled_plugins", _PLUGINS)
         cookie = self.state / "home" / ".erlang.cookie"
         if not cookie.exists():
@@ -188,13 +160,6 @@ consumer_timeout = {self.consumer_timeout_ms}
 log.file = false
 log.console = true
 """
-
-    def _definitions(self) -> dict[str, object]:
-        return {
-            "vhosts": [{"name": "/"}],
-            "users": [account.definition() for account in self.accounts],
-            "permissions": [account.permission() for account in self.accounts],
-        }
 
     def _write(self, name: str, text: str) -> None:
         path = self.state / name
