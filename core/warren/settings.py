@@ -100,6 +100,7 @@ def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, **over
         settings = kind.model_validate(values)
     except ValidationError as error:
         problems += [_problem(item["loc"], item["msg"]) for item in error.errors()]
+        raise SettingsError("; ".join(sorted(problems))) from error
     if problems:
         raise SettingsError("; ".join(sorted(problems)))
     return settings

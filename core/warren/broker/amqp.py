@@ -225,7 +225,7 @@ async def _open(connection: AbstractRobustConnection, where: str, *, on_return_r
         async with asyncio.timeout(CONNECT_SECONDS):
             await channel.initialize()
     except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
-        raise BrokerUnavailableError(f"the broker at {where} is away: {error or 'no answer'}") from error
+        raise BrokerUnavailableError(f"the broker at {where} is away: {error}") from error
     return channel
 
 

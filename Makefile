@@ -1,0 +1,72 @@
+# The one list of commands. `make help` prints it; CONTRIBUTING.md explains it.
+SHELL := /bin/bash
+PYTHON ?= python3
+export PYTHON
+RUN := .venv/bin/python
+ARGS ?=
+REGISTRY ?=
+TAG ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run test test-unit test-integration test-contract test-e2e lint format lock cluster cluster-down \
+	images deploy undeploy check-bare chart bench-tasks clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
+
+run: ## start everything as local processes, train a model, predict with it (ARGS=--once: and stop)
+	@tools/bootstrap.sh run
+	@exec $(RUN) -m tools.stack run $(ARGS)
+
+venv: ## the development environment, in .venv
+	@tools/bootstrap.sh dev
+
+test: venv ## every test: unit, integration, contract and, on a real Kubernetes, end to end
+	@$(RUN) -m tools.suite
+
+test-unit: venv ## the fast tests
+	@$(RUN) -m pytest tests/unit -q $(ARGS)
+
+test-integration: venv ## tests against real servers
+	@$(RUN) -m tools.suite servers integration
+
+test-contract: venv ## tests across seams: chart, permissions, dashboards, examples
+	@$(RUN) -m pytest tests/contract -q $(ARGS)
+
+test-e2e: venv ## tests on the local cluster
+	@$(RUN) -m tools.suite cluster images load e2e
+
+lint: venv ## what pre-commit and CI check
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy core producer consumer operator tools tests benchmarks
+	@.venv/bin/lint-imports
+
+format: venv ## lay the code out
+	@.venv/bin/ruff check --fix-only --quiet .
+	@.venv/bin/ruff format .
+
+lock: venv ## compile requirements/*.txt from pyproject.toml
+	@tools/lock.sh
+
+cluster: venv ## a local Kubernetes (kind where a Docker daemon answers)
+	@$(RUN) -m tools.cluster up
+
+cluster-down: venv ## take it down
+	@$(RUN) -m tools.cluster down
+
+images: venv ## build the images (REGISTRY=registry.example.com/team pushes them there)
+	@$(RUN) -m tools.images build $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(TAG),--tag $(TAG))
+	@$(if $(REGISTRY),$(RUN) -m tools.images push --registry $(REGISTRY) $(if $(TAG),--tag $(TAG)))
+
+deploy: venv ## build the images and install the chart into the current context
+	@$(RUN) -m tools.deploy $(ARGS)
+
+check-bare: ## make run ARGS=--once in a fresh debootstrap chroot with empty caches
+	@exec $(PYTHON) -m tools.bare
+
+bench-tasks: venv ## submits and finished tasks per second, beside peers
+	@$(RUN) -m benchmarks.tasks $(ARGS)
+
+clean: ## remove .venv and what tools left in the checkout
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out

@@ -1,0 +1,150 @@
+"""`python -m tools.suite`: every test there is, stage by stage, each with its time and its limit.
+
+Ends with a summary. A stage that fails does not hide the later ones that can still run. Every skip is listed; one for
+another reason than a missing GPU or torch fails the suite, and so does a cluster that does not come up.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+ALLOWED_SKIPS = ("GPU", "torch")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step: a command, how many seconds it may take, and the stages without which it makes no sense."""
+
+    name: str
+    command: tuple[str, ...]
+    limit: int
+    needs: tuple[str, ...] = ()
+    counts: bool = False
+    """Whether it is a run of pytest, whose tests are counted."""
+
+
+@dataclass
+class Result:
+    """How a stage went."""
+
+    stage: Stage
+    verdict: str
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skips: list[str] = field(default_factory=list)
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing went wrong: forbidden skips count as wrong."""
+        return self.verdict == "ok" and not self.forbidden_skips
+
+    @property
+    def forbidden_skips(self) -> list[str]:
+        """The skips that have no good reason."""
+        return [skip for skip in self.skips if not any(reason in skip for reason in ALLOWED_SKIPS)]
+
+
+def _pytest(name: str, limit: int, *, needs: tuple[str, ...] = ()) -> Stage:
+    return Stage(name, ("-m", "pytest", f"tests/{name}"), limit, needs, counts=True)
+
+
+STAGES = (
+    _pytest("unit", 120),
+    Stage("servers", ("-m", "tools.stack", "install"), 600),
+    _pytest("integration", 1200, needs=("servers",)),
+    Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
+    _pytest("contract", 600, needs=("cluster",)),
+    Stage("images", ("-m", "tools.images", "build"), 600, needs=("cluster",)),
+    Stage("load", ("-m", "tools.images", "load", "--standins"), 600, needs=("images",)),
+    _pytest("e2e", 900, needs=("load",)),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the stages that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tools.suite", description=__doc__)
+    parser.add_argument("stages", nargs="*", choices=[stage.name for stage in STAGES], default=[])
+    wanted = parser.parse_args(arguments).stages
+    results = list(_run_all([stage for stage in STAGES if not wanted or stage.name in wanted]))
+    _summarize(results)
+    return 0 if all(result.well for result in results) else 1
+
+
+def _run_all(stages: Sequence[Stage]) -> Iterator[Result]:
+    broken: set[str] = set()
+    for stage in stages:
+        missing = broken.intersection(stage.needs)
+        result = Result(stage, f"not run: {', '.join(missing)} failed", 0) if missing else _run(stage)
+        if result.verdict != "ok":
+            broken.add(stage.name)
+        yield result
+
+
+def _run(stage: Stage) -> Result:
+    print(f"\n=== {stage.name} (at most {stage.limit} s)", flush=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, *stage.command, *([f"--junitxml={report}"] if stage.counts else [])]
+        verdict = _wait(subprocess.Popen(command, start_new_session=True), stage.limit)
+        result = Result(stage, verdict, time.monotonic() - started)
+        if stage.counts:
+            _count(report, result)
+    print(f"=== {stage.name}: {result.verdict}, {result.seconds:.0f} s", flush=True)
+    return result
+
+
+def _wait(process: subprocess.Popen[bytes], limit: int) -> str:
+    try:
+        status = process.wait(limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return f"not done within {limit} s"
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(30)
+        raise
+    return "ok" if status == 0 else f"exit status {status}"
+
+
+def _count(report: Path, result: Result) -> None:
+    if not report.exists():
+        return
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - written by our own pytest a moment ago
+        name = f"{case.get('classname')}::{case.get('name')}"
+        skipped = case.find("skipped")
+        if skipped is not None:
+            result.skips.append(f"{name}: {skipped.get('message')}")
+        elif case.find("failure") is not None or case.find("error") is not None:
+            result.failed += 1
+        else:
+            result.passed += 1
+
+
+def _summarize(results: Sequence[Result]) -> None:
+    print("\n=== summary")
+    for result in results:
+        counts = f"{result.passed} passed, {result.failed} failed" if result.stage.counts else ""
+        print(f"{result.stage.name:<12} {result.seconds:6.0f} s  {result.verdict:<10} {counts}")
+    skips = [skip for result in results for skip in result.skips]
+    for skip in skips:
+        print(f"skipped: {skip}")
+    for result in results:
+        for skip in result.forbidden_skips:
+            print(f"error: this skip has no good reason: {skip}")
+    passed, failed = (sum(getattr(result, name) for result in results) for name in ("passed", "failed"))
+    print(f"{passed} passed, {failed} failed, {len(skips)} skipped", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
