@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warren.message import encode_task
-from warren.record import Record, State, Submission
+from warren.record import Record, Submission
 from warren.topology import TASKS, delay_route
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Submitter:
 
     async def publish(self, task: Task, record: Record) -> None:
         """Publish the message of a task whose record is written; a record that ended meanwhile needs none."""
-        if record.state is State.CANCELED:
+        if record.state.terminal:
             return
         message = encode_task(task, task_id=record.id)
         exchange, key = self._route(task)
