@@ -166,7 +166,8 @@ class RedisRecords:
 
     def _unavailable(self, error: RedisError) -> RecordsUnavailableError:
         if isinstance(error, AuthenticationError | NoPermissionError):
-            return RecordsUnavailableError(f"the record store at {self._where} refuses the credentials: {error}")
+            detail = f"the record store at {self._where} refuses the credentials: {error}"
+            return RecordsUnavailableError(detail, retry_after=None)
         return RecordsUnavailableError(f"the record store at {self._where} does not answer: {error}")
 
 

@@ -1,0 +1,151 @@
+"""Closing an assignment: finish, retry, hand back or put back, in the order that loses nothing whatever dies.
+
+Always the record first, then what must be published, then the ack. `insist` waits for a dependency where going on would
+lose or repeat work; where the system pool makes up for a failure, one try is enough.
+
+Forbidden here: deciding; that is `settlement`.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from warren.errors import RecordsUnavailableError, UnavailableError
+from warren.message import Message
+from warren.record import Outcome, Record, State
+from warren.topology import delay_route
+from warren_consumer import settlement
+from warren_consumer.patience import insist
+from warren_consumer.replies import Replies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warren.broker import Broker, Delivery
+    from warren.pool import Pool
+    from warren.record import Lease
+    from warren.records import Records
+    from warren.task import Payload
+    from warren_consumer.assignment import Assignment
+    from warren_consumer.events import Events
+    from warren_consumer.results import Results
+
+BROKERS_OWN_HEADERS: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+"""What RabbitMQ notes on a message on its way. Left on a message that is published again, they grow with every round and
+make the broker take a second round for a cycle, in which it drops messages."""
+
+REASON_HEADER: Final = "warren-reason"
+"""Why a message lies among the dead letters, where it was not the broker that brought it there."""
+
+MISSING_RECORD_PAUSE_SECONDS: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Closing:
+    """Carries out what was decided about the assignments of one pool."""
+
+    def __init__(self, broker: Broker, records: Records, results: Results, events: Events, *, pool: Pool,
+                 result_ttl_seconds: float) -> None:
+        self._broker = broker
+        self._records = records
+        self._results = results
+        self._replies = Replies(broker, records)
+        self._events = events
+        self._pool = pool
+        self._ttl = result_ttl_seconds
+
+    async def complete(self, held: Assignment, record: Record, lease: Lease, result: Payload) -> str:
+        """End the task with its result; return the word for what became of the attempt."""
+        try:
+            outcome = await self._results.outcome(lease, result)
+        except UnavailableError as error:
+            return await self.fail(held, record, lease, error)
+        return await self._finish(held, record, lease, outcome)
+
+    async def fail(self, held: Assignment, record: Record, lease: Lease, fault: Exception) -> str:
+        """End the task as failed or let it be tried again; return the word for what became of the attempt."""
+        if held.registration is None:
+            msg = f"task {held.task.id} was executed without a registration"
+            raise RuntimeError(msg)
+        policy = held.registration.policy(held.task)
+        chance = random.random()  # noqa: S311 - spreads load, keeps no secret
+        match settlement.decide(fault, record.failures, policy, held.task.payload, chance):
+            case settlement.Finish(outcome):
+                return await self._finish(held, record, lease, outcome)
+            case settlement.Retry() as retry:
+                return await self._retry(held, record, lease, retry)
+
+    async def conclude(self, held: Assignment, record: Record) -> None:
+        """Let everybody know of a record that has ended, then ack its message.
+
+        Whatever fails here stays due in the records, and the system pool sees to it.
+        """
+        try:
+            await self._replies.send(record, ttl_seconds=self._ttl)
+        except UnavailableError as error:
+            log.warning("left to the system pool", task=record.id, problem=error.detail)
+        await held.ack()
+
+    async def let_go(self, held: Assignment) -> None:
+        """Leave a task that is no longer ours: it ended, or whoever holds the newer fence has a message of its own."""
+        found = await insist(lambda: self._records.read([held.task.id]), what="reading a lost task's record")
+        record = found[0] if found else None
+        if record is None:
+            await self.put_back(held, MISSING_RECORD_PAUSE_SECONDS)
+        elif record.state.terminal:
+            await self.conclude(held, record)
+        else:
+            await held.ack()
+
+    async def put_back(self, held: Assignment, seconds: float, headers: Mapping[str, int] | None = None) -> None:
+        """Bring the very same message back to the queue after a delay; `headers` are added to its own."""
+        exchange, key = delay_route(seconds, self._pool.name)
+        message = fresh(held.delivery.message, headers)
+        await insist(lambda: self._broker.publish(message, exchange=exchange, routing_key=key), what="delaying a task")
+        await held.ack()
+
+    async def bury(self, delivery: Delivery, reason: str) -> None:
+        """Bring a message that is no task to the pool's dead letters; the system pool makes a record of it."""
+        message = fresh(delivery.message, {REASON_HEADER: reason})
+        queue = self._pool.dead_letter_queue
+        await insist(lambda: self._broker.publish(message, exchange="", routing_key=queue), what="burying a message")
+        await delivery.ack()
+
+    async def hand_back(self, lease: Lease) -> None:
+        """Give the lease back, so that the next consumer need not wait for it to lapse; one try."""
+        try:
+            await self._records.release(lease)
+        except RecordsUnavailableError as error:
+            log.warning("a lease could not be handed back and will lapse", task=lease.task_id, problem=error.detail)
+
+    async def _finish(self, held: Assignment, record: Record, lease: Lease, outcome: Outcome) -> str:
+        if not await insist(lambda: self._records.finish(lease, held.task, outcome), what="finishing a task"):
+            await self.let_go(held)
+            return "lost"
+        ended = record.model_copy(update={
+            "state": outcome.state, "error": outcome.error, "result": outcome.result,
+            "result_type": outcome.result_type, "result_ref": outcome.result_ref, "progress": held.progress})
+        self._events.tell(ended)
+        await self.conclude(held, ended)
+        return outcome.state.value
+
+    async def _retry(self, held: Assignment, record: Record, lease: Lease, retry: settlement.Retry) -> str:
+        after = retry.after_seconds
+        if not await insist(lambda: self._records.retry(lease, held.task, retry.error, after_seconds=after),
+                            what="noting a retry"):
+            await self.let_go(held)
+            return "lost"
+        self._events.tell(record.model_copy(update={"state": State.RETRYING, "error": retry.error}))
+        await self.put_back(held, after)
+        return State.RETRYING.value
+
+
+def fresh(message: Message, headers: Mapping[str, int | str] | None = None) -> Message:
+    """Return the message as it was published first, without the broker's own notes, with `headers` set."""
+    own = {name: value for name, value in message.headers.items() if not name.startswith(BROKERS_OWN_HEADERS)}
+    return replace(message, headers=own | dict(headers or {}))

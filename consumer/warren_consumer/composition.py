@@ -1,0 +1,109 @@
+"""The composition root: adapters, the member of the pool, and the life around it.
+
+Forbidden here: decisions.
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from warren.broker.amqp import AmqpBroker
+from warren.errors import SettingsError
+from warren.objects.s3 import S3Objects
+from warren.pool import Pool
+from warren.records.redis import RedisRecords
+from warren.repository import Repository
+from warren_consumer import work
+from warren_consumer.closing import Closing
+from warren_consumer.events import Events
+from warren_consumer.health import Health, served
+from warren_consumer.metrics import Metrics
+from warren_consumer.replies import Replies
+from warren_consumer.results import Results
+from warren_consumer.runtime import Member, Probe, Runtime
+from warren_consumer.settings import ConsumerSettings
+from warren_consumer.system.dead_letters import DeadLetters
+from warren_consumer.system.duties import Duties
+from warren_consumer.system.overdue import Overdue
+from warren_consumer.system.sweeping import Sweeping
+from warren_consumer.worker import Terms, Worker
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a consumer is put together from."""
+
+    settings: ConsumerSettings
+    consumer: str
+    broker: AmqpBroker = field(init=False)
+    records: RedisRecords = field(init=False)
+    objects: S3Objects = field(init=False)
+    events: Events = field(init=False)
+    metrics: Metrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the adapters; none of them connects yet."""
+        self.broker = AmqpBroker(self.settings.broker_url, f"warren-consumer {self.consumer}")
+        self.records = RedisRecords(self.settings.records_url)
+        self.objects = S3Objects()
+        self.events = Events(self.broker)
+        self.metrics = Metrics(self.settings.pool)
+
+    def probes(self) -> dict[str, Probe]:
+        """Return how to tell whether what this pool depends on answers."""
+        probes: dict[str, Probe] = {"broker": self.broker.ping, "records": self.records.ping}
+        if self.settings.served_pool is not None:
+            probes["storage"] = lambda: self.objects.ping(self.settings.storage_bucket)
+        return probes
+
+    def member(self) -> Member:
+        """Return what works for the pool."""
+        pool = self.settings.served_pool
+        return self._duties() if pool is None else self._worker(pool)
+
+    def _worker(self, pool: Pool) -> Worker:
+        settings, bucket = self.settings, self.settings.storage_bucket
+        registrations = work.registrations(pool, settings, self.objects, Repository(self.objects, bucket))
+        closing = Closing(self.broker, self.records, Results(self.objects, bucket), self.events, pool=pool,
+                          result_ttl_seconds=settings.result_ttl_seconds)
+        terms = Terms(pool, self.consumer, settings.slots)
+        return Worker(terms, self.broker, self.records, registrations, closing, self.events, self.metrics)
+
+    def _duties(self) -> Duties:
+        ttl = self.settings.result_ttl_seconds
+        replies = Replies(self.broker, self.records)
+        dead_letters = DeadLetters(self.broker, self.records, replies, consumer=self.consumer, result_ttl_seconds=ttl)
+        overdue = Overdue(self.records, replies, result_ttl_seconds=ttl)
+        return Duties(Sweeping(self.records), overdue, dead_letters, self.settings.pools)
+
+
+async def serve(settings: ConsumerSettings) -> None:
+    """Put a consumer together and run it until a signal.
+
+    Raises:
+        SettingsError: a port or a module of tasks that the settings name cannot be had.
+        UnavailableError: a dependency refuses in a way that waiting cannot mend.
+
+    """
+    parts = Parts(settings, f"{settings.pool}/{socket.gethostname()}/{uuid.uuid4().hex[:8]}")
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.records.close)
+        stack.push_async_callback(parts.broker.close)
+        probes = parts.probes()
+        health = Health([*probes, "consuming"])
+        if settings.metrics_port:
+            _serve_health(stack, health, parts.metrics, settings.metrics_port)
+        runtime = Runtime(parts.member(), parts.events, health, probes, settings.grace_seconds,
+                          settings.hand_back_seconds)
+        runtime.obey_signals()
+        await runtime.run()
+
+
+def _serve_health(stack: AsyncExitStack, health: Health, metrics: Metrics, port: int) -> None:
+    try:
+        stack.enter_context(served(health, metrics.registry, port))
+    except OSError as error:
+        raise SettingsError(f"WARREN_METRICS_PORT: port {port} cannot be had: {error.strerror}") from error

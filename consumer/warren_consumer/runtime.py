@@ -1,0 +1,162 @@
+"""The life of a consumer process: reach what it depends on, work, and stop in good order.
+
+Forbidden here: adapters, and what the work is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from warren.errors import UnavailableError
+from warren.records import LEASE_SECONDS
+from warren_consumer.events import Events
+from warren_consumer.health import Health
+
+AGAIN_SECONDS = 2.0
+WATCH_SECONDS = 3.0
+BEAT_SECONDS = LEASE_SECONDS / 3
+CLOSE_SECONDS = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class Member(Protocol):
+    """What works for a pool: the worker, or the system pool's duties."""
+
+    @property
+    def consuming(self) -> bool:
+        """Whether it really does its work now."""
+
+    async def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            UnavailableError: it could not begin; `run` may be called again.
+
+        """
+
+    async def stop(self) -> None:
+        """Take on nothing more."""
+
+    async def drain(self, *, finish_seconds: float, hurry: asyncio.Event, hand_back_seconds: float) -> None:
+        """Finish or hand back what is at hand."""
+
+    async def beat(self) -> None:
+        """Keep what is at hand."""
+
+
+Probe = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Runtime:
+    """One consumer process, from start to stop."""
+
+    member: Member
+    events: Events
+    health: Health
+    probes: Mapping[str, Probe]
+    """How to tell whether a dependency answers, by the name that readiness gives it."""
+    grace_seconds: float
+    hand_back_seconds: float
+    _stopping: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _hurry: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+
+    def obey_signals(self) -> None:
+        """Stop in good order at SIGTERM and SIGINT, and without finishing anything at the second one."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+
+    def stop(self) -> None:
+        """Begin to stop; called again, hurry."""
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until told to stop, and have everything finished or handed back then.
+
+        Raises:
+            UnavailableError: a dependency refuses in a way that waiting cannot mend, such as wrong credentials.
+
+        """
+        loops = [asyncio.create_task(loop) for loop in (self._beat(), self._watch(), self.events.run())]
+        working = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({working, stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            await self._shut_down(working)
+        finally:
+            for task in (*loops, stopping, working):
+                task.cancel()
+            await asyncio.gather(*loops, stopping, working, return_exceptions=True)
+
+    async def _shut_down(self, working: asyncio.Task[None]) -> None:
+        log.info("stopping", grace_seconds=self.grace_seconds)
+        self.health.note("consuming", "stopping")
+        await self.member.stop()
+        await self.member.drain(finish_seconds=self.grace_seconds - self.hand_back_seconds, hurry=self._hurry,
+                                hand_back_seconds=self.hand_back_seconds - CLOSE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.events.flush()
+                await asyncio.wait({working})
+        log.info("stopped")
+
+    async def _work(self) -> None:
+        for name in self.probes:
+            await self._reach(name)
+        while not self._stopping.is_set():
+            try:
+                await self.member.run()
+            except UnavailableError as error:
+                self._complain("consuming", error)
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _reach(self, name: str) -> None:
+        while True:
+            try:
+                await self.probes[name]()
+            except UnavailableError as error:
+                self._complain(name, error)
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                self.health.note(name, None)
+                return
+
+    def _complain(self, name: str, error: UnavailableError) -> None:
+        """Say what is missing; raise where waiting cannot help."""
+        self.health.note(name, error.detail)
+        if error.retry_after is None:
+            raise error
+        log.warning("not ready, trying again", dependency=name, problem=error.detail)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.gather(*map(self._probe, self.probes))
+            if not self._stopping.is_set():
+                self.health.note("consuming", None if self.member.consuming else "nothing is taken from the queue")
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _probe(self, name: str) -> None:
+        try:
+            await self.probes[name]()
+        except UnavailableError as error:
+            self.health.note(name, error.detail)
+        else:
+            self.health.note(name, None)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            await self.member.beat()

@@ -1,0 +1,58 @@
+"""The consumer's settings.
+
+Forbidden here: reading the environment; `warren.settings.load` does.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Self
+
+from pydantic import Field, model_validator
+
+from warren.pool import SYSTEM_POOL, Pool, PoolKind
+from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings
+
+HAND_BACK_SECONDS: Final = 30.0
+"""How long before the end of its grace a stopping consumer hands back what it cannot finish."""
+
+SERVE_CONCURRENCY: Final = 8
+
+
+class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSettings, PoolsSettings):
+    """All settings of a consumer."""
+
+    pool: str
+    """The pool to work for: one of `pools`, or `system`."""
+    concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """How many tasks it works on at once; None: 8 in a `serve` pool, 1 in a `train` pool."""
+    cpus: Annotated[int, Field(ge=1)] = 1
+    """How many cores numerics may use: the pod's CPU limit (downward API), for a container sees all of its node's."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where `/healthz`, `/readyz` and `/metrics` are served; 0: nowhere."""
+    grace_seconds: Annotated[float, Field(ge=10)] = 60
+    """How long it may take to stop: the pod's `terminationGracePeriodSeconds`."""
+
+    @model_validator(mode="after")
+    def _pool_exists(self) -> Self:
+        if self.pool != SYSTEM_POOL and self.pool not in {pool.name for pool in self.pools}:
+            known = ", ".join([*(pool.name for pool in self.pools), SYSTEM_POOL])
+            msg = f"there is no pool {self.pool!r}; WARREN_POOLS and Warren itself name: {known}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def served_pool(self) -> Pool | None:
+        """The pool whose tasks are to be executed; None for the system pool."""
+        return next((pool for pool in self.pools if pool.name == self.pool), None)
+
+    @property
+    def slots(self) -> int:
+        """How many tasks to work on at once."""
+        pool = self.served_pool
+        usual = 1 if pool is None or pool.kind is PoolKind.TRAIN else SERVE_CONCURRENCY
+        return self.concurrency or usual
+
+    @property
+    def hand_back_seconds(self) -> float:
+        """How much of the grace is kept for handing back."""
+        return min(HAND_BACK_SECONDS, self.grace_seconds / 2)

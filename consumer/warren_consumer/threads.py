@@ -1,0 +1,57 @@
+"""Threads for plain functions: started when none is idle, and never waited for when the process ends.
+
+A thread cannot be stopped from outside. The executor of the standard library would wait for a function that runs on past
+its time limit, and let others queue behind it; these threads do neither.
+
+Forbidden here: what the functions do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Threads:
+    """As many threads as there are functions running, each used again when it is idle."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Call the function in a thread, with this context's variables; a cancellation leaves it running."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def job() -> None:
+            outcome = _outcome(lambda: context.run(function), answer)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(outcome)
+
+        self._jobs.put(job)
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._work, daemon=True, name="warren-function").start()
+        return await answer
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()
+            self._idle.release()
+
+
+def _outcome(call: Callable[[], T], answer: asyncio.Future[T]) -> Callable[[], None]:
+    """Make the call, and return what brings its outcome to the future, if that still waits for it."""
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - SystemExit, too, is the function's fault and must not end a thread
+        fault = error if isinstance(error, Exception) else RuntimeError(f"the function raised {error!r}")
+        return lambda: None if answer.done() else answer.set_exception(fault)
+    return lambda: None if answer.done() else answer.set_result(result)

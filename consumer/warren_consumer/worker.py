@@ -1,0 +1,288 @@
+"""The worker: takes deliveries from a pool's queue and sees each of them to its end.
+
+A delivery goes through: slot -> claim -> work -> settlement -> ack. It stays the broker's until the ack, so that whatever
+dies in between, it comes back.
+
+Forbidden here: what the tasks do, and any adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from warren.errors import InvalidRequestError, RecordsUnavailableError
+from warren.message import decode_task
+from warren.record import Claim, Lease, Record, Renewal, Verdict
+from warren.records import LEASE_SECONDS
+from warren_consumer.assignment import Assignment, Stop
+from warren_consumer.execution import Completed, Ending, Faulted, Stopped, execute
+from warren_consumer.handler import Context
+from warren_consumer.handlers import Registration, refusal
+from warren_consumer.metrics import UNKNOWN
+from warren_consumer.patience import insist
+from warren_consumer.slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warren.broker import Broker, Delivery, Subscription
+    from warren.message import Message
+    from warren.pool import Pool
+    from warren.records import Records
+    from warren_consumer.closing import Closing
+    from warren_consumer.events import Events
+    from warren_consumer.handlers import Registrations
+    from warren_consumer.metrics import Metrics
+
+HOPS_HEADER: Final = "warren-hops"
+MAX_HOPS: Final = 5
+"""How often a task that this consumer does not know is put back, a little longer each time (1 to 16 s): during a rollout
+another consumer of the pool may know it."""
+
+SURPRISE_PAUSE_SECONDS: Final = 5.0
+"""How long a delivery waits that met a fault of the worker itself."""
+
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a worker is and how much it takes on."""
+
+    pool: Pool
+    consumer: str
+    """The name of this process in leases, unlike any other's ever."""
+    concurrency: int
+    lease_seconds: float = LEASE_SECONDS
+
+
+@dataclass(slots=True)
+class Worker:
+    """Works for one pool, from `run` until `stop` and `drain`."""
+
+    terms: Terms
+    broker: Broker
+    records: Records
+    registrations: Registrations
+    closing: Closing
+    events: Events
+    metrics: Metrics
+    _slots: Slots = field(init=False)
+    _held: dict[str, Assignment] = field(init=False, default_factory=dict)
+    _tasks: dict[asyncio.Task[None], Assignment] = field(init=False, default_factory=dict)
+    _burials: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+    _subscription: Subscription | None = field(init=False, default=None)
+    _stopping: bool = field(init=False, default=False)
+    _drained: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Prepare the slots."""
+        self._slots = Slots(self.terms.concurrency)
+        self.metrics.slots.set(self.terms.concurrency)
+
+    @property
+    def consuming(self) -> bool:
+        """Whether the broker really delivers to this worker now."""
+        return self._subscription is not None and not self._stopping and self._subscription.consuming
+
+    @property
+    def held(self) -> Mapping[str, Assignment]:
+        """The tasks at hand, by id."""
+        return self._held
+
+    async def run(self) -> None:
+        """Take deliveries until `stop`, and keep them until `drain`.
+
+        Raises:
+            UnroutableError: the pool's queue is missing.
+            BrokerUnavailableError: there is no connection yet.
+
+        """
+        async with self.broker.subscribe(self.terms.pool.queue, prefetch=self.terms.concurrency) as subscription:
+            self._subscription = subscription
+            if self._stopping:
+                return
+            async for delivery in subscription:
+                await self._take(delivery)
+            await self._drained.wait()
+
+    async def stop(self) -> None:
+        """Take no more; what was taken but not begun goes back at once."""
+        self._stopping = True
+        if self._subscription is not None:
+            await self._subscription.stop()
+        waiting = {task: assignment for task, assignment in self._tasks.items() if assignment.waiting}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*(assignment.delivery.nack() for assignment in waiting.values()))
+
+    async def drain(self, *, finish_seconds: float, hurry: asyncio.Event, hand_back_seconds: float) -> None:
+        """Let the work at hand end, then stop what is left and hand it back; call it after `stop`.
+
+        Finishing lasts `finish_seconds` at most and ends with `hurry`; handing back `hand_back_seconds`.
+        """
+        hurried = asyncio.ensure_future(hurry.wait())
+        ended = asyncio.gather(*self._tasks, return_exceptions=True)
+        either: set[asyncio.Future[Any]] = {ended, hurried}
+        await asyncio.wait(either, timeout=finish_seconds, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        for assignment in self._held.values():
+            assignment.stop(Stop.SHUTDOWN)
+        await asyncio.wait({ended}, timeout=hand_back_seconds)
+        left = (*self._tasks, *self._burials)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self._drained.set()
+
+    async def beat(self) -> None:
+        """Renew every lease once, and stop the work that was lost or suspended; call it every third of a lease."""
+        await asyncio.gather(*(self._renew(assignment, assignment.lease)
+                               for assignment in self._held.values() if assignment.lease))
+
+    async def _renew(self, held: Assignment, lease: Lease) -> None:
+        try:
+            answer = await self.records.renew(
+                lease, held.task, self.terms.consumer, progress=held.progress, seconds=self.terms.lease_seconds)
+        except RecordsUnavailableError as error:
+            log.warning("a lease could not be renewed; the work goes on", task=lease.task_id, problem=error.detail)
+            return
+        if answer is Renewal.LOST:
+            held.stop(Stop.LOST)
+        elif answer is Renewal.HAND_BACK:
+            held.stop(Stop.HELD)
+
+    async def _take(self, delivery: Delivery) -> None:
+        try:
+            task = decode_task(delivery.message, self.terms.pool.name)
+        except InvalidRequestError as error:
+            log.error("a message that is no task goes to the dead letters", problem=error.detail)
+            burial = asyncio.create_task(self.closing.bury(delivery, error.detail))
+            self._burials.add(burial)
+            burial.add_done_callback(self._burials.discard)
+            return
+        known = self._held.get(task.id)
+        if known is not None:
+            # The broker put it back after a blip, or it was published twice: the newer stands for both.
+            await known.adopt(delivery).ack()
+            return
+        assignment = Assignment(delivery, task, self._registration(task.name, delivery.message))
+        self._held[task.id] = assignment
+        seen_through = asyncio.create_task(self._see_through(assignment))
+        self._tasks[seen_through] = assignment
+        seen_through.add_done_callback(self._tasks.pop)
+
+    def _registration(self, name: str, message: Message) -> Registration | None:
+        known = self.registrations.get(name)
+        if known is not None or _hops(message) < MAX_HOPS:
+            return known
+        names = ", ".join(sorted(self.registrations))
+        return refusal("unroutable", f"is known to no consumer of the pool {self.terms.pool.name}; this one knows {names}")
+
+    async def _see_through(self, held: Assignment) -> None:
+        try:
+            await self._advance(held)
+        except asyncio.CancelledError:
+            if not held.waiting:
+                await held.delivery.nack()
+            raise
+        except Exception:
+            log.exception("the worker met a fault of its own; the task is put back", task=held.task.id)
+            if held.lease is not None:
+                await self.closing.hand_back(held.lease)
+            await self.closing.put_back(held, SURPRISE_PAUSE_SECONDS)
+        finally:
+            del self._held[held.task.id]
+
+    async def _advance(self, held: Assignment) -> None:
+        if held.registration is None:
+            hops = _hops(held.delivery.message)
+            await self.closing.put_back(held, 2.0**hops, {HOPS_HEADER: hops + 1})
+            return
+        async with self._slots.taken(1):
+            claim = await self._claim(held, alone=self._slots.total == 1)
+            if claim is None or claim.verdict is not Verdict.ALONE:
+                await self._act(held, held.registration, claim)
+                return
+        held.waiting = True
+        async with self._slots.taken(self._slots.total):
+            claim = await self._claim(held, alone=True)
+            await self._act(held, held.registration, claim)
+
+    async def _claim(self, held: Assignment, *, alone: bool) -> Claim | None:
+        held.waiting = False
+        claim = await insist(
+            lambda: self.records.claim(held.task, self.terms.consumer, alone=alone, seconds=self.terms.lease_seconds),
+            what="claiming a task", until=lambda: self._stopping)
+        if claim is not None:
+            self.metrics.claimed(claim.verdict.value)
+        return claim
+
+    async def _act(self, held: Assignment, registration: Registration, claim: Claim | None) -> None:
+        if claim is None:
+            await held.delivery.nack()
+            return
+        match claim.verdict:
+            case Verdict.CLAIMED | Verdict.ADOPTED if claim.lease is not None:
+                held.lease = claim.lease
+                await self._work(held, registration, claim.record, claim.lease)
+            case Verdict.POISON | Verdict.EXPIRED:
+                self.events.tell(claim.record)
+                await self.closing.conclude(held, claim.record)
+            case Verdict.ENDED:
+                await self.closing.conclude(held, claim.record)
+            case Verdict.HELD:
+                await held.ack()
+            case _:
+                await self.closing.put_back(held, claim.wait_seconds)
+
+    async def _work(self, held: Assignment, registration: Registration, record: Record, lease: Lease) -> None:
+        if self._stopping:
+            await self._stopped(held, lease, Stop.SHUTDOWN)
+            return
+        name = held.task.name if held.task.name in self.registrations else UNKNOWN
+        self.events.tell(record)
+        began = time.monotonic()
+        with self.metrics.running.track_inprogress():
+            ending = await self._execute(held, registration, record, lease)
+        self.metrics.ran(name, time.monotonic() - began)
+        self.metrics.finished(name, await self._close(held, record, lease, ending))
+
+    async def _execute(self, held: Assignment, registration: Registration, record: Record, lease: Lease) -> Ending:
+        context = Context(held.task, lease.attempt, lease.fence, held.report)
+        limit = registration.time_limit(held.task, record)
+        return await execute(registration.handler(context), seconds=limit, stopped=held.stopped)
+
+    async def _close(self, held: Assignment, record: Record, lease: Lease, ending: Ending) -> str:
+        match ending:
+            case Completed(result):
+                return await self.closing.complete(held, record, lease, result)
+            case Faulted(fault):
+                log.info("an attempt failed", task=held.task.id, name=held.task.name, attempt=lease.attempt,
+                         fault=repr(fault))
+                return await self.closing.fail(held, record, lease, fault)
+            case Stopped(reason):
+                return await self._stopped(held, lease, reason)
+
+    async def _stopped(self, held: Assignment, lease: Lease, reason: Stop) -> str:
+        log.info("work was stopped", task=held.task.id, name=held.task.name, reason=reason.value)
+        if reason is Stop.LOST:
+            await self.closing.let_go(held)
+            return reason.value
+        await self.closing.hand_back(lease)
+        if reason is Stop.HELD:
+            await held.ack()
+        else:
+            await held.delivery.nack()
+        return reason.value
+
+
+def _hops(message: Message) -> int:
+    said = message.headers.get(HOPS_HEADER, 0)
+    return said if isinstance(said, int) else MAX_HOPS

@@ -1,0 +1,13 @@
+"""Warren: machine-learning work from RabbitMQ queues on Kubernetes.
+
+    from warren import Client, task
+
+The name `warren.task` is the decorator; the module of the same name is reached by `from warren.task import ...`.
+
+Forbidden here: anything but the names that users of the library import.
+"""
+
+from warren.client import AsyncClient, Client
+from warren.function import report_progress, task
+
+__all__ = ["AsyncClient", "Client", "report_progress", "task"]

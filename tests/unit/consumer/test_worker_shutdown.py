@@ -1,0 +1,135 @@
+"""How a worker stops: what was not begun goes back at once, what is running may finish, the rest is handed back."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.unit.consumer.stage import POOL, Stage, until
+from warren.record import State
+from warren.task import Payload
+from warren_consumer.handler import Context
+from warren_consumer.worker import Worker
+
+
+async def drain(worker: Worker, *, finish: float = 5, hurry: asyncio.Event | None = None) -> None:
+    await worker.stop()
+    await worker.drain(finish_seconds=finish, hurry=hurry or asyncio.Event(), hand_back_seconds=1)
+
+
+async def test_running_work_is_finished(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    worker = stage.worker()
+    running = asyncio.create_task(worker.run())
+    await until(lambda: len(stage.began) == 1)
+    draining = asyncio.create_task(drain(worker))
+    await until(lambda: not worker.consuming)
+    assert not draining.done()
+    stage.gate.set()
+    await draining
+    await running
+    assert (await stage.record(task)).state is State.SUCCEEDED
+    assert stage.empty
+
+
+async def test_what_was_not_begun_goes_back_at_once(stage: Stage) -> None:
+    stage.knows_work()
+    worker = stage.worker(concurrency=2)
+    running = asyncio.create_task(worker.run())
+    first = [await stage.submit(), await stage.submit()]
+    await until(lambda: len(stage.began) == 2)
+    # The broker put both back and delivers others first, while the work at hand goes on.
+    for delivery in list(stage.queue.unacked):
+        stage.queue.settle(delivery, requeue=True)
+    stage.queue.ready.clear()
+    waiting = await stage.submit()
+    await until(lambda: waiting.id in worker.held)
+    await worker.stop()
+    assert [message.message_id for message, _ in stage.queue.ready] == [waiting.id]
+    stage.gate.set()
+    await worker.drain(finish_seconds=5, hurry=asyncio.Event(), hand_back_seconds=1)
+    await running
+    assert sorted(stage.ended) == sorted(task.id for task in first)
+    assert (await stage.record(waiting)).state is State.QUEUED
+
+
+async def test_nothing_is_taken_after_stop(stage: Stage) -> None:
+    stage.knows_work()
+    worker = stage.worker()
+    running = asyncio.create_task(worker.run())
+    await until(lambda: worker.consuming)
+    await drain(worker)
+    await running
+    await stage.submit()
+    assert stage.began == []
+    assert len(stage.queue.ready) == 1
+
+
+async def test_work_that_does_not_end_in_time_is_handed_back_uncharged(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    worker = stage.worker("c1")
+    running = asyncio.create_task(worker.run())
+    await until(lambda: len(stage.began) == 1)
+    await drain(worker, finish=0.01)
+    await running
+    record = await stage.record(task)
+    assert stage.canceled == [task.id]
+    assert (record.leased, record.failures, record.lapses, record.suspect) == (False, 0, 0, False)
+    assert [message.message_id for message, _ in stage.queue.ready] == [task.id]
+    stage.gate.set()
+    async with stage.working("c2"):
+        await until(lambda: stage.empty)
+    assert (await stage.record(task)).state is State.SUCCEEDED
+
+
+async def test_a_second_signal_does_not_wait_for_work_to_finish(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    worker, hurry = stage.worker(), asyncio.Event()
+    running = asyncio.create_task(worker.run())
+    await until(lambda: len(stage.began) == 1)
+    draining = asyncio.create_task(drain(worker, finish=60, hurry=hurry))
+    await until(lambda: not worker.consuming)
+    hurry.set()
+    await asyncio.wait_for(draining, 2)
+    await running
+    assert stage.canceled == [task.id]
+    assert len(stage.queue.ready) == 1
+
+
+async def test_a_result_at_the_last_moment_counts(stage: Stage) -> None:
+    started = asyncio.Event()
+
+    async def handle(_: Context) -> Payload:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return Payload(b'"saved"')
+        raise AssertionError
+
+    stage.knows("saver", handle)
+    task = await stage.submit("saver")
+    worker = stage.worker()
+    running = asyncio.create_task(worker.run())
+    await started.wait()
+    await drain(worker, finish=0.01)
+    await running
+    assert (await stage.record(task)).result == b'"saved"'
+    assert stage.empty
+
+
+async def test_a_store_that_is_away_does_not_hold_up_the_end(stage: Stage) -> None:
+    stage.knows_work()
+    await stage.submit()
+    worker = stage.worker()
+    running = asyncio.create_task(worker.run())
+    await until(lambda: len(stage.began) == 1)
+    stage.records.available = False
+    stage.gate.set()
+    await until(lambda: len(stage.ended) == 1)
+    await worker.stop()
+    await worker.drain(finish_seconds=0.05, hurry=asyncio.Event(), hand_back_seconds=0.05)
+    await running
+    assert len(stage.broker.queues[POOL.queue].ready) == 1
