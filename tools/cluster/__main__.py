@@ -9,6 +9,7 @@ from tools.cluster.layout import BIN, KUBECONFIG
 from tools.cluster.stages import ClusterError
 from tools.debian import DebianError
 from tools.gobuild import GoBuildError
+from tools.images import docker
 from tools.images.buildah import ImageError
 
 _EXPORTS = f'export KUBECONFIG={KUBECONFIG}\nexport PATH={BIN}:"$PATH"'
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _up() -> int:
-    if kind.usable():
+    if docker.usable():
         kind.up()
     else:
         local.up()
@@ -36,7 +37,7 @@ def _up() -> int:
 
 
 def _down() -> int:
-    if kind.usable():
+    if docker.usable():
         kind.down()
     local.down()
     print("The cluster is gone.")
@@ -44,7 +45,7 @@ def _down() -> int:
 
 
 def _status() -> int:
-    reason = kind.unhealthy() if kind.usable() else local.unhealthy()
+    reason = kind.unhealthy() if docker.usable() else local.unhealthy()
     print(f"not healthy: {reason}" if reason else f"healthy. To use it:\n{_EXPORTS}")
     return 1 if reason else 0
 

@@ -17,6 +17,7 @@ PACKAGES = (
     "iproute2",
     "nftables",
     "runc",
+    "skopeo",
 )
 PROGRAMS = (
     "coredns",

@@ -112,6 +112,8 @@ def _controller_manager() -> list[str]:
         "--bind-address=127.0.0.1",
         f"--secure-port={CONTROLLER_MANAGER_PORT}",
         "--leader-elect=false",
+        # A new node's taint goes away with the next look at it.
+        "--node-monitor-period=1s",
         "--use-service-account-credentials=true",
         "--controllers=*,tokencleaner,-bootstrapsigner",
         f"--root-ca-file={certificate('ca')}",

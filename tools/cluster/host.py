@@ -31,6 +31,8 @@ _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _FORWARDING_BEFORE = RUN / "ip_forward"
 _KUBE_PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 _POD_LOGS = Path("/var/log/containers")
+_NETWORK_RESULTS = Path("/var/lib/cni/results")
+_SHIM_ADDRESSES = "containerd/state/io.containerd.runtime.v2.task/*/*/address"
 _MASQUERADE = f"""
 table ip {TABLE} {{
   chain postrouting {{
@@ -64,7 +66,7 @@ def clean() -> None:
             subprocess.run(["nft", "delete", "table", family, table], capture_output=True, check=False)
     if _FORWARDING_BEFORE.exists():
         _FORWARDING.write_text(_FORWARDING_BEFORE.read_text())
-    _remove_log_links()
+    _remove_strays()
     if STATE.exists():
         shutil.rmtree(STATE)
 
@@ -89,8 +91,11 @@ def _make_group(hierarchy: Path) -> None:
 
 
 def _end_containers() -> None:
+    sockets = [path.read_text().removeprefix("unix://") for path in STATE.glob(_SHIM_ADDRESSES)]
     for pid in _shims():
         os.kill(pid, signal.SIGKILL)
+    for socket in sockets:
+        Path(socket).unlink(missing_ok=True)
     deadline = time.monotonic() + 20
     while groups := _groups():
         for group in groups:
@@ -107,7 +112,7 @@ def _end_containers() -> None:
 
 def _groups() -> list[Path]:
     """Return the control groups of the cluster, children before their parents."""
-    tops = [hierarchy / CGROUP for hierarchy in _hierarchies()] if _CGROUPS.exists() else []
+    tops = [_CGROUPS / CGROUP, *_CGROUPS.glob(f"*/{CGROUP}")]
     found = [Path(folder) for top in tops for folder, _, _ in os.walk(top)]
     return sorted(found, key=lambda path: len(path.parts), reverse=True)
 
@@ -134,11 +139,14 @@ def _unmount() -> None:
             _run("umount", "--lazy", place)
 
 
-def _remove_log_links() -> None:
-    """Remove the links that a kubelet makes outside its own folders."""
+def _remove_strays() -> None:
+    """Remove what a kubelet and containerd keep outside the folders that they are given."""
     for link in _POD_LOGS.glob("*.log"):
         if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
             link.unlink()
+    for result in _NETWORK_RESULTS.glob("*"):
+        if f"{STATE}/" in result.read_text(errors="replace"):
+            result.unlink()
 
 
 def _run(*command: str, given: str | None = None) -> None:

@@ -1,7 +1,7 @@
 """The cluster made by kind, where a Docker daemon answers and can fetch kind's image of a node."""
 
-import shutil
 import subprocess
+from collections.abc import Sequence
 
 from tools.cluster import node
 from tools.cluster.binaries import link, program
@@ -11,11 +11,6 @@ from tools.cluster.stages import ClusterError, stage
 
 NAME = "warren"
 _NODE = f"{NAME}-control-plane"
-
-
-def usable() -> bool:
-    """Tell whether a Docker daemon answers: its client alone is no help."""
-    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 def up() -> None:
@@ -36,9 +31,9 @@ def down() -> None:
     _kind("delete", "cluster", "--name", NAME)
 
 
-def load(archive: str) -> None:
-    """Put the images of a docker archive where the cluster's pods find them."""
-    _kind("load", "image-archive", archive, "--name", NAME)
+def load(images: Sequence[str]) -> None:
+    """Put images of the Docker daemon where the cluster's pods find them."""
+    _kind("load", "docker-image", *images, "--name", NAME)
 
 
 def unhealthy() -> str | None:

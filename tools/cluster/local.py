@@ -7,7 +7,6 @@ from tools.cluster.layout import CONFIG, KUBECONFIG, LOGS, RUN, STATE
 from tools.cluster.stages import ClusterError, stage
 
 _FINGERPRINT = STATE / "fingerprint"
-_GRACE = {"kube-apiserver": 3.0, "etcd": 3.0}
 
 
 def up() -> None:
@@ -29,9 +28,8 @@ def up() -> None:
 
 def down() -> None:
     """End every process of the cluster and remove every trace of it."""
-    running = sorted(processes.remembered(), key=lambda process: process.name == "etcd")
-    for process in running:
-        processes.stop(process, grace=_GRACE.get(process.name, 1.0))
+    for process in processes.remembered():
+        processes.end(process)
     host.clean()
 
 

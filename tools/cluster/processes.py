@@ -57,12 +57,13 @@ def death(name: str) -> str | None:
     return f"{name} has ended; the end of {log(name)}:\n{tail(name)}"
 
 
-def stop(process: Process, *, grace: float) -> None:
-    """End the process: politely, and after `grace` seconds by force. Forget it."""
-    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        if alive(process):
-            os.kill(process.pid, number)
-            _wait_for_end(process, patience)
+def end(process: Process) -> None:
+    """Kill the process and forget it: what it leaves behind is removed with the cluster, so it need not tidy up."""
+    if alive(process):
+        os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while alive(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
     (RUN / f"{process.name}{_SUFFIX}").unlink(missing_ok=True)
 
 
@@ -86,9 +87,3 @@ def started_at(pid: int) -> str | None:
         return None
     state, ticks = fields[0], fields[19]
     return None if state == "Z" else f"{_BOOT.read_text().strip()}:{ticks}"
-
-
-def _wait_for_end(process: Process, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while alive(process) and time.monotonic() < deadline:
-        time.sleep(0.05)

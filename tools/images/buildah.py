@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tools.cache import cache_root
 
-_RUN_ROOT = Path("/run/warren-containers")
+STORE = cache_root() / "containers"
+RUN_ROOT = Path("/run/warren-containers")
 
 
 class ImageError(Exception):
@@ -70,6 +71,6 @@ def buildah(*arguments: str) -> str:
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    store = ["--root", str(cache_root() / "containers"), "--runroot", str(_RUN_ROOT)]
+    store = ["--root", str(STORE), "--runroot", str(RUN_ROOT)]
     environment = os.environ | {"BUILDAH_ISOLATION": "chroot"}
     return subprocess.run(["buildah", *store, *arguments], env=environment, capture_output=True, text=True, check=False)

@@ -5,80 +5,95 @@ import json
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from subprocess import DEVNULL, PIPE
+from typing import IO, Any, cast
 
-from tools.cache import cache_root, locked
-from tools.cluster.layout import CONTAINERD_SOCKET
-from tools.images.buildah import ImageError, buildah
+from tools.cluster.layout import CONTAINERD_SOCKET, STATE
+from tools.images import buildah
+from tools.images.buildah import ImageError
 
-_NAME = "io.containerd.image.name"
-_REFERENCE = "org.opencontainers.image.ref.name"
+_CTR = ("ctr", "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io")
+_CONTENT = STATE / "containerd/root/io.containerd.content.v1.content/blobs/sha256"
 
 
 def load(image: str) -> bool:
     """Put `image` where the cluster's pods find it; return False when the same content was there already."""
-    layout = _Layout(cache_root() / "layout")
-    with locked(layout.folder):
-        manifest = layout.export(image)
-        if manifest["digest"] == _loaded_digest(image):
-            return False
-        lacking = layout.blobs(manifest) - set(_ctr("content", "list", "--quiet").split())
-        with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
-            layout.write(Path(archive.name), image, manifest, lacking)
-            _ctr("images", "import", archive.name)
+    if not CONTAINERD_SOCKET.exists():
+        message = "the local cluster is not up; run: make cluster"
+        raise ImageError(message)
+    identity = buildah.identity(image)
+    if identity is None:
+        message = f"there is no image {image}; build it first"
+        raise ImageError(message)
+    if identity == _loaded_identity(image):
+        return False
+    with _scratch() as layout:
+        _export(image, layout)
+        _import(image, layout)
     return True
 
 
-class _Layout:
-    """A folder of image blobs named by digest, in which images share their layers."""
+def _export(image: str, layout: Path) -> None:
+    """Write the image to `layout`, less the layers that containerd has.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    A layer whose digest is in the layout is not written again, so links stand in for those. Nothing is compressed:
+    for what never leaves this machine that costs more than it saves.
+    """
+    blobs = layout / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    for blob in _CONTENT.iterdir():
+        (blobs / blob.name).symlink_to(blob)
+    source = f"containers-storage:[overlay@{buildah.STORE}+{buildah.RUN_ROOT}]{image}"
+    command = ["skopeo", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers", source, f"oci:{layout}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        message = f"{' '.join(command)} failed: {done.stderr.strip()}"
+        raise ImageError(message)
 
-    def export(self, image: str) -> dict[str, Any]:
-        """Bring `image` here from buildah's store and return the descriptor of its manifest."""
-        tag = image.replace("/", "_").replace(":", "_")
-        # Compressing what never leaves this machine costs more than it saves.
-        buildah("push", "--quiet", "--disable-compression", image, f"oci:{self.folder}:{tag}")
-        descriptors = self._index()["manifests"]
-        self._prune(descriptors)
-        found = next(one for one in descriptors if one["annotations"][_REFERENCE] == tag)
-        return dict(found)
 
-    def blobs(self, manifest: dict[str, Any]) -> set[str]:
-        """Return the digests of all that the image of `manifest` consists of."""
-        parts = json.loads(self._blob(manifest["digest"]).read_text())
-        return {manifest["digest"], parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])}
+def _import(image: str, layout: Path) -> None:
+    with subprocess.Popen([*_CTR, "images", "import", "-"], stdin=PIPE, stdout=DEVNULL, stderr=PIPE) as importer:
+        with suppress(BrokenPipeError):
+            _write_archive(cast("IO[bytes]", importer.stdin), image, layout)
+        said = importer.communicate()[1]
+    if importer.returncode:
+        message = f"containerd does not take {image}: {said.decode(errors='replace').strip()}"
+        raise ImageError(message)
 
-    def write(self, archive: Path, image: str, manifest: dict[str, Any], lacking: set[str]) -> None:
-        """Write an archive of the image that holds only the blobs that are `lacking` at its destination."""
-        descriptor = manifest | {"annotations": {_NAME: image}}
-        index = {"schemaVersion": 2, "manifests": [descriptor]}
-        with tarfile.open(archive, "w") as tar:
-            _add(tar, "oci-layout", {"imageLayoutVersion": "1.0.0"})
-            _add(tar, "index.json", index)
+
+def _write_archive(archive: IO[bytes], image: str, layout: Path) -> None:
+    index = json.loads((layout / "index.json").read_text())
+    manifest = index["manifests"][0]
+    manifest["annotations"] = {"io.containerd.image.name": image}
+    with tarfile.open(fileobj=archive, mode="w|", dereference=True) as tar:
+        _add(tar, "oci-layout", {"imageLayoutVersion": "1.0.0"})
+        _add(tar, "index.json", index)
+        for blob in sorted((layout / "blobs/sha256").iterdir()):
             # containerd reads the manifest from the archive even where it holds it already.
-            for digest in sorted(lacking | {manifest["digest"]}):
-                tar.add(self._blob(digest), f"blobs/{digest.replace(':', '/')}")
-
-    def _index(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / "index.json").read_text()))
-
-    def _blob(self, digest: str) -> Path:
-        return self.folder / "blobs" / digest.replace(":", "/")
-
-    def _prune(self, descriptors: list[dict[str, Any]]) -> None:
-        """Delete what no image of the index consists of any more: every build would leave its layers here."""
-        kept = {digest for descriptor in descriptors for digest in self.blobs(descriptor)}
-        for blob in (self.folder / "blobs" / "sha256").iterdir():
-            if f"sha256:{blob.name}" not in kept:
-                blob.unlink()
+            if not blob.is_symlink() or manifest["digest"].endswith(blob.name):
+                tar.add(blob, f"blobs/sha256/{blob.name}")
 
 
-def _loaded_digest(image: str) -> str | None:
+def _loaded_identity(image: str) -> str | None:
     rows = _ctr("images", "list", f"name=={image}").splitlines()[1:]
-    return rows[0].split()[2] if rows else None
+    if not rows:
+        return None
+    manifest: dict[str, Any] = json.loads(_ctr("content", "get", rows[0].split()[2]))
+    return str(manifest["config"]["digest"])
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Give a folder in memory: layers pass through it once, and disks are slow."""
+    with tempfile.TemporaryDirectory(dir=STATE) as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80%", "tmpfs", folder], check=True)
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: object) -> None:
@@ -89,9 +104,8 @@ def _add(tar: tarfile.TarFile, name: str, content: object) -> None:
 
 
 def _ctr(*arguments: str) -> str:
-    command = ["ctr", "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*_CTR, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        message = f"{' '.join(command)} failed: {done.stderr.strip()[-3000:]}"
+        message = f"ctr {' '.join(arguments)} failed: {done.stderr.strip()[-3000:]}"
         raise ImageError(message)
     return done.stdout

@@ -1,0 +1,96 @@
+"""`python -m tools.images base|standins|build|load|push`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from tools.cluster import kind
+from tools.cluster.stages import ClusterError
+from tools.debian import DebianError, ensure_packages
+from tools.gobuild import GoBuildError
+from tools.images import components, containerd, docker, standins
+from tools.images.buildah import ImageError
+from tools.images.chroot import ChrootError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build Warren's images and the stand-ins they need, and bring them to a cluster or a registry."""
+    options = _parser().parse_args(arguments)
+    try:
+        _ACTIONS[options.action](options)
+    except (ImageError, ChrootError, ClusterError, DebianError, GoBuildError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.images", description=main.__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("base", help="make the stand-in of the Python base image")
+    actions.add_parser("standins", help="make the stand-ins of RabbitMQ, Valkey, Prometheus and the S3 server")
+    for name, what in (("build", "build Warren's images"), ("push", "push Warren's images to their registry")):
+        _choose(actions.add_parser(name, help=what))
+    load = actions.add_parser("load", help="put Warren's images where the local cluster's pods find them")
+    _choose(load)
+    load.add_argument("--standins", action="store_true", help="the stand-ins as well")
+    return parser
+
+
+def _choose(parser: argparse.ArgumentParser) -> None:
+    known = components.COMPONENTS
+    parser.add_argument("--component", action="append", choices=known, help="default: all but consumer-gpu; repeatable")
+    parser.add_argument("--registry", default=components.LOCAL_REGISTRY, help="prefix of the names (%(default)s)")
+    parser.add_argument("--tag", help="default: the project's version")
+
+
+def _images(options: argparse.Namespace) -> dict[str, str]:
+    """Return the names of the chosen components' images."""
+    chosen = options.component or components.DEFAULT
+    return {component: components.name(component, options.registry, options.tag) for component in chosen}
+
+
+def _base(_: argparse.Namespace) -> None:
+    ensure_packages(["buildah"])
+    print(standins.ensure_base())
+
+
+def _stand_ins(_: argparse.Namespace) -> None:
+    ensure_packages(["buildah"])
+    print("\n".join(standins.ensure_peers()))
+
+
+def _build(options: argparse.Namespace) -> None:
+    for component, image in _images(options).items():
+        started = time.monotonic()
+        components.build(component, image)
+        print(f"{image}: built in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def _load(options: argparse.Namespace) -> None:
+    images = list(_images(options).values())
+    if docker.usable():
+        # kind's node fetches the official images itself.
+        kind.load(images)
+        return
+    for image in [*images, *(standins.ensure_peers() if options.standins else ())]:
+        started = time.monotonic()
+        loaded = containerd.load(image)
+        print(f"{image}: {f'loaded in {time.monotonic() - started:.1f} s' if loaded else 'is there already'}", flush=True)
+
+
+def _push(options: argparse.Namespace) -> None:
+    components.push(list(_images(options).values()))
+
+
+_ACTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "base": _base,
+    "standins": _stand_ins,
+    "build": _build,
+    "load": _load,
+    "push": _push,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
