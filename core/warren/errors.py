@@ -112,6 +112,22 @@ class TaskFailedError(WarrenError):
     title = "Task failed"
 
 
+class TaskCrashedError(TaskFailedError):
+    """The task's code raised an exception that it does not declare."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code = "exception"
+    title = "Task raised an exception"
+
+
+class TaskPoisonError(TaskFailedError):
+    """The task's consumer died again and again while it worked on it."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code = "poison"
+    title = "Task kills its consumer"
+
+
 class UnavailableError(WarrenError):
     """A dependency does not answer; the same call may succeed later. Nothing was accepted."""
 

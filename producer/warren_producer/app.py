@@ -18,7 +18,7 @@ from warren.client.intake import Intake
 from warren_producer import problems
 from warren_producer.bodies import BodyLimit
 from warren_producer.description import describe
-from warren_producer.health import Health
+from warren_producer.health import Check, Health
 from warren_producer.metrics import MeasuredRequests, Metrics
 from warren_producer.routes import health, models, pools, tasks
 from warren_producer.services import Services
@@ -38,7 +38,8 @@ def create_app(  # noqa: PLR0913 - one parameter per port
 ) -> FastAPI:
     """Return the API over these ports; `usual_pools` says which function's tasks go to which pool."""
     endings = Endings(broker, records, limit=settings.max_waiting)
-    checks = {"broker": broker.ping, "records": records.ping, "objects": partial(objects.ping, settings.storage_bucket)}
+    storage = partial(objects.ping, settings.storage_bucket)
+    checks: dict[str, Check] = {"broker": broker.ping, "records": records.ping, "objects": storage}
     services = Services(
         intake=Intake(submitter, records, objects, endings, Catalog(repository), settings.pools, usual_pools),
         repository=repository,
@@ -59,7 +60,7 @@ def _assemble(services: Services, endings: Endings, max_body_bytes: int) -> Fast
 
     app = FastAPI(title="Warren", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.services = services
-    app.openapi = partial(describe, app)  # type: ignore[method-assign] - FastAPI's documented way
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     for resource in (tasks, models, pools, health):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=max_body_bytes)

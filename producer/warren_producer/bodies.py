@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class BodyLimit:
-    """ASGI middleware: a body over the limit is refused as soon as that is known.
+    """ASGI middleware: a body over the limit is refused when it is asked for, or as soon as that much has come.
 
-    It must lie inside of the handler of HTTPException. FastAPI has a limit of its own, but answers it in plain text.
+    The refusal is raised to whoever reads the body, so that it is answered like any other problem: FastAPI's own limit is
+    answered in plain text.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -30,11 +31,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        self._check(int(Headers(scope=scope).get("content-length", "0")))
-        received = 0
+        announced, received = int(Headers(scope=scope).get("content-length", "0")), 0
 
         async def counting() -> Message:
             nonlocal received
+            self._check(announced)
             message = await receive()
             received += len(message.get("body", b""))
             self._check(received)

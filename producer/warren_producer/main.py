@@ -5,11 +5,15 @@ Forbidden here: anything that a test would want to reach.
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import Final
 
+import structlog
 import uvicorn
 import uvloop
 
+from warren import logs
 from warren.broker.amqp import AmqpBroker
 from warren.errors import SettingsError
 from warren.function import find_functions
@@ -21,14 +25,20 @@ from warren.submission import Submitter
 from warren_producer.app import create_app
 from warren_producer.settings import ProducerSettings
 
+WRONG_SETTINGS: Final = 2
+
+log = structlog.get_logger(__name__)
+
 
 def main() -> None:
     """Run the producer until it is told to stop; exit 2 when a setting is wrong."""
     try:
         settings = load(ProducerSettings)
+        logs.configure(settings)
         usual_pools = {name: function.options.pool for name, function in find_functions().items()}
     except SettingsError as error:
-        sys.exit(f"warren-producer: {error.detail}")
+        sys.stderr.write(f"warren-producer: {error.detail}\n")
+        sys.exit(WRONG_SETTINGS)
     uvloop.run(_serve(settings, usual_pools))
 
 
@@ -39,9 +49,12 @@ async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> Non
     repository = Repository(objects, settings.storage_bucket)
     app = create_app(Submitter(broker, records), records, broker, repository, objects, settings, usual_pools)
     server = uvicorn.Server(uvicorn.Config(
-        app, host=settings.host, port=settings.port, access_log=False, log_level=settings.log_level,
+        app, host=settings.host, port=settings.port, access_log=False, log_config=None,
         timeout_graceful_shutdown=round(settings.shutdown_seconds), server_header=False,
     ))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # uvicorn obeys them, then raises them again: closing comes first
+    log.info("listening", url=f"http://{settings.host}:{settings.port}", docs="/docs")
     try:
         await server.serve()
     finally:

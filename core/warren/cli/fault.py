@@ -6,7 +6,7 @@ Forbidden here: faults of one command.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -20,9 +20,6 @@ from warren.errors import (
     UnavailableError,
     WarrenError,
 )
-
-if TYPE_CHECKING:
-    from typer import Context
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the task failed, was canceled or expired, or any other fault; 2 wrong usage, input or "
@@ -46,7 +43,7 @@ def exit_code(error: WarrenError) -> int:
 class Commands(TyperGroup):
     """Commands whose faults are told in one line."""
 
-    def invoke(self, ctx: Context) -> Any:  # noqa: ANN401 - whatever the command returns
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer does not export its context's base, and any result
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)

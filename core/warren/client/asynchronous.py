@@ -157,7 +157,7 @@ def _gateway(url: str, records: str | None, bucket: str, patience: float) -> Gat
 def _request(task: str, args: Mapping[str, Any], options: Options | None) -> TaskRequest:
     given = options if isinstance(options, TaskOptions) else dict(options or {})
     try:
-        return TaskRequest(task=task, args=dict(args), options=given)
+        return TaskRequest.model_validate({"task": task, "args": args, "options": given})
     except ValidationError as error:
         raise InvalidFieldsError.of(error) from error
 

@@ -41,7 +41,8 @@ class InvalidFieldsError(InvalidRequestError):
 def field_problems(errors: Iterable[Mapping[str, Any]], *place: str) -> tuple[FieldProblem, ...]:
     """Return what pydantic's errors say, each under its field's full name."""
     return tuple(
-        FieldProblem(field=".".join((*place, *map(str, error["loc"]))), message=error["msg"]) for error in errors
+        FieldProblem(field=".".join((*place, *map(str, error["loc"]))) or "body", message=error["msg"])
+        for error in errors
     )
 
 

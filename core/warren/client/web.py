@@ -83,7 +83,8 @@ class WebGateway:
             answer = await self._http.request(method, path, **parts)
         except httpx2.TransportError as error:
             what = str(error) or type(error).__name__
-            raise UnavailableError(f"no answer from {self._url}: {what}; is this the API's address?") from error
+            detail = f"no answer from {self._url}: {what}; is this the API's address, and is the producer running?"
+            raise UnavailableError(detail, retry_after=None) from error
         if answer.is_error:
             raise _fault(answer)
         return answer

@@ -1,0 +1,180 @@
+"""The commands: what they send, print and exit with."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from warren.cli import app
+from warren.client.problem import PROBLEM_JSON, Problem
+from warren.client.web import WebGateway
+
+Run = Callable[..., Result]
+
+
+class Api:
+    """The API as one function from requests to answers, remembering what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx2.Request] = []
+        self.answer = task("queued")
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        return self.answer
+
+
+def task(status: str, **more: object) -> httpx2.Response:
+    """Return a task's document."""
+    return httpx2.Response(200, json={"id": "0196", "task": "echo", "pool": "cpu", "status": status, **more})
+
+
+def problem(status: int, code: str, detail: str = "what is wrong") -> httpx2.Response:
+    """Return a problem document."""
+    body = Problem(type="t", title="t", status=status, code=code, detail=detail).json_bytes()
+    return httpx2.Response(status, content=body, headers={"Content-Type": PROBLEM_JSON})
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    """The API that the commands talk to."""
+    api = Api()
+    transport = httpx2.MockTransport(api)
+    monkeypatch.setattr("warren.client.asynchronous.WebGateway",
+                        lambda url, *, patience: WebGateway(url, patience=patience / 50, transport=transport))
+    monkeypatch.delenv("WARREN_URL", raising=False)
+    return api
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run `warren` with these arguments."""
+    return lambda *args, **more: CliRunner().invoke(app, args, **more)
+
+
+def test_submit_prints_the_id(api: Api, run: Run) -> None:
+    result = run("submit", "echo", "text=hello", "n=3", "flag=true", "--pool", "gpu", "--option", "timeout_seconds=5", "--key", "k")
+    assert (result.exit_code, result.stdout) == (0, "0196\n")
+    [request] = api.requests
+    assert str(request.url) == "http://127.0.0.1:17800/v1/tasks"
+    assert request.headers["Idempotency-Key"] == "k"
+    body = orjson.loads(request.content)
+    assert body["args"] == {"text": "hello", "n": 3, "flag": True}
+    assert body["options"] == {"pool": "gpu", "timeout_seconds": 5.0}
+
+
+def test_the_address_comes_from_the_environment(api: Api, run: Run) -> None:
+    run("status", "0196", env={"WARREN_URL": "http://elsewhere"})
+    assert api.requests[0].url.host == "elsewhere"
+
+
+def test_arguments_as_json_and_as_a_file(api: Api, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "args.json"
+    file.write_text('{"a": 1, "b": 1, "c": 1}')
+    run("submit", "echo", "--file", str(file), "--json", '{"b": 2, "c": 2}', "c=3")
+    assert orjson.loads(api.requests[0].content)["args"] == {"a": 1, "b": 2, "c": 3}
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (("submit", "echo", "hello"), "'hello' is not of the form key=value"),
+    (("submit", "echo", "--json", "[1]"), "--json: a JSON object is needed"),
+    (("submit", "echo", "--json", "{"), "--json: not JSON"),
+    (("submit", "echo", "--file", "/nope"), "/nope: No such file"),
+    (("submit", "echo", "--option", "retries=3"), "options.retries"),
+    (("predict", "iris", "--rows", "["), "--rows: not JSON"),
+])
+def test_wrong_input_is_one_line_and_exit_2(api: Api, run: Run, args: tuple[str, ...], message: str) -> None:
+    result = run(*args)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("warren: ")
+    assert result.stderr.count("\n") == 1
+    assert not api.requests
+
+
+def test_submit_and_wait_prints_the_result(api: Api, run: Run) -> None:
+    api.answer = task("succeeded", result={"seconds": 3}, result_type="application/json")
+    result = run("submit", "echo", "--wait")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"seconds": 3})
+
+
+def test_a_failed_task_exits_1_with_its_error(api: Api, run: Run) -> None:
+    api.answer = task("failed", error={"code": "exception", "message": "boom"})
+    for command in (("submit", "echo", "-w"), ("wait", "0196"), ("result", "0196")):
+        result = run(*command)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "failed: boom" in result.stderr
+
+
+def test_waiting_too_long_exits_4(api: Api, run: Run) -> None:
+    api.answer = task("started", progress={"fraction": 0.5, "message": "half"})
+    result = run("wait", "0196", "--timeout", "0.05")
+    assert result.exit_code == 4
+    assert "goes on" in result.stderr
+
+
+def test_status_as_a_table_and_as_json(api: Api, run: Run) -> None:
+    api.answer = task("succeeded", result="x" * 5, attempt=2)
+    assert "succeeded" in run("status", "0196").stdout
+    assert json.loads(run("status", "0196", "-o", "json").stdout)["attempt"] == 2
+
+
+def test_json_of_a_failed_wait_still_exits_1(api: Api, run: Run) -> None:
+    api.answer = task("canceled")
+    result = run("wait", "0196", "-o", "json")
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (1, "canceled")
+
+
+def test_cancel(api: Api, run: Run) -> None:
+    api.answer = task("canceled")
+    assert "canceled" in run("cancel", "0196").stdout
+    assert api.requests[0].method == "DELETE"
+
+
+@pytest.mark.parametrize(("status", "code", "exit_code"), [
+    (422, "wrong-pool", 2), (404, "task-not-found", 3), (504, "timeout", 4), (503, "broker-unavailable", 5),
+    (500, "internal", 1),
+])
+def test_exit_codes(api: Api, run: Run, status: int, code: str, exit_code: int) -> None:
+    api.answer = problem(status, code)
+    result = run("status", "0196")
+    assert (result.exit_code, result.stderr) == (exit_code, "warren: what is wrong\n")
+
+
+def test_predict_shows_a_table(api: Api, run: Run) -> None:
+    api.answer = httpx2.Response(200, json={"model": "iris", "version": "7", "predictions": [
+        {"label": "setosa", "probabilities": {"setosa": 0.98, "virginica": 0.02}}]})
+    result = run("predict", "iris", "--rows", "[[5.1, 3.5, 1.4, 0.2]]")
+    assert result.exit_code == 0
+    assert "setosa" in result.stdout
+    assert "0.98" in result.stdout
+
+
+def test_predict_sends_an_image(api: Api, run: Run, tmp_path: Path) -> None:
+    api.answer = httpx2.Response(200, json={"model": "digits", "version": "7", "predictions": [{"label": "3"}]})
+    image = tmp_path / "three.png"
+    image.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert json.loads(run("predict", "digits", "--image", str(image), "-o", "json").stdout)["predictions"]
+    assert api.requests[0].headers["Content-Type"] == "image/png"
+
+
+def test_predict_takes_one_input(api: Api, run: Run) -> None:
+    result = run("predict", "iris")
+    assert result.exit_code == 2
+    assert "exactly one of" in result.stderr
+
+
+def test_version(run: Run) -> None:
+    assert run("version").stdout.strip()
+
+
+def test_every_command_explains_itself(run: Run) -> None:
+    shown = run("--help").stdout
+    assert "Exit codes" in shown
+    for command in ("submit", "status", "result", "wait", "cancel", "predict", "definitions", "hash-password", "topology"):
+        assert command in shown
+        assert run(command, "--help").exit_code == 0

@@ -1,0 +1,204 @@
+"""The clients over HTTP, against an API that answers as the test says."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+
+import httpx2
+import orjson
+import pytest
+
+from warren import AsyncClient, Client
+from warren.client.problem import PROBLEM_JSON, Problem
+from warren.client.web import WebGateway
+from warren.errors import (
+    InvalidRequestError,
+    ModelNotFoundError,
+    NotFoundError,
+    TaskCrashedError,
+    TaskTimeoutError,
+    UnavailableError,
+    WrongPoolError,
+)
+from warren.record import State
+
+Answer = httpx2.Response | Exception
+
+
+class Api:
+    """Answers in the order given, and remembers what it was asked."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = list(answers)
+        self.requests: list[httpx2.Request] = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self, patience: float = 1.0) -> AsyncClient:
+        """Return a client of this API."""
+        return AsyncClient.over(WebGateway("http://api", patience=patience, transport=httpx2.MockTransport(self)))
+
+
+def document(status: str, **more: object) -> httpx2.Response:
+    """Return a task's document."""
+    return httpx2.Response(200, json={"id": "1", "task": "echo", "pool": "cpu", "status": status, **more})
+
+
+def problem(status: int, code: str, **headers: str) -> httpx2.Response:
+    """Return a problem document."""
+    body = Problem(type="t", title="t", status=status, code=code, detail="what is wrong").json_bytes()
+    return httpx2.Response(status, content=body, headers={"Content-Type": PROBLEM_JSON, **headers})
+
+
+async def test_submitting_sends_what_the_api_reads() -> None:
+    api = Api(document("queued"))
+    async with api.client() as client:
+        job = await client.submit("echo", {"options": 1}, options={"pool": "cpu"}, text="hello")
+    [request] = api.requests
+    assert orjson.loads(request.content) == {
+        "task": "echo", "args": {"options": 1, "text": "hello"}, "options": {"pool": "cpu"}}
+    assert request.headers["Idempotency-Key"]
+    assert job.id == "1"
+
+
+async def test_a_lost_connection_never_submits_twice() -> None:
+    api = Api(httpx2.ConnectError("refused"), httpx2.ReadError("cut"), problem(503, "broker-unavailable"), document("queued"))
+    async with api.client() as client:
+        await client.submit("echo")
+    assert len(api.requests) == 4
+    assert len({request.headers["Idempotency-Key"] for request in api.requests}) == 1
+
+
+async def test_patience_ends() -> None:
+    api = Api(httpx2.ConnectError("refused"))
+    async with api.client(patience=0.2) as client:
+        with pytest.raises(UnavailableError, match="no answer from http://api: refused"):
+            await client.submit("echo")
+    assert len(api.requests) == 2
+
+
+async def test_a_fault_is_not_repeated_and_keeps_its_class() -> None:
+    api = Api(problem(422, "wrong-pool"))
+    async with api.client() as client:
+        with pytest.raises(WrongPoolError, match="what is wrong"):
+            await client.submit("echo")
+    assert len(api.requests) == 1
+
+
+async def test_another_server_is_told_apart() -> None:
+    async with Api(httpx2.Response(404, text="nginx")).client() as client:
+        with pytest.raises(NotFoundError, match="not as Warren's API does"):
+            await client.job("1").record()
+
+
+async def test_wrong_options_are_refused_before_they_are_sent() -> None:
+    api = Api(document("queued"))
+    async with api.client() as client:
+        with pytest.raises(InvalidRequestError, match=r"options\.retries"):
+            await client.submit("echo", options={"retries": 3})
+    assert not api.requests
+
+
+async def test_the_result_is_decoded() -> None:
+    api = Api(document("started"), document("succeeded", result=[1], result_type="application/json"))
+    async with api.client() as client:
+        assert await client.job("1").get() == [1]
+    assert api.requests[0].headers["Prefer"] == "wait=20"
+
+
+async def test_bytes_are_decoded() -> None:
+    async with Api(document("succeeded", result="AAE=", result_type="image/png")).client() as client:
+        assert await client.job("1").get() == b"\x00\x01"
+
+
+async def test_a_failed_task_raises_its_fault() -> None:
+    async with Api(document("failed", error={"code": "exception", "message": "boom"})).client() as client:
+        with pytest.raises(TaskCrashedError, match="boom"):
+            await client.job("1").get()
+
+
+async def test_a_task_that_takes_longer_goes_on() -> None:
+    async with Api(document("started")).client() as client:
+        with pytest.raises(TaskTimeoutError, match="is started"):
+            await client.job("1").get(timeout=0.05)
+
+
+async def test_canceling() -> None:
+    api = Api(document("canceled"))
+    async with api.client() as client:
+        assert (await client.job("1").cancel()).status is State.CANCELED
+    assert api.requests[0].method == "DELETE"
+
+
+async def test_predicting_rows_and_images() -> None:
+    api = Api(httpx2.Response(200, json={"model": "iris", "version": "1", "predictions": [{"label": "setosa"}]}))
+    async with api.client() as client:
+        response = await client.predict("iris@1", [[5.1, 3.5, 1.4, 0.2]], timeout=3)
+        await client.predict("digits", image=b"\x89PNG\r\n\x1a\nrest")
+        with pytest.raises(InvalidRequestError, match="either rows or one image"):
+            await client.predict("iris")
+    rows, image = api.requests
+    assert response.predictions[0].label == "setosa"
+    assert (rows.url.path, rows.headers["Prefer"]) == ("/v1/models/iris@1/predict", "wait=3")
+    assert orjson.loads(rows.content) == {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+    assert image.headers["Content-Type"] == "image/png"
+
+
+async def test_an_unknown_model() -> None:
+    async with Api(problem(404, "model-not-found")).client() as client:
+        with pytest.raises(ModelNotFoundError):
+            await client.predict("rose", [[1]])
+
+
+@pytest.mark.parametrize(("url", "records", "message"), [
+    ("localhost:17800", None, "neither the API's URL"), ("amqp://localhost", None, "records='redis://"),
+])
+def test_a_wrong_address_is_refused(url: str, records: str | None, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        AsyncClient(url, records=records)
+
+
+class Threaded:
+    """The synchronous client over an API, by the same way as over a real one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, api: Api) -> Client:
+        transport = httpx2.MockTransport(api)
+        make = lambda url, *, patience: WebGateway(url, patience=patience, transport=transport)  # noqa: E731
+        self._monkeypatch.setattr("warren.client.asynchronous.WebGateway", make)
+        return Client("http://api", patience=0.1)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Api], Client]]:
+    """Make synchronous clients; afterwards no thread of theirs is left."""
+    yield Threaded(monkeypatch)
+    assert not [thread for thread in threading.enumerate() if thread.name == "warren-client"]
+
+
+def test_the_synchronous_client_has_the_same_calls(connect: Callable[[Api], Client]) -> None:
+    with connect(Api(document("succeeded", result="hello", result_type="application/json"))) as client:
+        job = client.submit("echo", text="hello")
+        assert (job.id, job.status, job.get(timeout=1)) == ("1", State.SUCCEEDED, "hello")
+        assert (job.wait().status, job.record().status, job.cancel().status) == (State.SUCCEEDED,) * 3
+        assert client.job("1").get() == "hello"
+
+
+def test_the_synchronous_client_works_inside_of_a_running_loop(connect: Callable[[Api], Client]) -> None:
+    async def program() -> str:
+        with connect(Api(document("queued"))) as client:
+            return client.submit("echo").id
+
+    assert asyncio.run(program()) == "1"
+
+
+def test_faults_come_out_of_the_thread(connect: Callable[[Api], Client]) -> None:
+    with connect(Api(problem(404, "model-not-found"))) as client, pytest.raises(ModelNotFoundError):
+        client.predict("rose", [[1]])

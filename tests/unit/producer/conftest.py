@@ -1,0 +1,103 @@
+"""A producer over the in-memory adapters, and a stand-in consumer that ends tasks as a real one would."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from warren.broker.memory import MemoryBroker
+from warren.message import decode_task, encode_reply
+from warren.model import Manifest
+from warren.objects.memory import MemoryObjects
+from warren.pool import DEFAULT_POOLS
+from warren.record import Outcome, State, TaskError
+from warren.records.memory import MemoryRecords
+from warren.repository import Repository
+from warren.submission import Submitter
+from warren.task import JSON, Task
+from warren.topology import topology
+from warren_producer.app import create_app
+from warren_producer.settings import ProducerSettings
+
+Work = Callable[[Task], Outcome]
+
+
+def answer(body: bytes, content_type: str = JSON) -> Work:
+    """Return work that succeeds with this result."""
+    return lambda _: Outcome(State.SUCCEEDED, result=body, result_type=content_type)
+
+
+def fault(code: str, message: str) -> Work:
+    """Return work that fails."""
+    return lambda _: Outcome(State.FAILED, error=TaskError(code=code, message=message))
+
+
+@dataclass
+class House:
+    """The ports that a producer stands on."""
+
+    broker: MemoryBroker
+    records: MemoryRecords
+    objects: MemoryObjects
+    repository: Repository
+    settings: ProducerSettings
+
+    async def consume(self, pool: str, work: Work, *, reply: bool = True) -> Task:
+        """Take one task of the pool, do the work, end it and reply; return the task."""
+        async with self.broker.subscribe(f"warren.tasks.{pool}", prefetch=1) as subscription:
+            delivery = await anext(aiter(subscription))
+            task = decode_task(delivery.message, pool)
+            claim = await self.records.claim(task, "test", alone=True)
+            assert claim.lease is not None
+            await self.records.finish(claim.lease, task, work(task))
+            [record] = await self.records.read([task.id])
+            assert record is not None
+            if reply and task.reply_to:
+                await self.broker.publish(encode_reply(record), exchange="", routing_key=task.reply_to)
+            await delivery.ack()
+            return task
+
+    def waiting(self, pool: str) -> int:
+        """Return how many messages wait in the pool's queue."""
+        return len(self.broker.queues[f"warren.tasks.{pool}"].ready)
+
+    async def publish_model(self, tmp_path: Path, name: str = "iris", pool: str = "cpu") -> None:
+        """Put a model with a production version into the repository."""
+        file = tmp_path / "model.onnx"
+        file.write_bytes(b"onnx")
+        manifest = Manifest(name=name, version="1", file="m.onnx", sha256="0" * 64, size=4, framework="test", inputs=(),
+                            outputs=(), created_at=datetime.now(UTC))
+        await self.repository.publish(manifest, file)
+        await self.repository.promote(name, "1", reason="test", pool=pool)
+
+
+@pytest.fixture
+def house() -> House:
+    """The ports, in memory."""
+    objects = MemoryObjects("warren")
+    settings = ProducerSettings(broker_url="amqp://unused", records_url="redis://unused", max_body_bytes=10_000,
+                                max_waiting=2)
+    return House(MemoryBroker(topology(DEFAULT_POOLS)), MemoryRecords(), objects, Repository(objects, "warren"), settings)
+
+
+@asynccontextmanager
+async def serving(house: House) -> AsyncIterator[httpx2.AsyncClient]:
+    """Run a producer that stands on the house; yield an HTTP client of it."""
+    app = create_app(Submitter(house.broker, house.records), house.records, house.broker, house.repository, house.objects,
+                     house.settings, {"lottery": "lottery"})
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+        await asyncio.sleep(0)  # the reply queue is declared in the loop's next turn
+        yield client
+
+
+@pytest.fixture
+async def api(house: House) -> AsyncIterator[httpx2.AsyncClient]:
+    """An HTTP client of a producer that stands on the house."""
+    async with serving(house) as client:
+        yield client

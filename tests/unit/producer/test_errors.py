@@ -1,0 +1,85 @@
+"""Every error is a problem document that names what is wrong."""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from tests.unit.producer.conftest import House
+
+
+async def _problem(response: httpx2.Response, status: int, code: str) -> dict[str, object]:
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    document: dict[str, object] = response.json()
+    assert (document["code"], document["status"], document["type"]) == (code, status, f"urn:warren:problem:{code}")
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+async def test_an_unknown_path(api: httpx2.AsyncClient) -> None:
+    document = await _problem(await api.get("/v1/nope"), 404, "not-found")
+    assert document["instance"] == "/v1/nope"
+
+
+async def test_an_unknown_method(api: httpx2.AsyncClient) -> None:
+    response = await api.put("/v1/tasks")
+    await _problem(response, 405, "method-not-allowed")
+    assert response.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(("body", "field"), [
+    ({}, "task"),
+    ({"task": "no spaces"}, "task"),
+    ({"task": "echo", "arguments": {}}, "arguments"),
+    ({"task": "echo", "args": []}, "args"),
+    ({"task": "echo", "options": {"timeout_seconds": -1}}, "options.timeout_seconds"),
+    ({"task": "echo", "options": {"retries": 1}}, "options.retries"),
+    ({"task": "echo", "options": {"priority": "urgent"}}, "options.priority"),
+])
+async def test_wrong_fields_are_named(api: httpx2.AsyncClient, body: object, field: str) -> None:
+    document = await _problem(await api.post("/v1/tasks", json=body), 422, "invalid-request")
+    assert isinstance(document["errors"], list)
+    assert [error["field"] for error in document["errors"]] == [field]
+
+
+async def test_a_body_that_is_no_json(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/tasks", content=b"{oops", headers={"Content-Type": "application/json"})
+    document = await _problem(response, 422, "invalid-request")
+    assert document["errors"] == [{"field": "body", "message": "not JSON: Expecting property name enclosed in double quotes "
+                                                               "at character 1"}]
+
+
+async def test_a_key_that_is_too_long(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/tasks", json={"task": "echo"}, headers={"Idempotency-Key": "x" * 256})
+    document = await _problem(response, 422, "invalid-request")
+    assert "idempotency-key" in str(document["errors"])
+
+
+async def test_a_body_over_the_limit(api: httpx2.AsyncClient, house: House) -> None:
+    body = b"x" * (house.settings.max_body_bytes + 1)
+    response = await api.post("/v1/tasks", content=body, headers={"Content-Type": "application/json"})
+    document = await _problem(response, 413, "payload-too-large")
+    assert "WARREN_MAX_BODY_BYTES" in str(document["detail"])
+
+
+async def test_a_body_over_the_limit_that_does_not_say_so(api: httpx2.AsyncClient, house: House) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(house.settings.max_body_bytes // 1000 + 1):
+            yield b"x" * 1000
+
+    for path, kind in (("/v1/tasks", "application/json"), ("/v1/models/iris/predict", "image/png")):
+        await _problem(await api.post(path, content=chunks(), headers={"Content-Type": kind}), 413, "payload-too-large")
+
+
+async def test_a_bug_is_told_without_its_insides(
+    api: httpx2.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(_: object) -> None:
+        message = "secret"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(house.records, "read", broken)
+    document = await _problem(await api.get("/v1/tasks/x"), 500, "internal")
+    assert "secret" not in str(document)

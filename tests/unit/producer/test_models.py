@@ -1,0 +1,119 @@
+"""`/v1/models`: predictions in time, late, wrong, and what there is."""
+
+import asyncio
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.unit.producer.conftest import House, answer, fault
+from warren.record import State
+
+ROWS = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+ANSWER = b'{"model":"iris","version":"1","predictions":[{"label":"setosa"}]}'
+
+
+@pytest.fixture(autouse=True)
+async def iris(house: House, tmp_path: Path) -> None:
+    """A model with a production version."""
+    await house.publish_model(tmp_path)
+
+
+async def test_a_prediction_is_answered(api: httpx2.AsyncClient, house: House) -> None:
+    response, task = await asyncio.gather(
+        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER)))
+    assert (response.status_code, response.content) == (200, ANSWER)
+    assert response.headers["Warren-Task"] == task.id
+    assert (task.name, task.model) == ("predict", "iris")
+    assert (task.options.timeout_seconds, task.options.expires_seconds) == (10, 10)
+
+
+async def test_an_image_travels_as_it_is(api: httpx2.AsyncClient, house: House) -> None:
+    send = api.post("/v1/models/iris@1/predict", content=b"\xff\xd8\xff", headers={"Content-Type": "image/jpeg"})
+    _, task = await asyncio.gather(send, house.consume("cpu", answer(ANSWER)))
+    assert (task.payload.body, task.payload.content_type, task.model) == (b"\xff\xd8\xff", "image/jpeg", "iris@1")
+
+
+async def test_an_unknown_model_is_404_and_queues_nothing(api: httpx2.AsyncClient, house: House) -> None:
+    response = await api.post("/v1/models/rose/predict", json=ROWS)
+    assert (response.status_code, response.json()["code"]) == (404, "model-not-found")
+    assert house.waiting("cpu") == 0
+
+
+async def test_an_unknown_version_is_404(api: httpx2.AsyncClient) -> None:
+    assert (await api.post("/v1/models/iris@9/predict", json=ROWS)).status_code == 404
+
+
+async def test_a_prediction_that_nobody_answers_is_504_and_expires(api: httpx2.AsyncClient, house: House) -> None:
+    response = await api.post("/v1/models/iris/predict", json=ROWS, headers={"Prefer": "wait=1"})
+    assert (response.status_code, response.json()["code"]) == (504, "timeout")
+    [(message, _)] = house.broker.queues["warren.tasks.cpu"].ready
+    await asyncio.sleep(0.05)
+    [record] = await house.records.read([str(message.message_id)])
+    assert record is not None
+    assert record.state is State.EXPIRED
+
+
+async def test_a_prediction_can_be_asked_for_later(api: httpx2.AsyncClient, house: House) -> None:
+    response = await api.post("/v1/models/iris/predict", json=ROWS, headers={"Prefer": "respond-async"})
+    assert response.status_code == 202
+    assert response.headers["Preference-Applied"] == "respond-async"
+    await house.consume("cpu", answer(ANSWER))
+    assert (await api.get(response.headers["Location"])).json()["result"]["predictions"] == [{"label": "setosa"}]
+
+
+@pytest.mark.parametrize(("code", "status"), [
+    ("invalid-request", 422), ("timeout", 504), ("model-not-found", 404), ("storage-unavailable", 503), ("exception", 500),
+])
+async def test_what_the_consumer_met_is_told(api: httpx2.AsyncClient, house: House, code: str, status: int) -> None:
+    response, _ = await asyncio.gather(
+        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", fault(code, "4 features are needed, not 3")))
+    assert response.status_code == status
+    assert "4 features are needed, not 3" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(("body", "field"), [
+    ({"instances": []}, "instances"), ({"rows": [[1]]}, "rows"), ({"instances": [[True]]}, "instances.0"), ([], "body"),
+])
+async def test_wrong_inputs_are_named(api: httpx2.AsyncClient, house: House, body: object, field: str) -> None:
+    response = await api.post("/v1/models/iris/predict", json=body)
+    assert response.status_code == 422
+    assert any(error["field"].startswith(field) for error in response.json()["errors"])
+    assert house.waiting("cpu") == 0
+
+
+async def test_another_kind_of_input_is_refused(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/models/iris/predict", content=b"a,b", headers={"Content-Type": "text/csv"})
+    assert response.status_code == 422
+    assert "'text/csv'" in response.json()["detail"]
+
+
+async def test_a_models_name_is_checked(api: httpx2.AsyncClient) -> None:
+    assert (await api.post("/v1/models/Iris!/predict", json=ROWS)).status_code == 422
+
+
+async def test_the_alias_names_the_pool(api: httpx2.AsyncClient, house: House, tmp_path: Path) -> None:
+    await house.publish_model(tmp_path, "vision", pool="gpu")
+    response = await api.post("/v1/models/vision/predict", json=ROWS)
+    assert (response.status_code, response.json()["code"]) == (422, "wrong-pool")
+    assert "'gpu' does not exist" in response.json()["detail"]
+
+
+async def test_a_known_model_is_served_while_storage_is_away(
+    api: httpx2.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await asyncio.gather(api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER)))
+    house.objects._buckets = frozenset({"gone"})  # noqa: SLF001 - the bucket goes away
+    monkeypatch.setattr("warren.client.catalog.REMEMBER_SECONDS", 0)
+    response, _ = await asyncio.gather(
+        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER)))
+    assert response.status_code == 200
+    assert (await api.post("/v1/models/rose/predict", json=ROWS)).json()["code"] == "storage-unavailable"
+
+
+async def test_models_are_listed_and_described(api: httpx2.AsyncClient) -> None:
+    [summary] = (await api.get("/v1/models")).json()["models"]
+    assert (summary["name"], summary["production"]["version"]) == ("iris", "1")
+    document = (await api.get("/v1/models/iris")).json()
+    assert [version["version"] for version in document["versions"]] == ["1"]
+    assert (await api.get("/v1/models/rose")).json()["code"] == "model-not-found"

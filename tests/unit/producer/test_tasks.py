@@ -1,0 +1,195 @@
+"""`/v1/tasks`: accepted, waited for, refused, canceled."""
+
+import asyncio
+import time
+
+import httpx2
+import pytest
+
+from tests.unit.producer.conftest import House, answer, fault, serving
+from warren.broker.memory import MemoryBroker
+from warren.objects import ObjectUri
+from warren.pool import Pool
+from warren.record import Outcome, State
+from warren.topology import topology
+
+ECHO = {"task": "echo", "args": {"text": "hello"}}
+
+
+async def test_a_task_is_accepted_with_its_location(api: httpx2.AsyncClient, house: House) -> None:
+    response = await api.post("/v1/tasks", json=ECHO)
+    document = response.json()
+    assert response.status_code == 202
+    assert response.headers["Location"] == f"/v1/tasks/{document['id']}"
+    assert (document["status"], document["pool"], document["attempt"]) == ("queued", "cpu", 0)
+    task = await house.consume("cpu", answer(b"null"))
+    assert (task.id, task.name, task.payload.body) == (document["id"], "echo", b'{"text":"hello"}')
+    assert task.reply_to is None
+
+
+async def test_waiting_answers_with_the_finished_record_by_the_reply(api: httpx2.AsyncClient, house: House) -> None:
+    start = time.monotonic()
+    response, _ = await asyncio.gather(
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b'"hello"')))
+    assert response.status_code == 200
+    assert response.json()["result"] == "hello"
+    assert response.headers["Preference-Applied"] == "wait=5"
+    assert time.monotonic() - start < 0.4, "the sweep, not the reply, ended the wait"
+
+
+async def test_waiting_does_not_need_the_reply(api: httpx2.AsyncClient, house: House) -> None:
+    response, _ = await asyncio.gather(
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}),
+        house.consume("cpu", answer(b'"hello"'), reply=False))
+    assert response.json()["status"] == "succeeded"
+
+
+async def test_a_wait_that_passes_is_answered_202(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=1"})
+    assert response.status_code == 202
+    assert response.json()["status"] == "queued"
+
+
+async def test_a_failed_task_is_told_with_its_error(api: httpx2.AsyncClient, house: House) -> None:
+    response, _ = await asyncio.gather(
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", fault("exception", "boom")))
+    assert response.status_code == 200
+    assert response.json()["error"] == {"code": "exception", "message": "boom"}
+
+
+async def test_null_is_a_result(api: httpx2.AsyncClient, house: House) -> None:
+    response, _ = await asyncio.gather(
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"null")))
+    assert response.json()["result"] is None
+
+
+async def test_bytes_come_as_base64(api: httpx2.AsyncClient, house: House) -> None:
+    response, _ = await asyncio.gather(
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"\x00\x01", "image/png")))
+    assert (response.json()["result"], response.json()["result_type"]) == ("AAE=", "image/png")
+
+
+async def test_the_same_key_is_the_same_task(api: httpx2.AsyncClient, house: House) -> None:
+    first, second = [await api.post("/v1/tasks", json=ECHO, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert first.json()["id"] == second.json()["id"]
+    assert house.waiting("cpu") == 1
+
+
+async def test_the_same_key_with_another_body_is_refused(api: httpx2.AsyncClient) -> None:
+    await api.post("/v1/tasks", json=ECHO, headers={"Idempotency-Key": "k"})
+    response = await api.post("/v1/tasks", json={"task": "echo", "args": {"text": "other"}}, headers={"Idempotency-Key": "k"})
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency-conflict")
+
+
+@pytest.mark.parametrize(("task", "pool"), [("train", "cpu"), ("echo", "train-cpu")])
+async def test_the_wrong_kind_of_pool_is_refused(api: httpx2.AsyncClient, house: House, task: str, pool: str) -> None:
+    args = {"trainer": "sklearn", "dataset": {"uri": "s3://b/x.csv", "target": "y"}, "model": {"name": "m"}}
+    response = await api.post("/v1/tasks", json={"task": task, "args": args, "options": {"pool": pool}})
+    assert (response.status_code, response.json()["code"]) == (422, "wrong-pool")
+    assert house.waiting(pool) == 0
+
+
+async def test_an_unknown_pool_is_refused_with_those_there_are(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/tasks", json=ECHO | {"options": {"pool": "moon"}})
+    assert response.status_code == 422
+    assert "'moon'" in response.json()["detail"]
+    assert "cpu (serve), train-cpu (train)" in response.json()["detail"]
+
+
+async def test_a_function_goes_to_the_pool_that_its_package_names(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/tasks", json={"task": "lottery"})
+    assert "the pool 'lottery' does not exist" in response.json()["detail"]
+
+
+async def test_training_goes_to_the_pool_for_training(api: httpx2.AsyncClient) -> None:
+    args = {"trainer": "sklearn", "dataset": {"uri": "s3://b/x.csv", "target": "y"}, "model": {"name": "m"}}
+    assert (await api.post("/v1/tasks", json={"task": "train", "args": args})).json()["pool"] == "train-cpu"
+
+
+async def test_a_wrong_description_of_a_training_is_refused_field_by_field(api: httpx2.AsyncClient) -> None:
+    args = {"trainer": "sklearn", "dataset": {"uri": "http://x", "target": "y"}, "model": {"name": "m"}, "sped": 1}
+    response = await api.post("/v1/tasks", json={"task": "train", "args": args})
+    assert {error["field"] for error in response.json()["errors"]} == {"args.dataset.uri", "args.sped"}
+
+
+async def test_predictions_have_a_path_of_their_own(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/tasks", json={"task": "predict", "args": {}})
+    assert response.status_code == 422
+    assert "/v1/models/<model>/predict" in response.json()["detail"]
+
+
+async def test_no_queue_is_no_acceptance(api: httpx2.AsyncClient, house: House) -> None:
+    del house.broker.queues["warren.tasks.cpu"]
+    response = await api.post("/v1/tasks", json=ECHO)
+    assert (response.status_code, response.json()["code"]) == (503, "unroutable")
+    assert "warren topology apply" in response.json()["detail"]
+    assert int(response.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize(("port", "code"), [("broker", "broker-unavailable"), ("records", "records-unavailable")])
+async def test_a_missing_dependency_is_503(api: httpx2.AsyncClient, house: House, port: str, code: str) -> None:
+    getattr(house, port).available = False
+    response = await api.post("/v1/tasks", json=ECHO)
+    assert (response.status_code, response.json()["code"]) == (503, code)
+    assert "Retry-After" in response.headers
+
+
+async def test_reading_an_unknown_task(api: httpx2.AsyncClient) -> None:
+    response = await api.get("/v1/tasks/nope")
+    assert (response.status_code, response.json()["code"]) == (404, "task-not-found")
+    assert response.json()["instance"] == "/v1/tasks/nope"
+
+
+async def test_a_long_poll_is_answered_when_the_task_ends(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    response, _ = await asyncio.gather(
+        api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"1")))
+    assert response.json()["result"] == 1
+
+
+async def test_a_long_poll_that_passes_tells_how_it_stands(api: httpx2.AsyncClient) -> None:
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    response = await api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=1"})
+    assert (response.status_code, response.json()["status"]) == (200, "queued")
+
+
+async def test_too_many_waits_are_refused_at_once(api: httpx2.AsyncClient) -> None:
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    waits = [api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=1"}) for _ in range(3)]
+    assert sorted(response.status_code for response in await asyncio.gather(*waits)) == [200, 200, 503]
+
+
+async def test_canceling_ends_a_waiting_task(api: httpx2.AsyncClient) -> None:
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    poll = asyncio.create_task(api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"}))
+    await asyncio.sleep(0.05)
+    assert (await api.delete(f"/v1/tasks/{task_id}")).json()["status"] == "canceled"
+    assert (await poll).json()["status"] == "canceled"
+
+
+async def test_canceling_leaves_an_ended_task_as_it_is(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    await house.consume("cpu", answer(b"1"))
+    assert (await api.delete(f"/v1/tasks/{task_id}")).json()["status"] == "succeeded"
+
+
+async def test_canceling_an_unknown_task(api: httpx2.AsyncClient) -> None:
+    assert (await api.delete("/v1/tasks/nope")).status_code == 404
+
+
+async def test_a_large_result_is_read_from_object_storage(api: httpx2.AsyncClient, house: House) -> None:
+    uri = ObjectUri("warren", "results/x/1")
+    await house.objects.put(uri, b"[1,2]")
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    await house.consume("cpu", lambda _: Outcome(State.SUCCEEDED, result_type="application/json", result_ref=str(uri)))
+    assert (await api.get(f"/v1/tasks/{task_id}")).json()["result"] == [1, 2]
+
+
+async def test_pools_of_ones_own_are_known(house: House) -> None:
+    pools = (Pool(name="only"),)
+    house.broker = MemoryBroker(topology(pools))
+    house.settings = house.settings.model_copy(update={"pools": pools})
+    async with serving(house) as api:
+        assert (await api.post("/v1/tasks", json=ECHO)).json()["pool"] == "only"
+        assert (await api.get("/v1/pools")).json() == {
+            "pools": [{"name": "only", "kind": "serve", "queue": "warren.tasks.only"}]}
