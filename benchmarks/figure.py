@@ -1,0 +1,62 @@
+"""A figure: one ratio with its aim, as a row for people and as a document for programs.
+
+Forbidden here: measuring.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.ratio import Ratio
+
+OUT: Final = Path(__file__).parent / "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A ratio under its name, and how large it should be."""
+
+    name: str
+    ratio: Ratio
+    at_least: float
+
+    @property
+    def aim(self) -> str:
+        """The aim as text."""
+        return f">= {self.at_least:g}"
+
+    @property
+    def met(self) -> bool:
+        """Whether the geometric mean reaches the aim."""
+        return self.ratio.mean >= self.at_least
+
+    def document(self) -> dict[str, Any]:
+        """Return what programs read."""
+        found = {"ratio": self.ratio.mean, "low": self.ratio.low, "high": self.ratio.high}
+        return {"name": self.name} | {key: round(value, 4) for key, value in found.items()} | {
+            "aim": self.aim, "met": self.met}
+
+    def row(self) -> tuple[str, ...]:
+        """Return what people read."""
+        found = self.ratio
+        return (self.name, f"{found.mean:.2f}", f"{found.low:.2f} - {found.high:.2f}",
+                f"{found.least:.2f} - {found.most:.2f}", self.aim, "met" if self.met else "short")
+
+
+def report(name: str, figures: Sequence[Figure], console: Console, folder: Path = OUT) -> Path:
+    """Print the table and write `<folder>/<name>.json`; return its path."""
+    table = Table("figure", "ratio", "95 % interval", "spread of pairs", "aim", "")
+    for figure in figures:
+        table.add_row(*figure.row())
+    console.print(table)
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps([figure.document() for figure in figures], indent=1) + "\n")
+    return path
