@@ -9,7 +9,7 @@ Forbidden here: deciding; that is `settlement`.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from warren_consumer.results import Results
 
 BROKERS_OWN_HEADERS: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
-"""What RabbitMQ notes on a message on its way. Left on a message that is published again, they grow with every round and
-make the broker take a second round for a cycle, in which it drops messages."""
+"""What RabbitMQ notes on a message on its way. Left on a message that is published again, they grow with every round
+and make the broker take a second round for a cycle, in which it drops messages."""
 
 REASON_HEADER: Final = "warren-reason"
 """Why a message lies among the dead letters, where it was not the broker that brought it there."""
@@ -46,23 +46,21 @@ MISSING_RECORD_PAUSE_SECONDS: Final = 1.0
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Closing:
     """Carries out what was decided about the assignments of one pool."""
 
-    def __init__(self, broker: Broker, records: Records, results: Results, events: Events, *, pool: Pool,
-                 result_ttl_seconds: float) -> None:
-        self._broker = broker
-        self._records = records
-        self._results = results
-        self._replies = Replies(broker, records)
-        self._events = events
-        self._pool = pool
-        self._ttl = result_ttl_seconds
+    pool: Pool
+    broker: Broker
+    records: Records
+    results: Results
+    events: Events
+    result_ttl_seconds: float
 
     async def complete(self, held: Assignment, record: Record, lease: Lease, result: Payload) -> str:
         """End the task with its result; return the word for what became of the attempt."""
         try:
-            outcome = await self._results.outcome(lease, result)
+            outcome = await self.results.outcome(lease, result)
         except UnavailableError as error:
             return await self.fail(held, record, lease, error)
         return await self._finish(held, record, lease, outcome)
@@ -86,14 +84,14 @@ class Closing:
         Whatever fails here stays due in the records, and the system pool sees to it.
         """
         try:
-            await self._replies.send(record, ttl_seconds=self._ttl)
+            await Replies(self.broker, self.records).send(record, ttl_seconds=self.result_ttl_seconds)
         except UnavailableError as error:
             log.warning("left to the system pool", task=record.id, problem=error.detail)
         await held.ack()
 
     async def let_go(self, held: Assignment) -> None:
         """Leave a task that is no longer ours: it ended, or whoever holds the newer fence has a message of its own."""
-        found = await insist(lambda: self._records.read([held.task.id]), what="reading a lost task's record")
+        found = await insist(lambda: self.records.read([held.task.id]), what="reading a lost task's record")
         record = found[0] if found else None
         if record is None:
             await self.put_back(held, MISSING_RECORD_PAUSE_SECONDS)
@@ -104,43 +102,51 @@ class Closing:
 
     async def put_back(self, held: Assignment, seconds: float, headers: Mapping[str, int] | None = None) -> None:
         """Bring the very same message back to the queue after a delay; `headers` are added to its own."""
-        exchange, key = delay_route(seconds, self._pool.name)
+        exchange, key = delay_route(seconds, self.pool.name)
         message = fresh(held.delivery.message, headers)
-        await insist(lambda: self._broker.publish(message, exchange=exchange, routing_key=key), what="delaying a task")
+        await insist(lambda: self.broker.publish(message, exchange=exchange, routing_key=key), what="delaying a task")
         await held.ack()
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         """Bring a message that is no task to the pool's dead letters; the system pool makes a record of it."""
         message = fresh(delivery.message, {REASON_HEADER: reason})
-        queue = self._pool.dead_letter_queue
-        await insist(lambda: self._broker.publish(message, exchange="", routing_key=queue), what="burying a message")
+        queue = self.pool.dead_letter_queue
+        await insist(lambda: self.broker.publish(message, exchange="", routing_key=queue), what="burying a message")
         await delivery.ack()
 
     async def hand_back(self, lease: Lease) -> None:
         """Give the lease back, so that the next consumer need not wait for it to lapse; one try."""
         try:
-            await self._records.release(lease)
+            await self.records.release(lease)
         except RecordsUnavailableError as error:
             log.warning("a lease could not be handed back and will lapse", task=lease.task_id, problem=error.detail)
 
     async def _finish(self, held: Assignment, record: Record, lease: Lease, outcome: Outcome) -> str:
-        if not await insist(lambda: self._records.finish(lease, held.task, outcome), what="finishing a task"):
+        if not await insist(lambda: self.records.finish(lease, held.task, outcome), what="finishing a task"):
             await self.let_go(held)
             return "lost"
-        ended = record.model_copy(update={
-            "state": outcome.state, "error": outcome.error, "result": outcome.result,
-            "result_type": outcome.result_type, "result_ref": outcome.result_ref, "progress": held.progress})
-        self._events.tell(ended)
+        ended = record.model_copy(
+            update={
+                "state": outcome.state,
+                "error": outcome.error,
+                "result": outcome.result,
+                "result_type": outcome.result_type,
+                "result_ref": outcome.result_ref,
+                "progress": held.progress,
+            }
+        )
+        self.events.tell(ended)
         await self.conclude(held, ended)
         return outcome.state.value
 
     async def _retry(self, held: Assignment, record: Record, lease: Lease, retry: settlement.Retry) -> str:
         after = retry.after_seconds
-        if not await insist(lambda: self._records.retry(lease, held.task, retry.error, after_seconds=after),
-                            what="noting a retry"):
+        if not await insist(
+            lambda: self.records.retry(lease, held.task, retry.error, after_seconds=after), what="noting a retry"
+        ):
             await self.let_go(held)
             return "lost"
-        self._events.tell(record.model_copy(update={"state": State.RETRYING, "error": retry.error}))
+        self.events.tell(record.model_copy(update={"state": State.RETRYING, "error": retry.error}))
         await self.put_back(held, after)
         return State.RETRYING.value
 

@@ -67,8 +67,8 @@ class Parts:
     def _worker(self, pool: Pool) -> Worker:
         settings, bucket = self.settings, self.settings.storage_bucket
         registrations = work.registrations(pool, settings, self.objects, Repository(self.objects, bucket))
-        closing = Closing(self.broker, self.records, Results(self.objects, bucket), self.events, pool=pool,
-                          result_ttl_seconds=settings.result_ttl_seconds)
+        results = Results(self.objects, bucket)
+        closing = Closing(pool, self.broker, self.records, results, self.events, settings.result_ttl_seconds)
         terms = Terms(pool, self.consumer, settings.slots)
         return Worker(terms, self.broker, self.records, registrations, closing, self.events, self.metrics)
 
@@ -96,8 +96,9 @@ async def serve(settings: ConsumerSettings) -> None:
         health = Health([*probes, "consuming"])
         if settings.metrics_port:
             _serve_health(stack, health, parts.metrics, settings.metrics_port)
-        runtime = Runtime(parts.member(), parts.events, health, probes, settings.grace_seconds,
-                          settings.hand_back_seconds)
+        runtime = Runtime(
+            parts.member(), parts.events, health, probes, settings.grace_seconds, settings.hand_back_seconds
+        )
         runtime.obey_signals()
         await runtime.run()
 

@@ -53,6 +53,7 @@ class Events:
     async def _publish_one(self, record: Record) -> None:
         try:
             await self._broker.publish(
-                encode_event(record), exchange=EVENTS, routing_key=event_key(record), mandatory=False)
+                encode_event(record), exchange=EVENTS, routing_key=event_key(record), mandatory=False
+            )
         except UnavailableError:
             return

@@ -23,7 +23,7 @@ from warren_consumer.threads import Threads
 MAX_ERRORS_SHOWN = 5
 
 
-def registrations(functions: Mapping[str, TaskFunction[..., object]]) -> dict[str, Registration]:
+def registrations(functions: Mapping[str, TaskFunction[..., Any]]) -> dict[str, Registration]:
     """Return how each of the functions is run as a task.
 
     Raises:
@@ -39,10 +39,11 @@ class Arguments:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
-        # Fields go by numbers, with the parameters' names as aliases: a parameter may be named like one of a model's methods.
+        # Fields go by numbers, with the parameters' names as aliases: a parameter may be named as a model's method is.
         self._names = {f"p{number}": parameter.name for number, parameter in enumerate(parameters)}
         fields: dict[str, Any] = {
-            field: _field(function, parameter) for field, parameter in zip(self._names, parameters, strict=True)}
+            field: _field(function, parameter) for field, parameter in zip(self._names, parameters, strict=True)
+        }
         self._model: type[BaseModel] = create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
 
     def read(self, payload: Payload) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class Arguments:
         return {self._names[field]: getattr(values, field) for field in values.model_fields_set}
 
 
-def _registration(function: TaskFunction[..., object], threads: Threads) -> Registration:
+def _registration(function: TaskFunction[..., Any], threads: Threads) -> Registration:
     arguments, call = Arguments(function.function), function.function
     in_loop = inspect.iscoroutinefunction(call)
 
@@ -74,14 +75,16 @@ def _registration(function: TaskFunction[..., object], threads: Threads) -> Regi
             value = await threads.run(partial(call, **given))
         return _result(value)
 
-    options = function.options
-    return Registration(handle, options.timeout_seconds or SERVE_TIMEOUT_SECONDS, options.max_attempts, options.retry_on)
+    terms = function.options
+    return Registration(handle, terms.timeout_seconds or SERVE_TIMEOUT_SECONDS, terms.max_attempts, terms.retry_on)
 
 
 def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, Any]:
     if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        detail = (f"the task {function.__module__}.{function.__qualname__} cannot be called with a JSON object: its "
-                  f"parameter {parameter.name!r} has no name to be filled by")
+        detail = (
+            f"the task {function.__module__}.{function.__qualname__} cannot be called with a JSON object: its "
+            f"parameter {parameter.name!r} has no name to be filled by"
+        )
         raise SettingsError(detail)
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     default = ... if parameter.default is parameter.empty else parameter.default

@@ -43,15 +43,16 @@ class Context:
 class Handler(Protocol):
     """Turns a task into its result.
 
-    It is stopped by cancellation (`asyncio.CancelledError`): on a lost lease, a cancel, its timeout or shutdown. It must
-    end within 10 s then, its child processes with it.
+    It is stopped by cancellation (`asyncio.CancelledError`): on a lost lease, a cancel, its timeout or shutdown. It
+    must end within 10 s then, its child processes with it.
     """
 
-    async def __call__(self, context: Context) -> Payload:
+    async def __call__(self, context: Context, /) -> Payload:
         """Do the work of one attempt.
 
         Raises:
             TaskFault: the attempt failed, for a reason that has a name.
-            Exception: the attempt failed; recorded as `exception` with its traceback, and retried while attempts are left.
+            Exception: the attempt failed; recorded as `exception` with its traceback, and retried while attempts are
+                left.
 
         """

@@ -36,8 +36,11 @@ def main() -> None:
 
 
 def _flags() -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="warren-consumer", description="Work for a pool of Warren's task queues. "
-                                     "Every setting is an environment variable WARREN_*; these come first:")
+    parser = argparse.ArgumentParser(
+        prog="warren-consumer",
+        description="Work for a pool of Warren's task queues. "
+        "Every setting is an environment variable WARREN_*; these come first:",
+    )
     parser.add_argument("--pool", help="the pool to work for, or 'system' (WARREN_POOL)")
     parser.add_argument("--concurrency", help="how many tasks to work on at once (WARREN_CONCURRENCY)")
     parser.add_argument("--metrics-port", help="where to serve health and metrics (WARREN_METRICS_PORT)")

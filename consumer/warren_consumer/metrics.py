@@ -21,14 +21,24 @@ class Metrics:
         self.running = self._gauge("warren_consumer_running_tasks", "Tasks that are being executed now")
         self.slots = self._gauge("warren_consumer_slots", "Tasks that this consumer can execute at once")
         self._finished = Counter(
-            "warren_consumer_finished_tasks", "Attempts that ended, by task and outcome", ("pool", "task", "outcome"),
-            registry=self.registry)
+            "warren_consumer_finished_tasks",
+            "Attempts that ended, by task and outcome",
+            ("pool", "task", "outcome"),
+            registry=self.registry,
+        )
         self._seconds = Histogram(
-            "warren_consumer_task_seconds", "Running time of attempts in seconds", ("pool", "task"),
-            buckets=BUCKETS, registry=self.registry)
+            "warren_consumer_task_seconds",
+            "Running time of attempts in seconds",
+            ("pool", "task"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
         self._claims = Counter(
-            "warren_consumer_claims", "Claims, by what the record store decided", ("pool", "verdict"),
-            registry=self.registry)
+            "warren_consumer_claims",
+            "Claims, by what the record store decided",
+            ("pool", "verdict"),
+            registry=self.registry,
+        )
 
     def claimed(self, verdict: str) -> None:
         """Count a claim."""

@@ -105,8 +105,11 @@ class Runtime:
         log.info("stopping", grace_seconds=self.grace_seconds)
         self.health.note("consuming", "stopping")
         await self.member.stop()
-        await self.member.drain(finish_seconds=self.grace_seconds - self.hand_back_seconds, hurry=self._hurry,
-                                hand_back_seconds=self.hand_back_seconds - CLOSE_SECONDS)
+        await self.member.drain(
+            finish_seconds=self.grace_seconds - self.hand_back_seconds,
+            hurry=self._hurry,
+            hand_back_seconds=self.hand_back_seconds - CLOSE_SECONDS,
+        )
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.events.flush()

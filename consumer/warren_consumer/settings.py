@@ -5,9 +5,9 @@ Forbidden here: reading the environment; `warren.settings.load` does.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from warren.pool import SYSTEM_POOL, Pool, PoolKind
 from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings
@@ -32,13 +32,14 @@ class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
     grace_seconds: Annotated[float, Field(ge=10)] = 60
     """How long it may take to stop: the pod's `terminationGracePeriodSeconds`."""
 
-    @model_validator(mode="after")
-    def _pool_exists(self) -> Self:
-        if self.pool != SYSTEM_POOL and self.pool not in {pool.name for pool in self.pools}:
-            known = ", ".join([*(pool.name for pool in self.pools), SYSTEM_POOL])
-            msg = f"there is no pool {self.pool!r}; WARREN_POOLS and Warren itself name: {known}"
+    @field_validator("pool")
+    @classmethod
+    def _exists(cls, name: str, info: ValidationInfo) -> str:
+        known = [*(pool.name for pool in info.data.get("pools", ())), SYSTEM_POOL]
+        if name not in known:
+            msg = f"there is no pool {name!r}; WARREN_POOLS and Warren itself name: {', '.join(known)}"
             raise ValueError(msg)
-        return self
+        return name
 
     @property
     def served_pool(self) -> Pool | None:

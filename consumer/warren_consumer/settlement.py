@@ -74,7 +74,7 @@ def decide(fault: Exception, failures: int, policy: RetryPolicy, payload: Payloa
 
 
 def pause_seconds(failures: int, chance: float) -> float:
-    """Return how long to wait after so many earlier failures: doubling, up to a limit, with half of it left to chance."""
+    """Return how long to wait after so many earlier failures: doubling, up to a limit, half of it left to chance."""
     whole = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 32))
     return float(whole * (0.5 + chance / 2))
 

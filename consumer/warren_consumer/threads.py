@@ -1,7 +1,7 @@
 """Threads for plain functions: started when none is idle, and never waited for when the process ends.
 
-A thread cannot be stopped from outside. The executor of the standard library would wait for a function that runs on past
-its time limit, and let others queue behind it; these threads do neither.
+A thread cannot be stopped from outside. The executor of the standard library would wait for a function that runs on
+past its time limit, and let others queue behind it; these threads do neither.
 
 Forbidden here: what the functions do.
 """

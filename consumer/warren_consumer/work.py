@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from warren.function import find_functions
-from warren.pool import Pool, PoolKind
 from warren.model import PREDICT_TASK
+from warren.pool import Pool, PoolKind
 from warren.training import TRAIN_TASK
 from warren_consumer import diagnostics, functions
 from warren_consumer.handlers import TRAIN_TIMEOUT_SECONDS, Registration, Registrations, refusal
@@ -24,7 +24,9 @@ PREDICT_ATTEMPTS: Final = 3
 PREDICT_TIMEOUT_SECONDS: Final = 60.0
 
 
-def registrations(pool: Pool, settings: ConsumerSettings, objects: ObjectStore, repository: Repository) -> Registrations:
+def registrations(
+    pool: Pool, settings: ConsumerSettings, objects: ObjectStore, repository: Repository
+) -> Registrations:
     """Return what the pool's consumers do, by task name; what only pools of the other kind do is refused with a reason.
 
     Raises:

@@ -1,7 +1,7 @@
 """The worker: takes deliveries from a pool's queue and sees each of them to its end.
 
-A delivery goes through: slot -> claim -> work -> settlement -> ack. It stays the broker's until the ack, so that whatever
-dies in between, it comes back.
+A delivery goes through: slot -> claim -> work -> settlement -> ack. It stays the broker's until the ack, so that
+whatever dies in between, it comes back.
 
 Forbidden here: what the tasks do, and any adapter.
 """
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 HOPS_HEADER: Final = "warren-hops"
 MAX_HOPS: Final = 5
-"""How often a task that this consumer does not know is put back, a little longer each time (1 to 16 s): during a rollout
-another consumer of the pool may know it."""
+"""How often a task that this consumer does not know is put back, a little longer each time (1 to 16 s): during a
+rollout another consumer of the pool may know it."""
 
 SURPRISE_PAUSE_SECONDS: Final = 5.0
 """How long a delivery waits that met a fault of the worker itself."""
@@ -143,13 +143,15 @@ class Worker:
 
     async def beat(self) -> None:
         """Renew every lease once, and stop the work that was lost or suspended; call it every third of a lease."""
-        await asyncio.gather(*(self._renew(assignment, assignment.lease)
-                               for assignment in self._held.values() if assignment.lease))
+        await asyncio.gather(
+            *(self._renew(assignment, assignment.lease) for assignment in self._held.values() if assignment.lease)
+        )
 
     async def _renew(self, held: Assignment, lease: Lease) -> None:
         try:
             answer = await self.records.renew(
-                lease, held.task, self.terms.consumer, progress=held.progress, seconds=self.terms.lease_seconds)
+                lease, held.task, self.terms.consumer, progress=held.progress, seconds=self.terms.lease_seconds
+            )
         except RecordsUnavailableError as error:
             log.warning("a lease could not be renewed; the work goes on", task=lease.task_id, problem=error.detail)
             return
@@ -162,7 +164,7 @@ class Worker:
         try:
             task = decode_task(delivery.message, self.terms.pool.name)
         except InvalidRequestError as error:
-            log.error("a message that is no task goes to the dead letters", problem=error.detail)
+            log.warning("a message that is no task goes to the dead letters", problem=error.detail)
             burial = asyncio.create_task(self.closing.bury(delivery, error.detail))
             self._burials.add(burial)
             burial.add_done_callback(self._burials.discard)
@@ -182,8 +184,8 @@ class Worker:
         known = self.registrations.get(name)
         if known is not None or _hops(message) < MAX_HOPS:
             return known
-        names = ", ".join(sorted(self.registrations))
-        return refusal("unroutable", f"is known to no consumer of the pool {self.terms.pool.name}; this one knows {names}")
+        pool, names = self.terms.pool.name, ", ".join(sorted(self.registrations))
+        return refusal("unroutable", f"is known to no consumer of the pool {pool}; this one knows {names}")
 
     async def _see_through(self, held: Assignment) -> None:
         try:
@@ -219,7 +221,9 @@ class Worker:
         held.waiting = False
         claim = await insist(
             lambda: self.records.claim(held.task, self.terms.consumer, alone=alone, seconds=self.terms.lease_seconds),
-            what="claiming a task", until=lambda: self._stopping)
+            what="claiming a task",
+            until=lambda: self._stopping,
+        )
         if claim is not None:
             self.metrics.claimed(claim.verdict.value)
         return claim
@@ -264,8 +268,13 @@ class Worker:
             case Completed(result):
                 return await self.closing.complete(held, record, lease, result)
             case Faulted(fault):
-                log.info("an attempt failed", task=held.task.id, name=held.task.name, attempt=lease.attempt,
-                         fault=repr(fault))
+                log.info(
+                    "an attempt failed",
+                    task=held.task.id,
+                    name=held.task.name,
+                    attempt=lease.attempt,
+                    fault=repr(fault),
+                )
                 return await self.closing.fail(held, record, lease, fault)
             case Stopped(reason):
                 return await self._stopped(held, lease, reason)

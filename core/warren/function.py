@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Final, Generic, ParamSpec, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from warren.errors import SettingsError
 from warren.record import Progress
@@ -56,13 +56,19 @@ class TaskFunction(Generic[P, R]):
         return self.function(*args, **kwargs)
 
 
-def task(*, pool: str, name: str | None = None, max_attempts: int = 1, timeout_seconds: float | None = None,
-         retry_on: tuple[type[Exception], ...] = (Exception,)) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
+def task(
+    *,
+    pool: str,
+    name: str | None = None,
+    max_attempts: int = 1,
+    timeout_seconds: float | None = None,
+    retry_on: tuple[type[Exception], ...] = (Exception,),
+) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
     """Make a function a task of a pool, under its own name unless another is given.
 
     Its parameters' annotations say what a payload must hold: a JSON object with one member a parameter. What it returns
-    must be JSON too. A plain function runs in a thread; a coroutine function in the consumer's event loop, which it must
-    not block.
+    must be JSON too. A plain function runs in a thread; a coroutine function in the consumer's event loop, which it
+    must not block.
 
     Raises:
         ValueError: the name cannot be a task's, or an option is out of range.
@@ -88,14 +94,14 @@ def report_progress(fraction: float, message: str | None = None) -> None:
         report(Progress(fraction=fraction, message=message))
 
 
-def find_functions(modules: Iterable[ModuleType] = ()) -> dict[str, TaskFunction[..., object]]:
+def find_functions(modules: Iterable[ModuleType] = ()) -> dict[str, TaskFunction[..., Any]]:
     """Return the tasks of these modules and of all installed packages, by name.
 
     Raises:
         SettingsError: a module cannot be imported, or two functions bear the same name.
 
     """
-    found: dict[str, TaskFunction[..., object]] = {}
+    found: dict[str, TaskFunction[..., Any]] = {}
     for module in (*modules, *map(_load, entry_points(group=ENTRY_POINT_GROUP))):
         for function in (value for value in vars(module).values() if isinstance(value, TaskFunction)):
             known = found.setdefault(function.name, function)
@@ -112,7 +118,7 @@ def _load(entry: EntryPoint) -> ModuleType:
         detail = f"the task module {entry.value!r} (entry point {entry.name!r}) cannot be imported: {error!r}"
         raise SettingsError(detail) from error
     if not isinstance(module, ModuleType):
-        detail = f"the entry point {entry.name!r} of the group {ENTRY_POINT_GROUP} must name a module, not {entry.value!r}"
+        detail = f"the entry point {entry.name!r} of {ENTRY_POINT_GROUP} must name a module, not {entry.value!r}"
         raise SettingsError(detail)
     return module
 

@@ -19,8 +19,10 @@ def configure(settings: Settings) -> None:
     """Send the logs of this process to standard error in the form that the settings ask for."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     if settings.log_format == "json":
-        shape: list[structlog.typing.Processor] = [structlog.processors.dict_tracebacks,
-                                                   structlog.processors.JSONRenderer()]
+        shape: list[structlog.typing.Processor] = [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ]
     else:
         shape = [structlog.dev.ConsoleRenderer()]
     structlog.configure(

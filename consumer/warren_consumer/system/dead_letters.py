@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 10
 SUBSCRIBE_AGAIN_SECONDS: Final = 5.0
 REJECTED: Final = "rejected"
-"""RabbitMQ's word for a message that its worker refused; all its other reasons say that it merely went round too often."""
+"""RabbitMQ's word for a message that its worker refused; its other reasons say that it merely went round too often."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +47,9 @@ class DeadLetter:
 class DeadLetters:
     """Empties the dead-letter queues of the pools."""
 
-    def __init__(self, broker: Broker, records: Records, replies: Replies, *, consumer: str,
-                 result_ttl_seconds: float) -> None:
+    def __init__(
+        self, broker: Broker, records: Records, replies: Replies, *, consumer: str, result_ttl_seconds: float
+    ) -> None:
         self._broker = broker
         self._records = records
         self._replies = replies

@@ -26,8 +26,8 @@ class Overdue:
     def __init__(self, records: Records, replies: Replies, *, result_ttl_seconds: float) -> None:
         self._records = records
         self._replies = replies
-        # Nothing tells whether the task's message was acknowledged: a canceled one may wait on the delay ladder yet, and
-        # must find its record when it arrives.
+        # Nothing tells whether the task's message was acknowledged: a canceled one may wait on the delay ladder yet,
+        # and must find its record when it arrives.
         self._ttl = MAX_DELAY_SECONDS + result_ttl_seconds
 
     async def once(self) -> None:

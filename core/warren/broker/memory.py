@@ -145,6 +145,8 @@ class MemoryBroker:
     async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[MemorySubscription]:
         """Consume a queue."""
         self._check()
+        if queue not in self.queues:
+            raise UnroutableError(f"the queue {queue} does not exist; run: warren topology apply")
         subscription = MemorySubscription(self.queues[queue], prefetch)
         try:
             yield subscription

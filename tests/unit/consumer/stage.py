@@ -26,6 +26,7 @@ from warren_consumer.metrics import Metrics
 from warren_consumer.results import Results
 from warren_consumer.worker import Terms, Worker
 
+Work = Callable[[Context], Coroutine[Any, Any, Payload]]
 POOL = Pool(name="cpu")
 BUCKET = "warren"
 REPLIES = "warren.reply.test"
@@ -48,11 +49,11 @@ class Stage:
         self.ended: list[str] = []
         self.canceled: list[str] = []
 
-    def knows(self, name: str, handler: Callable[[Context], Coroutine[Any, Any, Payload]], **terms: Any) -> None:  # noqa: ANN401 - fields of Registration
+    def knows(self, name: str, handler: Work, **terms: Any) -> None:
         """Teach the workers a task."""
         self.registrations[name] = Registration(handler, **terms)
 
-    def knows_work(self, name: str = "work", **terms: Any) -> None:  # noqa: ANN401 - fields of Registration
+    def knows_work(self, name: str = "work", **terms: Any) -> None:
         """Teach the workers a task that lasts until its gate is opened, and that leaves traces."""
 
         async def work(context: Context) -> Payload:
@@ -69,8 +70,8 @@ class Stage:
 
     def worker(self, consumer: str = "c1", concurrency: int = 2) -> Worker:
         """Return a worker that has yet to be run."""
-        closing = Closing(self.broker, self.records, Results(self.objects, BUCKET), self.events, pool=POOL,
-                          result_ttl_seconds=3600)
+        results = Results(self.objects, BUCKET)
+        closing = Closing(POOL, self.broker, self.records, results, self.events, result_ttl_seconds=3600)
         terms = Terms(POOL, consumer, concurrency)
         return Worker(terms, self.broker, self.records, self.registrations, closing, self.events, self.metrics)
 
@@ -86,7 +87,7 @@ class Stage:
             await worker.drain(finish_seconds=0, hurry=asyncio.Event(), hand_back_seconds=1)
             await running
 
-    async def submit(self, name: str = "work", body: bytes = b"{}", **options: Any) -> Task:  # noqa: ANN401 - fields of TaskOptions
+    async def submit(self, name: str = "work", body: bytes = b"{}", **options: Any) -> Task:
         """Submit a task that wants a reply, as a client does."""
         task = Task(name, POOL.name, Payload(body), TaskOptions.model_validate(options), reply_to=REPLIES)
         await Submitter(self.broker, self.records).submit(task)
@@ -133,7 +134,7 @@ class Stage:
 async def until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
     """Wait for something that is about to happen."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of the test
             await asyncio.sleep(0.001)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.unit.consumer.stage import BUCKET, Stage, until
+from tests.unit.consumer.stage import BUCKET, Stage, Work, until
 from warren.errors import StorageUnavailableError
 from warren.objects import ObjectUri
 from warren.record import State
@@ -12,7 +12,7 @@ from warren.task import MAX_INLINE_BYTES, Payload
 from warren_consumer.handler import Context, TaskFault
 
 
-def fails(fault: Exception, times: int = 1000) -> tuple[list[int], object]:
+def fails(fault: BaseException, times: int = 1000) -> tuple[list[int], Work]:
     """Return the attempts that were made, and a handler that fails so often and then succeeds."""
     attempts: list[int] = []
 
@@ -128,7 +128,7 @@ async def test_a_timeout_error_of_the_handlers_own_is_no_time_limit(stage: Stage
 
 
 async def test_a_handler_that_cancels_itself_has_failed(stage: Stage) -> None:
-    _, handle = fails(asyncio.CancelledError())  # type: ignore[arg-type]
+    _, handle = fails(asyncio.CancelledError())
     stage.knows("odd", handle)
     task = await stage.submit("odd")
     await run_through(stage)
@@ -206,7 +206,11 @@ async def test_events_tell_each_state(stage: Stage) -> None:
     await run_through(stage)
     await stage.events.flush()
     assert [key for key, _ in stage.broker.events] == [
-        "task.started.flaky", "task.retrying.flaky", "task.started.flaky", "task.succeeded.flaky"]
+        "task.started.flaky",
+        "task.retrying.flaky",
+        "task.started.flaky",
+        "task.succeeded.flaky",
+    ]
 
 
 async def test_figures_count_what_happened(stage: Stage) -> None:

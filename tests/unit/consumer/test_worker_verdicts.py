@@ -128,9 +128,16 @@ async def test_a_task_leased_by_another_is_put_back_unchanged_but_for_the_broker
     task = await stage.submit()
     await stage.records.claim(task, "other", alone=False)
     message, _ = stage.queue.ready.popleft()
-    noted = Message(message.body, message.content_type, message.message_id, message.type, message.correlation_id,
-                    message.reply_to, message.priority,
-                    {**message.headers, "x-death": [{"count": 3}], "x-delivery-count": 3, "x-mine": "kept"})
+    noted = Message(
+        message.body,
+        message.content_type,
+        message.message_id,
+        message.type,
+        message.correlation_id,
+        message.reply_to,
+        message.priority,
+        {**message.headers, "x-death": [{"count": 3}], "x-delivery-count": 3, "x-mine": "kept"},
+    )
     stage.queue.push(noted)
     async with stage.working():
         await until(lambda: len(stage.broker.delayed) == 1)
@@ -220,7 +227,7 @@ async def test_a_message_that_is_no_task_goes_to_the_dead_letters_with_the_reaso
     await stage.broker.publish(Message(b"what?"), exchange=TASKS, routing_key=POOL.name)
     async with stage.working():
         await until(lambda: stage.empty)
-    (message, _), = stage.broker.queues[POOL.dead_letter_queue].ready
+    ((message, _),) = stage.broker.queues[POOL.dead_letter_queue].ready
     assert message.body == b"what?"
     assert "message_id" in message.headers["warren-reason"]
 

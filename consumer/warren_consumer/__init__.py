@@ -1,0 +1,11 @@
+"""The consumer: task -> result.
+
+    main, composition     the command, and what it puts together
+    runtime, health       the life of the process, and what it says about itself
+    worker                deliveries from a pool's queue, each seen to its end; with it assignment, slots, execution
+    settlement            the decision what follows a failed attempt; closing carries it out
+    handlers, functions   who does which task; training and prediction are the large ones
+    system                the system pool
+
+Forbidden here: importing another deployable (producer, operator).
+"""

@@ -1,0 +1,184 @@
+"""Functions as tasks: arguments from JSON, results to JSON, progress, threads."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from warren import report_progress, task
+from warren.errors import SettingsError
+from warren.function import TaskFunction, find_functions
+from warren.record import Progress
+from warren.task import Payload, Task
+from warren_consumer import diagnostics
+from warren_consumer.functions import registrations
+from warren_consumer.handler import Context, TaskFault
+from warren_consumer.threads import Threads
+
+
+async def call(
+    function: TaskFunction[..., Any],
+    body: bytes,
+    content_type: str = "application/json",
+    reports: list[Progress] | None = None,
+) -> bytes:
+    given = Task(function.name, "cpu", Payload(body, content_type))
+    report = [] if reports is None else reports
+    handler = registrations({function.name: function})[function.name].handler
+    return (await handler(Context(given, 1, 1, report.append))).body
+
+
+class Box(BaseModel):
+    """A parameter with members of its own."""
+
+    width: int
+
+
+@task(pool="cpu", max_attempts=5, timeout_seconds=30, retry_on=(OSError,))
+def combined(text: str, day: date, box: Box, copy: int = 2) -> dict[str, object]:
+    return {"text": text * copy, "year": day.year, "width": box.width, "thread": threading.current_thread().name}
+
+
+@task(pool="cpu", name="in-loop")
+async def in_loop(fractions: list[float]) -> str:
+    for fraction in fractions:
+        report_progress(fraction, "on the way")
+    return threading.current_thread().name
+
+
+@task(pool="cpu")
+def in_thread() -> None:
+    report_progress(0.5)
+
+
+@task(pool="cpu")
+def leaves() -> None:
+    sys.exit(3)
+
+
+@task(pool="cpu")
+def strange() -> object:
+    return object()
+
+
+async def test_a_plain_function_gets_its_arguments_and_runs_in_a_thread() -> None:
+    result = await call(combined, b'{"text": "ab", "day": "2026-11-21", "box": {"width": 3}}')
+    assert result == b'{"text":"abab","year":2026,"width":3,"thread":"warren-function"}'
+
+
+def test_a_task_can_be_called_as_the_function_it_is() -> None:
+    assert combined("a", date(2026, 1, 1), Box(width=1))["text"] == "aa"
+    assert combined.__doc__ == combined.function.__doc__
+
+
+def test_its_terms_reach_the_registration() -> None:
+    registration = registrations({"combined": combined})["combined"]
+    assert (registration.max_attempts, registration.timeout_seconds, registration.retry_on) == (5, 30, (OSError,))
+
+
+async def test_a_coroutine_function_runs_in_the_loop_and_tells_its_progress() -> None:
+    reports: list[Progress] = []
+    assert await call(in_loop, b'{"fractions": [0.25, 1]}', reports=reports) == b'"MainThread"'
+    assert reports == [Progress(fraction=0.25, message="on the way"), Progress(fraction=1, message="on the way")]
+
+
+async def test_progress_comes_from_a_thread_too() -> None:
+    reports: list[Progress] = []
+    assert await call(in_thread, b"{}", reports=reports) == b"null"
+    assert reports == [Progress(fraction=0.5)]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{}", "text: Field required"),
+        (b'{"text": 1, "day": "2026-11-21", "box": {"width": 3}}', "text: Input should be a valid string"),
+        (b'{"text": "a", "day": "2026-11-21", "box": {"width": "wide"}}', "box.width: Input should be a valid integer"),
+        (
+            b'{"text": "a", "day": "2026-11-21", "box": {"width": 1}, "colour": 1}',
+            "colour: Extra inputs are not permitted",
+        ),
+        (b"[1]", "payload: Input should be an object"),
+        (b"{", "payload: Invalid JSON"),
+    ],
+)
+async def test_a_wrong_payload_is_refused_by_the_name_of_what_is_wrong(body: bytes, said: str) -> None:
+    with pytest.raises(TaskFault) as caught:
+        await call(combined, body)
+    assert caught.value.code == "invalid-payload"
+    assert said in caught.value.message
+
+
+async def test_a_payload_that_is_not_json_is_refused() -> None:
+    with pytest.raises(TaskFault, match="not image/png"):
+        await call(combined, b"\x89PNG", "image/png")
+
+
+async def test_a_result_that_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(TaskFault) as caught:
+        await call(strange, b"{}")
+    assert caught.value.code == "invalid-result"
+
+
+async def test_a_function_that_would_end_the_process_has_failed() -> None:
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await call(leaves, b"{}")
+
+
+def test_what_cannot_be_a_task_says_so() -> None:
+    def positional(a: int, /) -> None: ...
+
+    with pytest.raises(SettingsError, match="its parameter 'a' has no name"):
+        registrations({"positional": task(pool="cpu")(positional)})
+    with pytest.raises(ValueError, match="cannot be a task's name"):
+        task(pool="cpu", name="not a name")(positional)
+    with pytest.raises(ValueError, match="max_attempts"):
+        task(pool="cpu", max_attempts=0)
+    with pytest.raises(ValueError, match="timeout_seconds"):
+        task(pool="cpu", timeout_seconds=0)
+
+
+def test_functions_are_found_in_modules_and_a_name_stands_for_one() -> None:
+    assert set(find_functions([diagnostics])) >= {"echo", "sleep"}
+    twin = type(diagnostics)("twin")
+    twin.__dict__["echo"] = task(pool="cpu", name="echo")(in_thread.function)
+    with pytest.raises(SettingsError, match="two functions are tasks named 'echo'"):
+        find_functions([diagnostics, twin])
+
+
+async def test_the_diagnostics_work() -> None:
+    reports: list[Progress] = []
+    assert await call(diagnostics.echo, b'{"text": "hello"}') == b'"hello"'
+    assert float(await call(diagnostics.sleep, b'{"seconds": 0.02}', reports=reports)) >= 0.02
+    assert reports
+
+
+async def test_a_thread_that_runs_on_does_not_hold_up_the_next_call() -> None:
+    threads, release = Threads(), threading.Event()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(threads.run(release.wait), 0.01)
+    assert await asyncio.wait_for(threads.run(lambda: "next"), 1) == "next"
+    release.set()
+
+
+async def test_idle_threads_are_used_again() -> None:
+    threads = Threads()
+    names = set()
+    for _ in range(20):
+        names.add(await threads.run(threading.get_ident))
+        await asyncio.sleep(0.001)
+    assert len(names) <= 2
+
+
+async def test_threads_run_side_by_side() -> None:
+    threads = Threads()
+    began = time.monotonic()
+    await asyncio.gather(*(threads.run(lambda: time.sleep(0.05)) for _ in range(10)))
+    assert time.monotonic() - began < 0.4

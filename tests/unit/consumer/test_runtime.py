@@ -1,0 +1,87 @@
+"""The life of a consumer process around its worker."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.unit.consumer.stage import POOL, Stage, until
+from warren.errors import BrokerUnavailableError
+from warren.record import State
+from warren_consumer import runtime as module
+from warren_consumer.health import Health
+from warren_consumer.runtime import Runtime
+
+
+def runtime(stage: Stage) -> Runtime:
+    probes = {"broker": stage.broker.ping, "records": stage.records.ping}
+    health = Health([*probes, "consuming"])
+    return Runtime(stage.worker(), stage.events, health, probes, grace_seconds=20, hand_back_seconds=10)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.01)
+
+
+async def test_it_is_ready_once_it_consumes_and_ends_in_good_order(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    process = runtime(stage)
+    assert not process.health.ready
+    running = asyncio.create_task(process.run())
+    await until(lambda: process.health.ready and bool(stage.began))
+    process.stop()
+    await until(lambda: not process.health.ready)
+    stage.gate.set()
+    await running
+    assert (await stage.record(task)).state is State.SUCCEEDED
+    assert "task.succeeded.work" in [key for key, _ in stage.broker.events]
+
+
+async def test_it_waits_for_what_is_away_and_says_so(stage: Stage) -> None:
+    stage.records.available = False
+    queue = stage.broker.queues.pop(POOL.queue)
+    process = runtime(stage)
+    running = asyncio.create_task(process.run())
+    await until(lambda: "away" in str(process.health.document()["dependencies"]))
+    stage.records.available = True
+    await asyncio.sleep(0.03)
+    assert not process.health.ready
+    stage.broker.queues[POOL.queue] = queue
+    await until(lambda: process.health.ready)
+    stage.broker.available = False
+    await until(lambda: not process.health.ready)
+    stage.broker.available = True
+    await until(lambda: process.health.ready)
+    process.stop()
+    await running
+
+
+async def test_what_waiting_cannot_mend_ends_it(stage: Stage) -> None:
+    async def refuse() -> None:
+        raise BrokerUnavailableError("the credentials are refused", retry_after=None)
+
+    process = runtime(stage)
+    process.probes = {"broker": refuse}
+    with pytest.raises(BrokerUnavailableError, match="refused"):
+        await process.run()
+
+
+async def test_heartbeats_are_sent(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    process = runtime(stage)
+    running = asyncio.create_task(process.run())
+    await until(lambda: bool(stage.began))
+    stage.advance(29)
+    await asyncio.sleep(0.05)
+    stage.advance(29)
+    assert (await stage.record(task)).leased
+    process.stop()
+    process.stop()
+    await running
+    assert stage.canceled == [task.id]
