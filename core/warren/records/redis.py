@@ -14,7 +14,7 @@ from importlib.resources import files
 from itertools import chain
 from typing import Any, Final, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
@@ -45,12 +45,18 @@ DUE: Final = "warren:due"
 ANSWER_SECONDS: Final = 0.4
 """How long one try waits for the store. With one more try, callers learn within a second that it is away."""
 
+CONNECTIONS: Final = 64
+"""How many calls one process has under way at the store."""
+
+
 class RedisRecords:
     """Task records in the store at `url` (`redis://user:password@host:port/db`)."""
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(
-            url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 1))
+        # Calls beyond the pool's size wait for their turn; the default pool refuses them.
+        self._redis = Redis.from_pool(BlockingConnectionPool.from_url(
+            url, max_connections=CONNECTIONS, timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 1)))
         self._where = without_password(url)
         self._steps = {step: _script(self._redis, step) for step in (
             "create", "accept", "read", "claim", "renew", "finish", "retry", "release", "settle", "cancel", "hold",
