@@ -67,6 +67,7 @@ class Operator:
         jobs = JobReconciler(ports.cluster, observer, actor, self.jobs, ports.clock)
         pools = PoolReconciler(ports.cluster, ports.figures, self.pools, empty, ports.clock,
                                queues=[pool.queue for pool in settings.pools], fresh_seconds=settings.fresh_seconds)
+        self.job_round, self.pool_round = jobs.round, pools.round
         self.job_loop = Loop("mljobs", jobs.round, ports.clock, period=settings.tick_seconds)
         self.pool_loop = Loop("consumerpools", pools.round, ports.clock, period=settings.tick_seconds)
         self._list_loop = Loop("resync", self.resync, ports.clock, period=settings.resync_seconds)

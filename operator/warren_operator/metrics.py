@@ -17,7 +17,8 @@ UNACKED: Final = Gauge("warren_operator_pool_unacked_messages", "Tasks under way
                        ["pool", "queue"])
 METRICS_KNOWN: Final = Gauge("warren_operator_pool_metrics_available", "1 while the queue's figures are fresh.",
                              ["pool", "queue"])
-SCALINGS: Final = Counter("warren_operator_scalings_total", "Changes of a Deployment's replicas.", ["pool", "direction"])
+SCALINGS: Final = Counter("warren_operator_scalings_total", "Changes of a Deployment's replicas.",
+                          ["pool", "direction"])
 MLJOBS: Final = Gauge("warren_operator_mljobs", "MLJobs by phase.", ["phase"])
 RECONCILES: Final = Counter("warren_operator_reconciles_total", "Resources looked at, by what came of it.",
                             ["resource", "outcome"])

@@ -60,16 +60,16 @@ def _register_life(
     registry: kopf.OperatorRegistry, begin: Callable[[], Awaitable[None]], end: Callable[[], Awaitable[None]],
 ) -> None:
     @kopf.on.startup(registry=registry)
-    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+    async def start(settings: kopf.OperatorSettings, **_: object) -> None:
         configure(settings)
         await begin()
 
     @kopf.on.cleanup(registry=registry)
-    async def stop(**_: Any) -> None:
+    async def stop(**_: object) -> None:
         await end()
 
     @kopf.on.login(registry=registry)
-    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+    def login(**arguments: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's signature
         found = kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
         expiration = datetime.now(UTC) + timedelta(seconds=_LOGIN_SECONDS)
         return dataclasses.replace(found, expiration=expiration) if found else None
@@ -77,7 +77,7 @@ def _register_life(
 
 def _register_watch(registry: kopf.OperatorRegistry, interest: Interest) -> None:
     @kopf.on.event(GROUP, VERSION, interest.kind.value, registry=registry)
-    async def changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's signature
+    async def changed(type: str | None, body: kopf.Body, **_: object) -> None:  # noqa: A002 - kopf's signature
         document = dict(body)
         if type == "DELETED":
             interest.watched.drop(document)

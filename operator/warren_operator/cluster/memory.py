@@ -58,6 +58,10 @@ class MemoryCluster:
         document["metadata"].setdefault("deletionTimestamp", self._time())
         self._store(kind, document)
 
+    def document(self, kind: Kind, name: str) -> Document:
+        """Do what a user's `kubectl get` does."""
+        return copy.deepcopy(self._find(kind, name))
+
     async def list(self, kind: Kind) -> Listing:
         """Return all resources of the kind."""
         self._called(kind, "list")

@@ -67,7 +67,7 @@ def query(queues: Collection[str], vhost: str) -> str:
                        for figure, expression in parts.items())
 
 
-def read_answer(document: Any) -> dict[str, Figure]:
+def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is whatever the server sent
     """Read the answer to `query`; a queue whose figures are not complete is unknown.
 
     Raises:

@@ -1,0 +1,127 @@
+"""The operator's edges: settings, index, loop, health, and the permissions that its calls need."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.unit.operator.world import IRIS, World
+from warren.clock import ManualClock
+from warren.errors import SettingsError, UnavailableError
+from warren.settings import load
+from warren_operator.cluster import Kind, Listing, Scale
+from warren_operator.figures import Figure
+from warren_operator.health import STALE_SECONDS, served
+from warren_operator.loop import Loop
+from warren_operator.permissions import PERMISSIONS
+from warren_operator.settings import OperatorSettings
+from warren_operator.watched import Watched
+
+ENVIRONMENT = {"WARREN_NAMESPACE": "team", "WARREN_BROKER_URL": "amqp://u:p@b/%2Fown", "WARREN_RECORDS_URL": "redis://r",
+               "WARREN_PROMETHEUS_URL": "http://p"}
+
+
+def test_settings_from_the_environment() -> None:
+    settings = load(OperatorSettings, ENVIRONMENT)
+    assert (settings.vhost, settings.fresh_seconds, settings.namespace) == ("/own", 6.0, "team")
+    assert load(OperatorSettings, {**ENVIRONMENT, "WARREN_BROKER_URL": "amqp://b/"}).vhost == "/"
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match="WARREN_PROMETHEUS_URL: required"):
+        load(OperatorSettings, {name: value for name, value in ENVIRONMENT.items() if "PROMETHEUS" not in name})
+
+
+def document(name: str, version: int, uid: str = "u") -> dict[str, Any]:
+    return {"metadata": {"name": name, "uid": uid, "resourceVersion": str(version)}}
+
+
+def test_the_index_keeps_the_newest() -> None:
+    watched = Watched()
+    watched.put(document("a", 10))
+    watched.put(document("a", 9))
+    assert [*watched] == [document("a", 10)]
+    watched.drop(document("a", 1, uid="another"))
+    assert len(watched) == 1
+
+
+def test_a_list_puts_the_index_right() -> None:
+    watched = Watched()
+    watched.put(document("gone", 3, "x"))
+    watched.put(document("new", 12, "y"))
+    watched.put(document("changed", 11, "z"))
+    watched.replace(Listing((document("changed", 5, "z"), document("unseen", 6, "w")), 10))
+    assert {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in watched} == {
+        "new": "12", "changed": "11", "unseen": "6"}
+
+
+async def test_no_error_ends_the_loop_and_a_wish_hastens_it() -> None:
+    rounds: list[int] = []
+    enough = asyncio.Event()
+    loop: Loop
+
+    async def work() -> None:
+        rounds.append(1)
+        if len(rounds) == 1:
+            raise UnavailableError("away")
+        if len(rounds) == 2:
+            raise RuntimeError
+        loop.hasten()
+        if len(rounds) == 4:
+            enough.set()
+
+    loop = Loop("test", work, ManualClock(), period=0.01)
+    task = asyncio.create_task(loop.run())
+    async with asyncio.timeout(5):
+        await enough.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def fetch(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_health_tells_a_loop_that_stands_still() -> None:
+    clock = ManualClock()
+
+    async def work() -> None:
+        pass
+
+    with served([Loop("mljobs", work, clock, period=2)], 0, "127.0.0.1") as port:
+        url = f"http://127.0.0.1:{port}"
+        assert fetch(f"{url}/healthz") == (200, "ok\n")
+        assert "warren_operator_pool_desired_replicas" in fetch(f"{url}/metrics")[1]
+        assert fetch(f"{url}/other")[0] == 404
+        clock.advance(STALE_SECONDS + 1)
+        status, text = fetch(f"{url}/healthz")
+        assert status == 503
+        assert text.startswith("mljobs: no round has ended for")
+
+
+async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None:
+    world.cluster.deployments["consumer"] = Scale(0, 0)
+    world.cluster.create(Kind.CONSUMER_POOL, "cpu", {"queue": "q", "scaleTargetRef": {"name": "consumer"}})
+    world.figures.queues["q"] = Figure(1, 0, age=1)
+    world.cluster.create(Kind.MLJOB, "iris", {**IRIS, "ttlSecondsAfterFinished": 5})
+    await world.operator.resync()
+    for kind, name in ((Kind.MLJOB, "iris"), (Kind.CONSUMER_POOL, "cpu")):
+        world.cluster.edit(kind, name)  # the index is behind now: the next writes meet conflicts, and read again
+    await world.operator.job_round()
+    await world.operator.pool_round()
+    for _ in range(4):
+        await world.look(seconds=2)
+        await world.work_off()
+    await world.look(seconds=10)
+    made = world.cluster.calls | {call for call in PERMISSIONS if call.verb == "watch"}
+    assert made == PERMISSIONS

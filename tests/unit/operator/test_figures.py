@@ -1,0 +1,98 @@
+"""Figures: the one query, its answer, and how long queues have been empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from warren_operator.figures import Figure
+from warren_operator.figures.history import EmptyQueues
+from warren_operator.figures.prometheus import PrometheusFigures, PrometheusUnavailableError, query, read_answer
+
+
+def sample(queue: str, figure: str, value: float) -> dict[str, Any]:
+    return {"metric": {"queue": queue, "figure": figure}, "value": [1000.0, str(value)]}
+
+
+def test_an_answer_is_read() -> None:
+    samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
+    assert read_answer({"data": {"result": samples}}) == {"a": Figure(3, 1, 2.5)}
+
+
+def test_a_queue_with_a_figure_missing_is_unknown() -> None:
+    assert read_answer({"data": {"result": [sample("a", "ready", 3), sample("a", "time", 997)]}}) == {}
+
+
+def test_names_are_quoted_in_the_query() -> None:
+    text = query(["warren.tasks.cpu", 'odd"|.*'], "v")
+    assert r'queue=~"odd\"\\|\\.\\*|warren\\.tasks\\.cpu"' in text
+    assert 'vhost="v"' in text
+
+
+@contextmanager
+def server(status: int, body: bytes) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{http.server_port}"
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+@pytest.fixture
+async def closing() -> AsyncIterator[list[PrometheusFigures]]:
+    made: list[PrometheusFigures] = []
+    yield made
+    for figures in made:
+        await figures.close()
+
+
+@pytest.mark.parametrize(("status", "body"), [(503, b"{}"), (200, b"<html>"), (200, b'{"data": 1}'), (200, b"{}")])
+async def test_whatever_is_not_prometheus_is_unavailable(
+    closing: list[PrometheusFigures], status: int, body: bytes,
+) -> None:
+    with server(status, body) as url:
+        figures = PrometheusFigures(url)
+        closing.append(figures)
+        with pytest.raises(PrometheusUnavailableError, match=url):
+            await figures.read(["a"])
+
+
+async def test_nobody_there_is_unavailable(closing: list[PrometheusFigures]) -> None:
+    figures = PrometheusFigures("http://127.0.0.1:1")
+    closing.append(figures)
+    with pytest.raises(PrometheusUnavailableError):
+        await figures.read(["a"])
+    assert await figures.read([]) == {}
+
+
+def test_emptiness_is_counted_only_while_it_is_known() -> None:
+    empty = EmptyQueues(fresh_seconds=6)
+    empty.observe(["a"], {"a": Figure(0, 0, 1)}, 100)
+    empty.observe(["a"], {"a": Figure(0, 0, 1)}, 150)
+    assert empty.seconds("a", 160) == 60
+    empty.touch("a")
+    assert empty.seconds("a", 160) == 0
+    for figures in ({"a": Figure(0, 0, 7)}, {}, {"a": Figure(0, 1, 1)}, {"a": Figure(1, 0, 1)}):
+        empty.observe(["a"], {"a": Figure(0, 0, 1)}, 200)
+        empty.observe(["a"], figures, 210)
+        assert empty.seconds("a", 220) == 0
