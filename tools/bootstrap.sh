@@ -29,13 +29,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$(key)" ] && [ -x $venv/bin/python ]; then
     exit 1
 }
 
-# Asked for at once, so that somebody without the right to install has one command to run and not three.
-packages=""
-"$python" -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
-[ -e /etc/ssl/certs/ca-certificates.crt ] || packages="$packages ca-certificates"
-if [ "$mode" = run ]; then packages="$packages $(PYTHONPATH=. "$python" -m tools.stack.packages)"; fi
-# shellcheck disable=SC2086  # a list of package names
-sh tools/debian.sh $packages
+# All Debian packages at once, so that somebody without the right to install has one command to run and not three.
+"$python" -m tools.stack.packages "$mode"
 
 mkdir -p $venv
 exec 9>$venv/.warren-lock

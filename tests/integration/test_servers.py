@@ -151,7 +151,8 @@ def test_prometheus_reads_the_depth_of_a_queue(workspace: Workspace) -> None:
 def test_a_frozen_store_hangs_until_it_is_thawed(workspace: Workspace) -> None:
     workspace.servers.store.freeze()
     try:
-        with redis.Redis.from_url(workspace.records_url, socket_timeout=0.3) as store, pytest.raises(redis.TimeoutError):
+        store = redis.Redis.from_url(workspace.records_url, socket_timeout=0.3)
+        with store, pytest.raises(redis.TimeoutError):
             store.ping()
     finally:
         workspace.servers.store.thaw()
@@ -178,9 +179,9 @@ def test_a_killed_supervisor_leaves_no_server_and_the_next_start_works(tmp_path:
     supervisor.kill()
     supervisor.wait()
 
-    others = [process for process in started if process not in (None, frozen)]
+    others = [process for process in started if process is not None and process != frozen]
     assert len(others) == 4
-    assert eventually(lambda: not any(process.alive() for process in others if process), seconds=15)
+    assert eventually(lambda: not any(process.alive() for process in others), seconds=15)
     assert frozen.alive()
     servers = create(RELEASES[0], tmp_path)
     with servers.running():

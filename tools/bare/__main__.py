@@ -89,7 +89,7 @@ def _run(root: Path) -> float:
 
 def _command(root: Path) -> list[str]:
     mounts = "\n".join(_mounts(root))
-    script = f"set -e\n{mounts}\nexec chroot {root} sh -c \"$1\""
+    script = f'set -e\n{mounts}\nexec chroot {root} sh -c "$1"'
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     return [*namespaces, "sh", "-c", script, "bare", _INSIDE]
 

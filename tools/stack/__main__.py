@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         embedded.run(once=options.once)
     except (StepError, ServerError, DebianError, ChrootError, GoBuildError) as error:
-        print(f"error: {error}\nEverything of this run is in {embedded.state}; without it, a run starts afresh.", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
+        print(f"All of this run's data is in {embedded.state}; without it, a run starts afresh.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0 if embedded.up else _INTERRUPTED

@@ -75,7 +75,10 @@ class Server(Generic[SpecT]):
         self.process.start(self.spec.prepare())
 
     def wait(self, tick: Callable[[], None] = lambda: None) -> None:
-        """Return once it is ready; `tick` is called while waiting. Raises `ServerError` if it dies or takes too long."""
+        """Return once it is ready; `tick` is called while waiting.
+
+        Raises `ServerError` if it ends by itself or takes too long.
+        """
         deadline = time.monotonic() + self.spec.start_seconds
         while (missing := self._missing()) is not None:
             if not self.process.alive():

@@ -140,6 +140,7 @@ class ServerSet:
         """The AWS SDKs' variables for the S3 server."""
         return self.objects.spec.environment
 
+
 @dataclass(frozen=True)
 class _Parts:
     """The specs of one set."""

@@ -19,12 +19,14 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - a document is of any type
         """Return the body as JSON."""
         return json.loads(self.body)
 
 
-def call(method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None, timeout: float = 5) -> Answer:
+def call(
+    method: str, url: str, body: object = None, headers: Mapping[str, str] | None = None, timeout: float = 5
+) -> Answer:
     """Send a request, `body` as JSON, credentials from the URL. Raises `OSError` when nobody answers properly."""
     parts = urlsplit(url)
     send = {"Content-Type": "application/json"} if body is not None else {}

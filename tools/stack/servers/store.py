@@ -49,12 +49,11 @@ class Store:
         """Write the configuration, which holds the password: an argument could be read by everybody."""
         inside = self.origin.inside(self.state)
         (self.state / "data").mkdir(exist_ok=True)
-        text = _CONFIGURATION.format(
-            loopback=LOOPBACK, port=self.port, password=self.password, folder=inside / "data"
-        )
+        text = _CONFIGURATION.format(loopback=LOOPBACK, port=self.port, password=self.password, folder=inside / "data")
         (self.state / "store.conf").write_text(text)
         arguments = [f"/usr/bin/{self.flavour}-server", str(inside / "store.conf")]
-        return Command(self.origin.command(arguments, self.state), {"LANG": "C.UTF-8", "PATH": PROGRAM_PATH}, self.state)
+        environment = {"LANG": "C.UTF-8", "PATH": PROGRAM_PATH}
+        return Command(self.origin.command(arguments, self.state), environment, self.state)
 
     def check(self) -> None:
         """Ask for a PONG, which it does not give while it loads its data."""
