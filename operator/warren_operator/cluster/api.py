@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final, Self, cast
 
 import aiohttp
@@ -49,8 +50,8 @@ class ApiCluster:
         self._core = client.CoreV1Api(api)
 
     @classmethod
-    async def connect(cls, namespace: str) -> Self:
-        """Use the pod's service account, or outside of a cluster the kubeconfig's current context.
+    async def connect(cls, namespace: str, kubeconfig: Path | None = None) -> Self:
+        """Use the pod's service account, or outside of a cluster a kubeconfig's current context (default: KUBECONFIG).
 
         Raises:
             ClusterUnavailableError: there is neither.
@@ -61,7 +62,8 @@ class ApiCluster:
             try:
                 config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
             except config.ConfigException:
-                await config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+                await config.load_kube_config(  # type: ignore[no-untyped-call]
+                    config_file=str(kubeconfig) if kubeconfig else None, client_configuration=settings)
         except config.ConfigException as error:
             detail = f"neither a service account nor a kubeconfig leads to a Kubernetes API: {error}"
             raise ClusterUnavailableError(detail) from error

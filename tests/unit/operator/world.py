@@ -97,8 +97,9 @@ class World:
 
     def restart(self) -> Self:
         """Start another process of the operator: it knows nothing of what the last one knew."""
-        ports = Ports(*(self.fuse.wrap(port) for port in
-                        (self.cluster, self.figures, self.records, self.broker, self.models)), clock=self.clock)
+        wrap = self.fuse.wrap
+        ports = Ports(wrap(self.cluster), wrap(self.figures), wrap(self.records), wrap(self.broker), wrap(self.models),
+                      clock=self.clock)
         self.operator = Operator(ports, SETTINGS)
         return self
 
