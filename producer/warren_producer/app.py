@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 
 from warren.client.catalog import Catalog
 from warren.client.endings import Endings
 from warren.client.intake import Intake
+from warren.message import Message
+from warren.topology import TASKS
 from warren_producer import problems
 from warren_producer.bodies import BodyLimit
 from warren_producer.description import describe
@@ -31,15 +33,21 @@ if TYPE_CHECKING:
     from warren.submission import Submitter
     from warren_producer.settings import ProducerSettings
 
+PROBE_KEY: Final = "warren.probe"
+"""Cannot be a pool's: it holds a dot."""
 
-def create_app(  # noqa: PLR0913 - one parameter per port
+
+def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
     submitter: Submitter, records: Records, broker: Broker, repository: Repository, objects: ObjectStore,
     settings: ProducerSettings, usual_pools: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """Return the API over these ports; `usual_pools` says which function's tasks go to which pool."""
     endings = Endings(broker, records, limit=settings.max_waiting)
-    storage = partial(objects.ping, settings.storage_bucket)
-    checks: dict[str, Check] = {"broker": broker.ping, "records": records.ping, "objects": storage}
+    checks: dict[str, Check] = {
+        "broker": partial(_probe, broker),
+        "records": records.ping,
+        "objects": partial(objects.ping, settings.storage_bucket),
+    }
     services = Services(
         intake=Intake(submitter, records, objects, endings, Catalog(repository), settings.pools, usual_pools),
         repository=repository,
@@ -50,6 +58,11 @@ def create_app(  # noqa: PLR0913 - one parameter per port
         max_wait_seconds=settings.max_wait_seconds,
     )
     return _assemble(services, endings, settings.max_body_bytes)
+
+
+async def _probe(broker: Broker) -> None:
+    """Publish a message that no queue is bound for: it proves the topology and the confirms, and goes nowhere."""
+    await broker.publish(Message(b""), exchange=TASKS, routing_key=PROBE_KEY, mandatory=False)
 
 
 def _assemble(services: Services, endings: Endings, max_body_bytes: int) -> FastAPI:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class BodyLimit:
     """ASGI middleware: a body over the limit is refused when it is asked for, or as soon as that much has come.
 
-    The refusal is raised to whoever reads the body, so that it is answered like any other problem: FastAPI's own limit is
-    answered in plain text.
+    The refusal is raised to whoever reads the body, so that it is answered like any other problem: FastAPI's own limit
+    is answered in plain text.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:

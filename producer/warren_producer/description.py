@@ -17,7 +17,8 @@ SUMMARY = "Machine-learning work from RabbitMQ queues."
 
 DESCRIPTION = """\
 Submit a task, get `202 Accepted` and its `Location`; read it there until it has ended, or let the answer wait
-(`Prefer: wait=10`). After a 202 nothing is lost. Give an `Idempotency-Key` and a repeated request is never a second task.
+(`Prefer: wait=10`). After a 202 nothing is lost. Give an `Idempotency-Key`, and a repeated request is never a second
+task.
 
     curl -s http://127.0.0.1:17800/v1/models/iris/predict \\
       -H 'Content-Type: application/json' -d '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'

@@ -29,15 +29,15 @@ class Readiness(BaseModel):
     """How the producer and its dependencies stand."""
 
     status: Annotated[Literal["ready", "degraded", "starting"], Field(
-        description="`degraded`: it answers, but what needs a missing dependency gets 503. `starting`: the broker has "
-                    "not been seen yet since the process began.")]
+        description="`degraded`: it answers, but what needs a missing dependency gets 503. `starting`: the broker and "
+                    "its topology have not been seen yet since the process began.")]
     dependencies: dict[str, Dependency]
 
 
 class Health:
     """Asks each dependency, all at once.
 
-    A producer that has seen its broker once stays ready: were all producers unready while a dependency is away, their
+    A producer that could publish once stays ready: were all producers unready while a dependency is away, their
     endpoints would vanish, and callers would meet closed doors instead of a 503 that says what is wrong.
     """
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from warren.client.problem import PROBLEM_JSON, FieldProblem, InvalidFieldsError, Problem
+from warren.client.problem import PROBLEM_JSON, FieldProblem, InvalidFieldsError, Problem, problem_type
 from warren.errors import PayloadTooLargeError, WarrenError
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return _answer(Problem.of(PayloadTooLargeError(fault.detail), request.url.path), {"Connection": "close"})
     code = status.phrase.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {fault.detail}; the API is described at /docs"
-    problem = Problem.named(status, code, status.phrase.capitalize(), detail, request.url.path)
+    problem = Problem(type=problem_type(code), title=status.phrase.capitalize(), status=status, code=code,
+                      detail=detail, instance=request.url.path)
     return _answer(problem, fault.headers)
 
 

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Models")(predict)
 
 
-def predict(  # noqa: PLR0913 - each parameter is an option of the command
+def predict(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or name@version.")],
     rows: Annotated[str | None, typer.Option(
         help="JSON: a list of rows, each a list of numbers or an object by feature name.")] = None,

@@ -67,8 +67,8 @@ class TaskDocument(BaseModel):
     model: Annotated[str | None, Field(description="The model that a prediction is for.")] = None
     consumer: Annotated[str | None, Field(description="Who works, or worked, on it.")] = None
     progress: Annotated[Progress | None, Field(description="How far the running attempt has come.")] = None
-    result: Annotated[Any, Field(description="The result of a task that succeeded: a JSON value, or base64 of the bytes "
-                                             "where `result_type` is not application/json.")] = None
+    result: Annotated[Any, Field(description="The result of a task that succeeded: a JSON value, or base64 of the "
+                                             "bytes where `result_type` is not application/json.")] = None
     result_type: Annotated[str | None, Field(description="The result's media type.")] = None
     error: Annotated[TaskError | None, Field(description="Why it failed, or why the last attempt did.")] = None
     submitted_at: datetime | None = None

@@ -50,8 +50,10 @@ class Order:
 class Intake:
     """Accepts tasks and predictions, and tells how they stand."""
 
-    def __init__(self, submitter: Submitter, records: Records, objects: ObjectStore, endings: Endings, catalog: Catalog,
-                 pools: Sequence[Pool], usual_pools: Mapping[str, str] | None = None) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - one parameter per port
+        self, submitter: Submitter, records: Records, objects: ObjectStore, endings: Endings, catalog: Catalog,
+        pools: Sequence[Pool], usual_pools: Mapping[str, str] | None = None,
+    ) -> None:
         """Take the parts; `usual_pools` says, by task name, where tasks go whose submitter wants no pool."""
         self._submitter = submitter
         self._records = records

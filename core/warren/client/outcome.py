@@ -9,10 +9,12 @@ from warren.client.problem import fault
 from warren.errors import TaskFailedError, TaskTimeoutError, WarrenError
 from warren.record import State, TaskError
 
-def failure(task_id: str, name: str, state: State, error: TaskError | None) -> WarrenError:
-    """Return the fault of a task that did not succeed, by its recorded error; the code of a known fault keeps its class.
 
-    A task that has not ended, or that expired, exceeded its time limit.
+def failure(task_id: str, name: str, state: State, error: TaskError | None) -> WarrenError:
+    """Return the fault of a task that did not succeed, by its recorded error.
+
+    The code of a fault that has a class gets that class. A task that has not ended, or that expired, exceeded its
+    time limit.
     """
     if error is not None and state is State.FAILED:
         return fault(error.code, f"the task {name} ({task_id}) failed: {error.message}", default=TaskFailedError)

@@ -6,7 +6,6 @@ Forbidden here: I/O, web frameworks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from http import HTTPStatus
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -69,16 +68,8 @@ class Problem(BaseModel):
     def of(cls, error: WarrenError, instance: str | None = None) -> Self:
         """Return the document of a fault."""
         errors = error.fields if isinstance(error, InvalidFieldsError) else ()
-        return cls.named(error.status, error.code, error.title, error.detail, instance, errors)
-
-    @classmethod
-    def named(
-        cls, status: HTTPStatus, code: str, title: str, detail: str, instance: str | None = None,
-        errors: tuple[FieldProblem, ...] = (),
-    ) -> Self:
-        """Return a document whose type follows from its code."""
-        return cls(type=f"urn:warren:problem:{code}", title=title, status=status, code=code, detail=detail,
-                   instance=instance, errors=errors)
+        return cls(type=problem_type(error.code), title=error.title, status=error.status, code=error.code,
+                   detail=error.detail, instance=instance, errors=errors)
 
     def json_bytes(self) -> bytes:
         """Return the document as JSON, without the fields that do not apply."""
@@ -87,6 +78,11 @@ class Problem(BaseModel):
     def fault(self, retry_after: float | None = None) -> WarrenError:
         """Return the fault that the document tells of, as an instance of its class."""
         return fault(self.code, self.detail, retry_after=retry_after)
+
+
+def problem_type(code: str) -> str:
+    """Return the URI that names a kind of problem."""
+    return f"urn:warren:problem:{code}"
 
 
 def fault(code: str, detail: str, *, default: type[WarrenError] = WarrenError,

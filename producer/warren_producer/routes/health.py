@@ -22,7 +22,7 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="Is it ready, and what is missing?", response_model=Readiness,
-            responses={503: {"model": Readiness, "description": "The broker has not been seen yet."}})
+            responses={503: {"model": Readiness, "description": "The broker, or its topology, has not been seen yet."}})
 async def readyz(services: Given) -> Response:
     """Name each dependency and how it stands. While one is away this stays 200: the API goes on answering."""
     report = await services.health.report()

@@ -26,8 +26,8 @@ from warren_producer.services import Given
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 Name = Annotated[str, Path(description="The model's name.", examples=["iris"])]
-Reference = Annotated[str, Path(description="The model's name: its alias `production`. Or `name@version`, or `name@alias`.",
-                                examples=["iris"])]
+Reference = Annotated[str, Path(
+    description="The model's name: its alias `production`. Or `name@version`, or `name@alias`.", examples=["iris"])]
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BODY: dict[str, Any] = {"requestBody": {
     "required": True,

@@ -23,8 +23,8 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 TaskId = Annotated[str, Path(description="The task's id, as its submission was answered.")]
 IdempotencyKey = Annotated[str | None, Header(
     min_length=1, max_length=MAX_KEY,
-    description="Any text of your own. The same key again, with the same request, is answered with the task of the first "
-                "time; with another request it is 422.")]
+    description="Any text of your own. The same key again, with the same request, is answered with the task of the "
+                "first time; with another request it is 422.")]
 
 
 @router.post("", status_code=202, summary="Submit a task", response_model=TaskDocument, responses={

@@ -57,7 +57,8 @@ def run() -> Run:
 
 
 def test_submit_prints_the_id(api: Api, run: Run) -> None:
-    result = run("submit", "echo", "text=hello", "n=3", "flag=true", "--pool", "gpu", "--option", "timeout_seconds=5", "--key", "k")
+    options = ("--pool", "gpu", "--option", "timeout_seconds=5", "--key", "k")
+    result = run("submit", "echo", "text=hello", "n=3", "flag=true", *options)
     assert (result.exit_code, result.stdout) == (0, "0196\n")
     [request] = api.requests
     assert str(request.url) == "http://127.0.0.1:17800/v1/tasks"
@@ -175,6 +176,7 @@ def test_version(run: Run) -> None:
 def test_every_command_explains_itself(run: Run) -> None:
     shown = run("--help").stdout
     assert "Exit codes" in shown
-    for command in ("submit", "status", "result", "wait", "cancel", "predict", "definitions", "hash-password", "topology"):
+    for command in ("submit", "status", "result", "wait", "cancel", "predict", "definitions", "hash-password",
+                    "topology"):
         assert command in shown
         assert run(command, "--help").exit_code == 0

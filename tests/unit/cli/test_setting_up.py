@@ -64,7 +64,8 @@ def test_hash_password_reads_standard_input() -> None:
 
 
 def test_topology_dry_run_needs_no_broker() -> None:
-    result = CliRunner().invoke(app, ["topology", "apply", "--dry-run"], env=BROKER | {"WARREN_POOLS": "cpu mine:train"})
+    environ = BROKER | {"WARREN_POOLS": "cpu mine:train"}
+    result = CliRunner().invoke(app, ["topology", "apply", "--dry-run"], env=environ)
     assert result.exit_code == 0
     assert "queue warren.tasks.mine" in result.stdout
     assert "warren.tasks.train-cpu" not in result.stdout

@@ -67,7 +67,8 @@ async def test_submitting_sends_what_the_api_reads() -> None:
 
 
 async def test_a_lost_connection_never_submits_twice() -> None:
-    api = Api(httpx2.ConnectError("refused"), httpx2.ReadError("cut"), problem(503, "broker-unavailable"), document("queued"))
+    lost = (httpx2.ConnectError("refused"), httpx2.ReadError("cut"), problem(503, "broker-unavailable"))
+    api = Api(*lost, document("queued"))
     async with api.client() as client:
         await client.submit("echo")
     assert len(api.requests) == 4

@@ -6,7 +6,7 @@ import pytest
 
 from warren import errors
 from warren.client.outcome import failure
-from warren.client.problem import InvalidFieldsError, FieldProblem, Problem
+from warren.client.problem import FieldProblem, InvalidFieldsError, Problem
 from warren.errors import TaskFailedError, TaskTimeoutError, WarrenError
 from warren.record import State, TaskError
 
@@ -26,13 +26,15 @@ def test_codes_are_unique() -> None:
 
 
 def test_wrong_fields_become_one_sentence() -> None:
-    error = InvalidFieldsError((FieldProblem(field="a.b", message="too short"), FieldProblem(field="c", message="unknown")))
+    fields = (FieldProblem(field="a.b", message="too short"), FieldProblem(field="c", message="unknown"))
+    error = InvalidFieldsError(fields)
     assert Problem.of(error).errors == error.fields
     assert Problem.of(error).fault().detail == "a.b: too short; c: unknown"
 
 
 def test_an_unknown_code_is_a_fault_all_the_same() -> None:
-    assert type(Problem.named(errors.HTTPStatus.CONFLICT, "of-a-later-release", "t", "d").fault()) is WarrenError
+    problem = Problem(type="t", title="t", status=409, code="of-a-later-release", detail="d")
+    assert type(problem.fault()) is WarrenError
 
 
 @pytest.mark.parametrize(("state", "error", "kind", "message"), [

@@ -29,7 +29,7 @@ def test_the_first_of_its_kind_where_no_default_pool_is() -> None:
 
 
 @pytest.mark.parametrize(("task", "wanted", "message"), [
-    ("echo", "train-cpu", "serve work, but the pool 'train-cpu' is of kind train; pools of kind serve: gpu .serve., cpu"),
+    ("echo", "train-cpu", "serve work, but the pool 'train-cpu' is of kind train; pools of kind serve: gpu .serve."),
     ("train", "cpu", "pools of kind train: train-gpu .train., train-cpu"),
     ("echo", "moon", "'moon' does not exist; pools: gpu .serve., cpu"),
 ])

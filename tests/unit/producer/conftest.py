@@ -82,16 +82,19 @@ def house() -> House:
     objects = MemoryObjects("warren")
     settings = ProducerSettings(broker_url="amqp://unused", records_url="redis://unused", max_body_bytes=10_000,
                                 max_waiting=2)
-    return House(MemoryBroker(topology(DEFAULT_POOLS)), MemoryRecords(), objects, Repository(objects, "warren"), settings)
+    broker = MemoryBroker(topology(DEFAULT_POOLS))
+    return House(broker, MemoryRecords(), objects, Repository(objects, "warren"), settings)
 
 
 @asynccontextmanager
 async def serving(house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""
-    app = create_app(Submitter(house.broker, house.records), house.records, house.broker, house.repository, house.objects,
-                     house.settings, {"lottery": "lottery"})
+    submitter = Submitter(house.broker, house.records)
+    app = create_app(submitter, house.records, house.broker, house.repository, house.objects, house.settings,
+                     {"lottery": "lottery"})
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+    client = httpx2.AsyncClient(transport=transport, base_url="http://api")
+    async with app.router.lifespan_context(app), client:
         await asyncio.sleep(0)  # the reply queue is declared in the loop's next turn
         yield client
 

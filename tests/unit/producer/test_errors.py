@@ -47,8 +47,8 @@ async def test_wrong_fields_are_named(api: httpx2.AsyncClient, body: object, fie
 async def test_a_body_that_is_no_json(api: httpx2.AsyncClient) -> None:
     response = await api.post("/v1/tasks", content=b"{oops", headers={"Content-Type": "application/json"})
     document = await _problem(response, 422, "invalid-request")
-    assert document["errors"] == [{"field": "body", "message": "not JSON: Expecting property name enclosed in double quotes "
-                                                               "at character 1"}]
+    message = "not JSON: Expecting property name enclosed in double quotes at character 1"
+    assert document["errors"] == [{"field": "body", "message": message}]
 
 
 async def test_a_key_that_is_too_long(api: httpx2.AsyncClient) -> None:

@@ -63,11 +63,12 @@ async def test_a_prediction_can_be_asked_for_later(api: httpx2.AsyncClient, hous
 
 
 @pytest.mark.parametrize(("code", "status"), [
-    ("invalid-request", 422), ("timeout", 504), ("model-not-found", 404), ("storage-unavailable", 503), ("exception", 500),
+    ("invalid-request", 422), ("timeout", 504), ("model-not-found", 404), ("storage-unavailable", 503),
+    ("invalid-features", 422), ("exception", 500),
 ])
 async def test_what_the_consumer_met_is_told(api: httpx2.AsyncClient, house: House, code: str, status: int) -> None:
-    response, _ = await asyncio.gather(
-        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", fault(code, "4 features are needed, not 3")))
+    work = fault(code, "4 features are needed, not 3")
+    response, _ = await asyncio.gather(api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", work))
     assert response.status_code == status
     assert "4 features are needed, not 3" in response.json()["detail"]
 

@@ -52,7 +52,8 @@ async def test_a_wait_that_passes_is_answered_202(api: httpx2.AsyncClient) -> No
 
 async def test_a_failed_task_is_told_with_its_error(api: httpx2.AsyncClient, house: House) -> None:
     response, _ = await asyncio.gather(
-        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", fault("exception", "boom")))
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}),
+        house.consume("cpu", fault("exception", "boom")))
     assert response.status_code == 200
     assert response.json()["error"] == {"code": "exception", "message": "boom"}
 
@@ -65,7 +66,8 @@ async def test_null_is_a_result(api: httpx2.AsyncClient, house: House) -> None:
 
 async def test_bytes_come_as_base64(api: httpx2.AsyncClient, house: House) -> None:
     response, _ = await asyncio.gather(
-        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"\x00\x01", "image/png")))
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}),
+        house.consume("cpu", answer(b"\x00\x01", "image/png")))
     assert (response.json()["result"], response.json()["result_type"]) == ("AAE=", "image/png")
 
 
@@ -77,7 +79,8 @@ async def test_the_same_key_is_the_same_task(api: httpx2.AsyncClient, house: Hou
 
 async def test_the_same_key_with_another_body_is_refused(api: httpx2.AsyncClient) -> None:
     await api.post("/v1/tasks", json=ECHO, headers={"Idempotency-Key": "k"})
-    response = await api.post("/v1/tasks", json={"task": "echo", "args": {"text": "other"}}, headers={"Idempotency-Key": "k"})
+    other = {"task": "echo", "args": {"text": "other"}}
+    response = await api.post("/v1/tasks", json=other, headers={"Idempotency-Key": "k"})
     assert (response.status_code, response.json()["code"]) == (422, "idempotency-conflict")
 
 

@@ -1,0 +1,163 @@
+"""A producer as a process of its own, on real servers, with the accounts and rights that it has in a cluster."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.integration.servers import Workspace
+from warren import Client
+from warren.broker.amqp import AmqpBroker
+from warren.broker.provision import provision
+from warren.message import decode_task, encode_reply
+from warren.pool import DEFAULT_POOLS
+from warren.record import Outcome, State
+from warren.records.redis import RedisRecords
+from warren.task import JSON
+from warren.topology import topology
+
+START_SECONDS = 20
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Producer:
+    """The process, which can be ended and started again."""
+
+    workspace: Workspace
+    log: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, until: int = 200) -> None:
+        """Start it and return when its readiness answers with this status."""
+        program = Path(sys.executable).parent / "warren-producer"
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("WARREN_")}
+        environ |= {
+            **self.workspace.objects_environment,
+            "WARREN_BROKER_URL": self.workspace.broker_url("warren-producer"),
+            "WARREN_RECORDS_URL": self.workspace.records_url,
+            "WARREN_STORAGE_BUCKET": self.workspace.bucket,
+            "WARREN_PORT": str(self.port),
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([program], env=environ, stdout=log, stderr=log)
+        self._wait(until)
+
+    def stop(self) -> int:
+        """Tell it to stop and return its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+    def _wait(self, status: int) -> None:
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up:
+            try:
+                if httpx2.get(f"{self.url}/readyz").status_code == status:
+                    return
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.05)
+        pytest.fail(f"the producer did not become ready:\n{self.log.read_text()}")
+
+
+@dataclass
+class Consumer:
+    """The least consumer that there can be: it ends every task of the pool cpu with its own payload as the result."""
+
+    broker: AmqpBroker
+    records: RedisRecords
+    deliveries: int = 0
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Work inside the block."""
+        work = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _work(self) -> None:
+        async with self.broker.subscribe("warren.tasks.cpu", prefetch=10) as subscription:
+            async for delivery in subscription:
+                self.deliveries += 1
+                task = decode_task(delivery.message, "cpu")
+                claim = await self.records.claim(task, "test", alone=True)
+                if claim.lease is not None:
+                    outcome = Outcome(State.SUCCEEDED, result=task.payload.body, result_type=JSON)
+                    await self.records.finish(claim.lease, task, outcome)
+                    await self._reply(task.id)
+                await delivery.ack()
+
+    async def _reply(self, task_id: str) -> None:
+        [record] = await self.records.read([task_id])
+        assert record is not None
+        if record.reply_to:
+            message = encode_reply(record)
+            await self.broker.publish(message, exchange="", routing_key=record.reply_to, mandatory=False)
+
+
+def apply_topology(workspace: Workspace) -> None:
+    """Declare what Warren needs."""
+    urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
+    asyncio.run(provision(topology(DEFAULT_POOLS), *urls, lambda _: None))
+
+
+@pytest.fixture(name="producer")
+def _producer(workspace: Workspace, tmp_path: Path) -> Iterator[Producer]:
+    """A producer that is ready."""
+    apply_topology(workspace)
+    producer = Producer(workspace, tmp_path / "producer.log")
+    producer.start()
+    yield producer
+    assert producer.process is not None
+    producer.process.kill()
+    producer.process.wait()
+    print(producer.log.read_text())  # noqa: T201 - pytest shows it when the test failed
+
+
+@pytest.fixture
+def client(producer: Producer) -> Iterator[Client]:
+    """A client of the producer that does not try again."""
+    with Client(producer.url, patience=0) as connected:
+        yield connected
+
+
+@asynccontextmanager
+async def consuming(workspace: Workspace) -> AsyncIterator[Consumer]:
+    """Connect a consumer that is not working yet."""
+    broker, records = AmqpBroker(workspace.broker_url("warren-consumer")), RedisRecords(workspace.records_url)
+    yield Consumer(broker, records)
+    await broker.close()
+    await records.close()
+
+
+@pytest.fixture(name="consumer")
+async def _consumer(workspace: Workspace) -> AsyncIterator[Consumer]:
+    """A consumer that is not working yet."""
+    async with consuming(workspace) as consumer:
+        yield consumer

@@ -1,0 +1,170 @@
+"""The producer on real servers: what it accepted is there, and what is away is told in time."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import orjson
+import pytest
+
+from tests.integration.producer.conftest import Consumer, Producer, apply_topology, consuming
+from tests.integration.servers import Workspace
+from warren import AsyncClient, Client
+from warren.errors import UnroutableError
+from warren.record import State
+
+ECHO = {"task": "echo", "args": {"text": "hello"}}
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Fail if the block takes longer."""
+    start = time.monotonic()
+    yield
+    taken = time.monotonic() - start
+    assert taken < seconds, f"took {taken:.2f} s"
+
+
+def submit(producer: Producer, **headers: str) -> httpx2.Response:
+    """Submit a task."""
+    return httpx2.post(f"{producer.url}/v1/tasks", json=ECHO, headers=headers, timeout=30)
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until the check holds."""
+    give_up = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < give_up, "it never came about"
+        time.sleep(0.2)
+
+
+async def test_a_waiting_request_is_answered_by_the_reply(producer: Producer, consumer: Consumer) -> None:
+    async with consumer.working(), httpx2.AsyncClient(base_url=producer.url, timeout=30) as http:
+        await http.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=10"})
+        taken = []
+        for _ in range(10):
+            start = time.monotonic()
+            response = await http.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=10"})
+            taken.append(time.monotonic() - start)
+            assert (response.status_code, response.json()["result"]) == (200, {"text": "hello"})
+    assert sorted(taken)[5] < 0.25, f"the sweep (0.5 s), not the reply, ended the waits: {taken}"
+
+
+async def test_a_key_holds_over_a_restart(producer: Producer, consumer: Consumer) -> None:
+    first = await asyncio.to_thread(submit, producer, **{"Idempotency-Key": "k"})
+    assert await asyncio.to_thread(producer.stop) == 0
+    await asyncio.to_thread(producer.start)
+    second = await asyncio.to_thread(submit, producer, **{"Idempotency-Key": "k"})
+    assert first.json()["id"] == second.json()["id"]
+    async with consumer.working(), AsyncClient(producer.url) as client:
+        assert await client.job(first.json()["id"]).get(timeout=10) == {"text": "hello"}
+    assert consumer.deliveries == 1
+
+
+def test_a_store_that_hangs_is_503_in_time(producer: Producer, workspace: Workspace) -> None:
+    submit(producer)
+    workspace.servers.store.freeze()
+    try:
+        with within(1.6):
+            response = submit(producer)
+        assert (response.status_code, response.json()["code"]) == (503, "records-unavailable")
+        with within(1.6):
+            ready = httpx2.get(f"{producer.url}/readyz")
+        assert (ready.status_code, ready.json()["dependencies"]["records"]["state"]) == (200, "unavailable")
+        assert ready.json()["dependencies"]["broker"]["state"] == "ok"
+    finally:
+        workspace.servers.store.thaw()
+    eventually(lambda: submit(producer).status_code == 202)
+
+
+def test_a_broker_that_hangs_is_503_in_time(producer: Producer, workspace: Workspace) -> None:
+    submit(producer)
+    workspace.servers.rabbitmq.freeze()
+    try:
+        with within(7):
+            response = submit(producer)
+        assert (response.status_code, response.json()["code"]) == (503, "broker-unavailable")
+        assert int(response.headers["Retry-After"]) >= 1
+    finally:
+        workspace.servers.rabbitmq.thaw()
+    eventually(lambda: submit(producer).status_code == 202)
+
+
+def test_a_broker_that_was_restarted_is_used_again(producer: Producer, workspace: Workspace) -> None:
+    workspace.servers.rabbitmq.kill()
+    try:
+        with within(2):
+            response = submit(producer)
+        ready = httpx2.get(f"{producer.url}/readyz")
+    finally:
+        workspace.servers.rabbitmq.restart()
+    assert (response.status_code, response.json()["code"]) == (503, "broker-unavailable")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    eventually(lambda: submit(producer).status_code == 202)
+
+    async def answered() -> float:
+        http = httpx2.AsyncClient(base_url=producer.url, timeout=30, headers={"Prefer": "wait=10"})
+        async with consuming(workspace) as consumer, consumer.working(), http:
+            await http.post("/v1/tasks", json=ECHO)
+            start = time.monotonic()
+            assert (await http.post("/v1/tasks", json=ECHO)).status_code == 200
+            return time.monotonic() - start
+
+    assert asyncio.run(answered()) < 0.25, "the reply queue did not come back"
+
+
+def test_without_a_queue_nothing_is_accepted(workspace: Workspace, tmp_path: Path) -> None:
+    producer = Producer(workspace, tmp_path / "log")
+    producer.start(until=503)
+    try:
+        ready = httpx2.get(f"{producer.url}/readyz").json()
+        assert "warren topology apply" in ready["dependencies"]["broker"]["detail"]
+        response = submit(producer)
+        assert (response.status_code, response.json()["code"]) == (503, "unroutable")
+        apply_topology(workspace)
+        eventually(lambda: httpx2.get(f"{producer.url}/readyz").status_code == 200)
+        assert submit(producer).status_code == 202
+    finally:
+        producer.stop()
+
+
+def test_canceling(client: Client) -> None:
+    job = client.submit("echo", text="hello")
+    assert job.cancel().status is State.CANCELED
+    assert job.status is State.CANCELED
+
+
+async def test_straight_to_the_broker_the_calls_are_the_same(workspace: Workspace, consumer: Consumer) -> None:
+    await asyncio.to_thread(apply_topology, workspace)
+    broker = workspace.broker_url("warren-producer")
+    async with AsyncClient(broker, records=workspace.records_url) as client:
+        job = await client.submit("echo", text="hello")
+        assert await job.status() is State.QUEUED
+        async with consumer.working():
+            assert await job.get(timeout=10) == {"text": "hello"}
+        assert (await job.cancel()).status is State.SUCCEEDED
+
+
+def test_straight_to_the_broker_without_a_queue(workspace: Workspace) -> None:
+    broker = workspace.broker_url("warren-producer")
+    missing = pytest.raises(UnroutableError, match="topology apply")
+    with Client(broker, records=workspace.records_url) as client, missing:
+        client.submit("echo", text="hello")
+
+
+def test_the_command_line_against_the_real_thing(producer: Producer) -> None:
+    warren = Path(sys.executable).parent / "warren"
+    submitted = subprocess.run([warren, "submit", "echo", "text=hello", "--url", producer.url], capture_output=True,
+                               check=True, text=True)
+    task_id = submitted.stdout.strip()
+    shown = subprocess.run([warren, "status", task_id, "-o", "json", "--url", producer.url], capture_output=True,
+                           check=True, text=True)
+    assert orjson.loads(shown.stdout)["status"] == "queued"
+    gone = subprocess.run([warren, "status", "x", "--url", producer.url], capture_output=True, check=False, text=True)
+    assert gone.returncode == 3
+    assert gone.stderr.startswith("warren: no task has the id 'x'")
