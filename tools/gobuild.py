@@ -34,6 +34,8 @@ _HELM_FLAGS = (
     f"-X {_HELM_CAPABILITIES}.k8sVersionMajor=1 -X {_HELM_CAPABILITIES}.k8sVersionMinor=34"
 )
 _LOCAL_PATH = "github.com/rancher/local-path-provisioner"
+_KUBECONFORM = "github.com/yannh/kubeconform"
+_VERSITYGW = "github.com/versity/versitygw"
 
 
 class GoBuildError(Exception):
@@ -73,8 +75,8 @@ TOOLS = {
         Tool("coredns", "coredns", "github.com/coredns/coredns", "warren.dev/tools/go/coredns"),
         Tool("local-path-provisioner", "storage", _LOCAL_PATH, _LOCAL_PATH),
         Tool("kind", "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind"),
-        Tool("kubeconform", "kubeconform", "github.com/yannh/kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform"),
-        Tool("versitygw", "versitygw", "github.com/versity/versitygw", "github.com/versity/versitygw/cmd/versitygw"),
+        Tool("kubeconform", "kubeconform", _KUBECONFORM, f"{_KUBECONFORM}/cmd/kubeconform"),
+        Tool("versitygw", "versitygw", _VERSITYGW, f"{_VERSITYGW}/cmd/versitygw"),
     )
 }
 

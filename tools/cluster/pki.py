@@ -43,7 +43,12 @@ def _documents() -> list[dict[str, object]]:
     endpoint = {"advertiseAddress": NODE_ADDRESS, "bindPort": API_PORT}
     api = "kubeadm.k8s.io/v1beta4"
     return [
-        {"apiVersion": api, "kind": "InitConfiguration", "localAPIEndpoint": endpoint, "nodeRegistration": {"name": NODE}},
+        {
+            "apiVersion": api,
+            "kind": "InitConfiguration",
+            "localAPIEndpoint": endpoint,
+            "nodeRegistration": {"name": NODE},
+        },
         {
             "apiVersion": api,
             "kind": "ClusterConfiguration",

@@ -77,7 +77,8 @@ def _load(options: argparse.Namespace) -> None:
     for image in [*images, *(standins.ensure_peers() if options.standins else ())]:
         started = time.monotonic()
         loaded = containerd.load(image)
-        print(f"{image}: {f'loaded in {time.monotonic() - started:.1f} s' if loaded else 'is there already'}", flush=True)
+        seconds = time.monotonic() - started
+        print(f"{image}: {f'loaded in {seconds:.1f} s' if loaded else 'is there already'}", flush=True)
 
 
 def _push(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ No daemon and no registry is needed: a base image that is not in the store is an
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.cache import cache_root
@@ -18,20 +18,11 @@ class ImageError(Exception):
     """An image could not be built, found or moved; the message ends with what buildah or containerd said."""
 
 
-def build(
-    image: str,
-    context: Path,
-    dockerfile: Path,
-    *,
-    arguments: Mapping[str, str] | None = None,
-    volumes: Sequence[str] = (),
-) -> None:
+def build(image: str, context: Path, dockerfile: Path, options: Sequence[str] = ()) -> None:
     """Build `dockerfile` as `image`, reusing every layer whose inputs did not change.
 
-    `volumes` are folders of the machine (`source:target:ro`) that the build may read and the image does not keep.
+    `options` are flags of `buildah build`.
     """
-    options = [f"--volume={volume}" for volume in volumes]
-    options += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
     buildah(
         "build",
         "--isolation=chroot",
@@ -59,6 +50,13 @@ def identity(image: str) -> str | None:
     """Return the digest of the image's configuration, which names its content; None when it is not in the store."""
     done = _run("images", "--no-trunc", "--quiet", "--filter", f"reference={image}")
     return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else None
+
+
+def label(image: str, name: str) -> str | None:
+    """Return the value of a label of the image; None when it has none or is not in the store."""
+    form = f'{{{{index .OCIv1.Config.Labels "{name}"}}}}'
+    done = _run("inspect", "--type=image", f"--format={form}", image)
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def buildah(*arguments: str) -> str:

@@ -17,6 +17,11 @@ from tools.debian import ensure_packages, mirror
 
 _REFUSE_STARTS = "#!/bin/sh\nexit 101\n"
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+# As in the official slim images: no documentation, no caches of apt.
+_UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt")
+_NO_CACHES = (
+    'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\nBinary::apt::APT::Keep-Downloaded-Packages "false";\n'
+)
 
 
 class ChrootError(Exception):
@@ -63,8 +68,12 @@ def _bootstrap(suite: str, root: Path) -> None:
     policy = root / "usr/sbin/policy-rc.d"
     policy.write_text(_REFUSE_STARTS)
     policy.chmod(0o755)
-    for archive in (root / "var/cache/apt/archives").glob("*.deb"):
-        archive.unlink()
+    (root / "etc/apt/apt.conf.d/50no-caches").write_text(_NO_CACHES)
+    exclusions = "".join(f"path-exclude=/{folder}/*\n" for folder in _UNUSED if folder.startswith("usr"))
+    (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(exclusions)
+    for folder in _UNUSED:
+        shutil.rmtree(root / folder)
+        (root / folder).mkdir()
 
 
 def _extend(base: Path, packages: Sequence[str], root: Path) -> None:
@@ -78,7 +87,7 @@ def _extend(base: Path, packages: Sequence[str], root: Path) -> None:
 
 
 def _run(command: Sequence[str]) -> None:
-    result = subprocess.run(command, env=_ENVIRONMENT, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, env=os.environ | _ENVIRONMENT, capture_output=True, text=True, check=False)
     if result.returncode:
         message = f"{' '.join(command)} failed:\n{(result.stdout + result.stderr)[-3000:]}"
         raise ChrootError(message)

@@ -1,5 +1,6 @@
 """Warren's own images, one per component, from the one Dockerfile of the checkout."""
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Sequence
@@ -9,13 +10,17 @@ from typing import Final
 from tools.debian import ensure_packages
 from tools.gobuild import CHECKOUT
 from tools.images import buildah, docker
-from tools.images.standins import ensure_base
+from tools.images.standins import PYTHON, ensure_base
 
 DEFAULT: Final = ("producer", "consumer", "training", "operator")
 COMPONENTS: Final = (*DEFAULT, "consumer-gpu")
 LOCAL_REGISTRY: Final = "localhost"
 
 _CERTIFICATES = "/etc/ssl/certs"
+_INPUTS_LABEL = "dev.warren.inputs"
+# What the Dockerfile copies into the image of a component.
+_FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", "requirements/bootstrap.txt")
+_FOLDERS = ("core", "producer", "consumer", "operator")
 # Settings of this machine's package clients that a build needs as well; the Dockerfile keeps none of them.
 _INDEX_SETTINGS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 
@@ -38,8 +43,13 @@ def build(component: str, image: str) -> None:
         return
     ensure_packages(["buildah"])
     ensure_base()
-    volumes = [f"{_CERTIFICATES}:{_CERTIFICATES}:ro"] if Path(_CERTIFICATES).is_dir() else []
-    buildah.build(image, CHECKOUT, CHECKOUT / "Dockerfile", arguments=arguments, volumes=volumes)
+    inputs = _inputs(component)
+    if buildah.label(image, _INPUTS_LABEL) == inputs:
+        return
+    options = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+    if Path(_CERTIFICATES).is_dir():
+        options.append(f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro")
+    buildah.build(image, CHECKOUT, CHECKOUT / "Dockerfile", [*options, f"--label={_INPUTS_LABEL}={inputs}"])
 
 
 def push(images: Sequence[str]) -> None:
@@ -49,3 +59,14 @@ def push(images: Sequence[str]) -> None:
             docker.docker("push", image)
         else:
             buildah.buildah("push", image)
+
+
+def _inputs(component: str) -> str:
+    """Return a key of all that the image is made from: buildah itself takes seconds to find that nothing changed."""
+    key = hashlib.sha256((buildah.identity(PYTHON) or "").encode())
+    files = [CHECKOUT / name for name in (*_FILES, f"requirements/{component}.txt")]
+    sources = [path for folder in _FOLDERS for path in (CHECKOUT / folder).rglob("*")]
+    for path in [*files, *sorted(sources)]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            key.update(f"{path.relative_to(CHECKOUT)}\0".encode() + path.read_bytes())
+    return key.hexdigest()[:16]

@@ -6,6 +6,7 @@ Each keeps the official image's name, user, entrypoint and paths, so that one ch
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,7 @@ PEERS: Final = (
 )
 
 
+@cache
 def ensure_base() -> str:
     """Return the name of the Python base image, making its stand-in where the store has none."""
     if buildah.identity(DEBIAN) is None:
