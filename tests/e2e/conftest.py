@@ -1,0 +1,76 @@
+"""Fixtures of the end-to-end suite: one installation for all of it, on the local cluster.
+
+The suite owns the namespace `warren` of that cluster: whatever an earlier run left there goes first. A failed test is
+followed by all there is to know about the namespace.
+"""
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.release import Release
+from warren.client import Client
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test's setup or call failed, for whoever cleans up after it."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session", name="diary")
+def _diary(pytestconfig: pytest.Config) -> Diary:
+    """The terminal."""
+    return Diary(pytestconfig)
+
+
+@pytest.fixture(scope="session", name="release")
+def _release(diary: Diary) -> Iterator[Release]:
+    """Warren, freshly installed; gone afterwards."""
+    release = Release()
+    with diary.stage("removing what an earlier run left"):
+        release.clear()
+    try:
+        with diary.stage("helm install --wait, in a namespace that enforces Pod Security restricted"):
+            release.install()
+    except BaseException:
+        diary.investigate(release.namespace)
+        raise
+    yield release
+    with diary.stage("removing everything"):
+        release.clear()
+
+
+@pytest.fixture(autouse=True)
+def _told(request: pytest.FixtureRequest, diary: Diary, release: Release) -> Iterator[None]:
+    """Tell each scenario's name and time, and after a failure what can be found out."""
+    with diary.stage(request.node.name):
+        yield
+    if request.node.stash.get(_FAILED, False):
+        diary.investigate(release.namespace)
+
+
+@pytest.fixture(name="namespace")
+def _namespace(release: Release) -> Namespace:
+    """The namespace that Warren is installed in."""
+    return release.namespace
+
+
+@pytest.fixture(name="api")
+def _api(namespace: Namespace) -> Iterator[str]:
+    """The producer's URL, through a port-forward."""
+    with namespace.forwarded("warren-producer", 8000) as address:
+        yield f"http://{address}"
+
+
+@pytest.fixture(name="client")
+def _client(api: str) -> Iterator[Client]:
+    """A client of the API."""
+    with Client(api) as client:
+        yield client

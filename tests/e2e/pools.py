@@ -1,0 +1,45 @@
+"""Pools as their user sees them: a Deployment and its pods."""
+
+from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
+
+SELECTOR = "app.kubernetes.io/component=consumer,warren.dev/pool="
+
+
+def deployment(pool: str) -> str:
+    """Return the name of a pool's Deployment."""
+    return f"warren-consumer-{pool}"
+
+
+def replicas(namespace: Namespace, pool: str) -> int:
+    """Return how many replicas a pool is set to."""
+    return int(namespace.get("deployment", deployment(pool))["spec"]["replicas"])
+
+
+def ready(namespace: Namespace, pool: str) -> list[str]:
+    """Return the names of a pool's pods that are ready and not ending."""
+    pods = namespace.all("pods", SELECTOR + pool)
+    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"] and _is_ready(pod)]
+
+
+def fall_asleep(namespace: Namespace, pool: str) -> None:
+    """Return when the pool has no replica and no pod."""
+    until(f"the pool {pool} sleeps", lambda: replicas(namespace, pool) == 0, seconds=60)
+    until(f"the pods of {pool} are gone", lambda: not namespace.names("pods", SELECTOR + pool), seconds=60)
+
+
+def hold(namespace: Namespace, pool: str, count: int) -> None:
+    """Let the operator only advise, and have that many replicas ready."""
+    namespace.patch("consumerpool", pool, {"adviseOnly": True})
+    namespace.run("scale", f"deployment/{deployment(pool)}", f"--replicas={count}")
+    until(f"{pool} has {count} replicas ready", lambda: len(ready(namespace, pool)) == count, seconds=60)
+
+
+def let_go(namespace: Namespace, pool: str) -> None:
+    """Leave the pool to the operator again."""
+    namespace.patch("consumerpool", pool, {"adviseOnly": False})
+
+
+def _is_ready(pod: dict[str, object]) -> bool:
+    conditions = pod["status"].get("conditions", [])  # type: ignore[attr-defined]
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

@@ -1,0 +1,48 @@
+"""`helm install` with the chart's defaults: everything runs, within its limits, and sleeps without work."""
+
+import httpx2
+import pytest
+
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.pools import fall_asleep
+from tests.e2e.release import POOLS
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_every_pod_is_ready_and_none_was_restarted(namespace: Namespace, diary: Diary) -> None:
+    diary.say(namespace.run("get", "pods"))
+    containers = [
+        container for pod in namespace.all("pods") for container in pod["status"].get("containerStatuses", [])
+    ]
+    assert {container["name"] for container in containers} >= {"producer", "operator", "rabbitmq", "valkey", "s3"}
+    assert [container["name"] for container in containers if container["restartCount"]] == []
+
+
+def test_what_it_asks_of_the_processors_fits_one_core(namespace: Namespace) -> None:
+    requests = [
+        container["resources"]["requests"]["cpu"]
+        for pod in namespace.all("pods")
+        if pod["status"]["phase"] == "Running"
+        for container in pod["spec"]["containers"]
+    ]
+    assert sum(int(request.removesuffix("m")) for request in requests) <= 1000
+
+
+def test_the_producer_sees_all_that_it_depends_on(api: str) -> None:
+    answer = httpx2.get(f"{api}/readyz").json()
+    assert answer["status"] == "ready", answer
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_pool_without_work_goes_to_sleep(namespace: Namespace, pool: str) -> None:
+    fall_asleep(namespace, pool)
+
+
+def test_the_pools_are_told_in_one_table(namespace: Namespace, diary: Diary) -> None:
+    table = namespace.run("get", "consumerpools")
+    diary.say(table)
+    header, *rows = table.splitlines()
+    assert header.split() == ["NAME", "READY", "UNACKED", "REPLICAS", "DESIRED", "REASON", "AGE"]
+    assert [row.split()[:6] for row in rows] == [[pool, "0", "0", "0", "0", "Idle"] for pool in POOLS]

@@ -1,0 +1,63 @@
+"""Predictions over HTTP, from the model that a training run has made."""
+
+import httpx2
+import pytest
+
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.pools import deployment, fall_asleep
+from tests.e2e.training import IRIS, ended
+
+pytestmark = pytest.mark.timeout(300)
+
+SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.8, 2.2]
+
+
+@pytest.fixture(autouse=True)
+def _trained(namespace: Namespace) -> None:
+    """Have the example's model in production."""
+    namespace.run("apply", "-f", str(IRIS))
+    assert ended(namespace, "iris", seconds=90).phase == "Complete"
+
+
+def test_a_prediction_wakes_its_pool_and_is_right(namespace: Namespace, api: str, diary: Diary) -> None:
+    fall_asleep(namespace, "cpu")
+    with namespace.watched(f"deployment/{deployment('cpu')}", "{.spec.replicas}") as pool:
+        answer = httpx2.post(
+            f"{api}/v1/models/iris/predict",
+            json={"instances": [SETOSA, VIRGINICA]},
+            headers={"Prefer": "wait=45"},
+            timeout=60,
+        )
+        diary.say(f"cpu: {pool}; {answer.status_code} after {answer.elapsed.total_seconds():.1f} s: {answer.text}")
+    assert answer.status_code == 200
+    assert [prediction["label"] for prediction in answer.json()["predictions"]] == ["setosa", "virginica"]
+    assert pool.values == ["0", "1"]
+
+
+def test_an_awake_pool_answers_at_once(api: str, diary: Diary) -> None:
+    httpx2.post(
+        f"{api}/v1/models/iris/predict", json={"instances": [SETOSA]}, headers={"Prefer": "wait=45"}, timeout=60
+    )
+    answer = httpx2.post(f"{api}/v1/models/iris/predict", json={"instances": [VIRGINICA]}, timeout=60)
+    diary.say(f"{answer.elapsed.total_seconds() * 1000:.0f} ms")
+    assert answer.json()["predictions"][0]["label"] == "virginica"
+    assert answer.elapsed.total_seconds() < 1
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "status", "words"),
+    [
+        ("tulip", {"instances": [SETOSA]}, 404, "tulip"),
+        ("iris", {"instances": [[1.0, 2.0]]}, 422, "sepal_length"),
+        ("iris", {"instances": [["long", 3.5, 1.4, 0.2]]}, 422, "long"),
+        ("iris", {"rows": [SETOSA]}, 422, "rows"),
+    ],
+)
+def test_a_prediction_that_cannot_be_made_says_why(
+    api: str, model: str, body: dict[str, object], status: int, words: str
+) -> None:
+    answer = httpx2.post(f"{api}/v1/models/{model}/predict", json=body, timeout=60)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert words in answer.text

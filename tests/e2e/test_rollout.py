@@ -1,0 +1,39 @@
+"""`helm upgrade` while consumers are busy: what has been started is finished by whom it was started."""
+
+import time
+
+import pytest
+
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
+from tests.e2e.pools import deployment, fall_asleep, ready
+from tests.e2e.release import Release
+from warren.client import Client
+from warren.record import State
+
+pytestmark = pytest.mark.timeout(300)
+
+TASKS = 10
+"""More than one consumer works on at once (8), so that there are two."""
+SECONDS = 25
+
+
+def test_an_upgrade_interrupts_nobody(release: Release, namespace: Namespace, client: Client, diary: Diary) -> None:
+    fall_asleep(namespace, "cpu")
+    jobs = [client.submit("sleep", seconds=SECONDS) for _ in range(TASKS)]
+    until("all tasks are started", lambda: all(job.status is State.STARTED for job in jobs), seconds=40)
+    before = {job.record().consumer for job in jobs}
+    assert len(before) == 2
+    old = set(ready(namespace, "cpu"))
+    began = time.monotonic()
+    with namespace.watched(f"deployment/{deployment('cpu')}", "{.spec.replicas}") as pool:
+        with diary.stage("helm upgrade of every component"):
+            release.upgrade("logLevel=debug")
+        assert time.monotonic() - began < SECONDS, "the tasks may have ended before the upgrade reached them"
+        assert set(pool.values) == {"2"}
+    assert not old & set(ready(namespace, "cpu"))
+    with namespace.forwarded("warren-producer", 8000) as address, Client(f"http://{address}") as again:
+        records = [again.job(job.id).wait(45) for job in jobs]
+    assert [(record.status, record.attempt) for record in records] == [(State.SUCCEEDED, 1)] * TASKS
+    assert {record.consumer for record in records} == before

@@ -1,0 +1,56 @@
+"""`helm uninstall` in the middle of work leaves what the user made, and nothing that keeps it from being deleted."""
+
+import time
+
+import pytest
+
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
+from tests.e2e.pools import hold
+from tests.e2e.release import CRDS, Release
+from tests.e2e.training import iris, read
+from tools.cluster.kubectl import answers, kubectl
+from warren.client import Client
+from warren.record import State
+
+pytestmark = pytest.mark.timeout(300)
+
+OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+LEFT = ("mljob.warren.dev/", "persistentvolumeclaim/")
+
+
+def test_only_what_the_user_made_is_left_and_can_be_deleted(
+    release: Release, namespace: Namespace, client: Client, diary: Diary
+) -> None:
+    hold(namespace, "train-cpu", 0)
+    namespace.apply(iris("waiting"))
+    until("the job is queued", lambda: read(namespace, "waiting").phase == "Queued", seconds=20)
+    busy = client.submit("sleep", seconds=300)
+    until("a consumer is busy", lambda: busy.status is State.STARTED, seconds=30)
+
+    began = time.monotonic()
+    with diary.stage("helm uninstall"):
+        release.uninstall()
+    until("only MLJobs and volumes are left", lambda: not _surplus(namespace), seconds=90)
+    diary.say(f"after {time.monotonic() - began:.1f} s: {' '.join(sorted(_resources(namespace)))}")
+    assert time.monotonic() - began < 90
+    assert "mljob.warren.dev/waiting" in _resources(namespace)
+    assert all(answers("get", "crd", crd) for crd in CRDS)
+
+    with diary.stage("deleting the MLJob"):
+        namespace.run("delete", "mljob", "waiting", "--wait=false")
+        until("the MLJob is gone", lambda: not namespace.tried("get", "mljob", "waiting"), seconds=20)
+    with diary.stage("deleting the namespace"):
+        kubectl("delete", "namespace", namespace.name, "--wait=false")
+        until("the namespace is gone", lambda: not answers("get", "namespace", namespace.name), seconds=60)
+
+
+def _surplus(namespace: Namespace) -> set[str]:
+    return {name for name in _resources(namespace) - OF_EVERY_NAMESPACE if not name.startswith(LEFT)}
+
+
+def _resources(namespace: Namespace) -> set[str]:
+    """Return all that there is in the namespace, of whatever kind, but for the Events."""
+    kinds = set(kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split())
+    return set(namespace.names(",".join(sorted(kinds - {"events", "events.events.k8s.io"}))))
