@@ -79,7 +79,8 @@ def watch(job: Job, timeout: float | None) -> TaskDocument:
     """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     end = None if timeout is None else time.monotonic() + timeout
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(job.id, total=None)
         while True:
             left = WATCH_SECONDS if end is None else max(0.0, min(WATCH_SECONDS, end - time.monotonic()))

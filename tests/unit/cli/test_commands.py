@@ -108,7 +108,7 @@ def test_a_failed_task_exits_1_with_its_error(api: Api, run: Run) -> None:
     for command in (("submit", "echo", "-w"), ("wait", "0196"), ("result", "0196")):
         result = run(*command)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "failed: boom" in result.stderr
+        assert result.stderr == "warren: the task echo (0196) failed: boom\n"
 
 
 def test_waiting_too_long_exits_4(api: Api, run: Run) -> None:
