@@ -2,7 +2,8 @@
 
 From the outside in:
 
-    main                             puts it together
+    main, installation               what is run: the operator, and what Helm's hooks do
+    composition                      puts the operator together
     watch, health                    the edges: kopf's watches, the port for probes and metrics
     loop                             what runs again and again
     mljob.reconciler, pool.reconciler    read, decide, act, write the status

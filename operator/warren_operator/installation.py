@@ -39,6 +39,7 @@ async def established(cluster: Remains, *, poll_seconds: float = _POLL_SECONDS) 
         UnavailableError: it does not within a minute.
 
     """
+
     async def are_served() -> bool:
         return await cluster.served() == frozenset(Kind)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from warren.errors import UnavailableError
+from warren.errors import WarrenError
 from warren_operator.metrics import FAILED_TICKS, LAST_TICK
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Loop:
     async def _round(self) -> None:
         try:
             await self._work()
-        except UnavailableError as error:
+        except WarrenError as error:
             FAILED_TICKS.labels(self.name).inc()
             _LOG.warning("a round was broken off", loop=self.name, reason=error.code, detail=error.detail)
         except Exception:  # noqa: BLE001 - whatever it is, the next round may do better

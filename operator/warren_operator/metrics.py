@@ -17,6 +17,9 @@ UNACKED: Final = Gauge("warren_operator_pool_unacked_messages", "Tasks under way
                        ["pool", "queue"])
 METRICS_KNOWN: Final = Gauge("warren_operator_pool_metrics_available", "1 while the queue's figures are fresh.",
                              ["pool", "queue"])
+POOL_GAUGES: Final = (DESIRED, REPLICAS, READY, UNACKED, METRICS_KNOWN)
+"""What goes when its pool goes."""
+
 SCALINGS: Final = Counter("warren_operator_scalings_total", "Changes of a Deployment's replicas.",
                           ["pool", "direction"])
 MLJOBS: Final = Gauge("warren_operator_mljobs", "MLJobs by phase.", ["phase"])

@@ -37,6 +37,7 @@ MANAGER: Final = "warren-operator"
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _TIMEOUT_SECONDS: Final = 10.0
+_HINT: Final = ": the CRDs are missing (kubectl apply --server-side -f manifests/crds)"
 
 
 class ApiCluster:
@@ -71,14 +72,14 @@ class ApiCluster:
 
     async def list(self, kind: Kind) -> Listing:
         """Return all resources of the kind."""
-        with _faults(f"the list of {kind}"):
+        with faults(f"the list of {kind}"):
             answer = await self._custom.list_namespaced_custom_object(**self._place(kind))
         document = cast("dict[str, Any]", answer)
         return Listing(tuple(document["items"]), int(document["metadata"]["resourceVersion"]))
 
     async def get(self, kind: Kind, name: str) -> Document:
         """Return one resource."""
-        with _faults(f"{kind}/{name}"):
+        with faults(f"{kind}/{name}"):
             answer = await self._custom.get_namespaced_custom_object(**self._place(kind), name=name)
         return cast("Document", answer)
 
@@ -91,7 +92,7 @@ class ApiCluster:
             "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
             "status": status,
         }
-        with _faults(f"the status of {kind}/{metadata['name']}"):
+        with faults(f"the status of {kind}/{metadata['name']}"):
             answer = await self._custom.patch_namespaced_custom_object_status(
                 **self._place(kind), name=metadata["name"], body=body, field_manager=MANAGER, force=True,
                 _content_type=_APPLY)
@@ -101,7 +102,7 @@ class ApiCluster:
         """Replace the finalizers of the resource as it was read."""
         metadata = document["metadata"]
         wanted = {"resourceVersion": metadata["resourceVersion"], "finalizers": [*finalizers]}
-        with _faults(f"{kind}/{metadata['name']}"):
+        with faults(f"{kind}/{metadata['name']}"):
             answer = await self._custom.patch_namespaced_custom_object(
                 **self._place(kind), name=metadata["name"], body={"metadata": wanted}, field_manager=MANAGER,
                 _content_type=_MERGE)
@@ -111,12 +112,12 @@ class ApiCluster:
         """Delete this very resource, not a later one of its name."""
         metadata = document["metadata"]
         options = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=metadata["uid"]))
-        with _faults(f"{kind}/{metadata['name']}"):
+        with faults(f"{kind}/{metadata['name']}"):
             await self._custom.delete_namespaced_custom_object(**self._place(kind), name=metadata["name"], body=options)
 
     async def scale(self, deployment: str) -> Scale:
         """Return a Deployment's scale."""
-        with _faults(f"the Deployment {deployment!r}"):
+        with faults(f"the Deployment {deployment!r}"):
             found = await self._apps.read_namespaced_deployment_scale(deployment, self._namespace,
                                                                       _request_timeout=_TIMEOUT_SECONDS)
         wanted, present = found.spec, found.status
@@ -124,14 +125,14 @@ class ApiCluster:
 
     async def write_scale(self, deployment: str, replicas: int) -> None:
         """Set a Deployment's number of replicas."""
-        with _faults(f"the Deployment {deployment!r}"):
+        with faults(f"the Deployment {deployment!r}"):
             await self._apps.patch_namespaced_deployment_scale(
                 deployment, self._namespace, body={"spec": {"replicas": replicas}}, field_manager=MANAGER,
                 _content_type=_MERGE, _request_timeout=_TIMEOUT_SECONDS)
 
     async def notify(self, document: Document, notice: Notice) -> None:
         """Post a Kubernetes Event about the resource, if that is possible."""
-        with contextlib.suppress(WarrenError), _faults("an event"):
+        with contextlib.suppress(WarrenError), faults("an event"):
             await self._core.create_namespaced_event(self._namespace, self._event(document, notice),
                                                      _request_timeout=_TIMEOUT_SECONDS)
 
@@ -158,14 +159,14 @@ class ApiCluster:
 
 
 @contextmanager
-def _faults(what: str) -> Iterator[None]:
+def faults(what: str) -> Iterator[None]:
     """Turn the client's errors into ours: the one place that knows HTTP statuses."""
     try:
         yield
     except ApiException as error:
         detail = f"{what}: {error.status} {error.reason}"
         if error.status == HTTPStatus.NOT_FOUND:
-            raise ResourceNotFoundError(f"{what} is not there") from error
+            raise ResourceNotFoundError(f"{what} is not there{_HINT if what.startswith('the list') else ''}") from error
         if error.status == HTTPStatus.CONFLICT:
             raise ConflictError(f"{what} has changed since it was read") from error
         said = f"{detail}: {error.body}" if error.body else detail

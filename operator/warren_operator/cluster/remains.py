@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from warren.resources import GROUP, VERSION
 from warren_operator.cluster import Cluster, Kind, ResourceNotFoundError
-from warren_operator.cluster.api import ApiCluster, _faults
+from warren_operator.cluster.api import ApiCluster, faults
 from warren_operator.cluster.memory import MemoryCluster
 from warren_operator.permissions import Call
 
@@ -37,7 +37,7 @@ class ApiRemains(ApiCluster):
     async def served(self) -> frozenset[Kind]:
         """Return Warren's kinds that the API server serves."""
         try:
-            with _faults(f"the kinds of {GROUP}"):
+            with faults(f"the kinds of {GROUP}"):
                 found = await self._custom.get_api_resources(GROUP, VERSION, _request_timeout=_TIMEOUT_SECONDS)
         except ResourceNotFoundError:
             return frozenset()
@@ -46,17 +46,21 @@ class ApiRemains(ApiCluster):
 
     async def pods(self, labels: Mapping[str, str]) -> builtins.list[str]:
         """Return the names of the pods with these labels that have not ended."""
-        with _faults("the list of pods"):
+        with faults("the list of pods"):
             found = await self._core.list_namespaced_pod(
-                self._namespace, label_selector=",".join(f"{name}={value}" for name, value in labels.items()),
-                field_selector="status.phase!=Succeeded,status.phase!=Failed", _request_timeout=_TIMEOUT_SECONDS)
+                self._namespace,
+                label_selector=",".join(f"{name}={value}" for name, value in labels.items()),
+                field_selector="status.phase!=Succeeded,status.phase!=Failed",
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
         return [str(pod.metadata.name) for pod in found.items if pod.metadata]
 
     async def hurry(self, pod: str, grace_seconds: int) -> None:
         """Delete a pod, one that is being deleted too, with no more than this grace."""
-        with _faults(f"the pod {pod}"):
+        with faults(f"the pod {pod}"):
             await self._core.delete_namespaced_pod(
-                pod, self._namespace, grace_period_seconds=grace_seconds, _request_timeout=_TIMEOUT_SECONDS)
+                pod, self._namespace, grace_period_seconds=grace_seconds, _request_timeout=_TIMEOUT_SECONDS
+            )
 
 
 class MemoryRemains(MemoryCluster):

@@ -5,7 +5,8 @@ Forbidden here: the decision itself, and the outside libraries behind the ports.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
@@ -43,11 +44,12 @@ class PoolReconciler:
         self._queues = frozenset(queues)
         self._fresh_seconds = fresh_seconds
         self._histories: dict[str, History] = {}
+        self._measured: dict[str, tuple[str, str]] = {}
 
     async def round(self) -> None:
         """Look at every pool once; the queues of training pools are watched on behalf of the MLJobs."""
         pools = [(document, pool) for document in self._watched if (pool := self._parse(document))]
-        self._forget({pool.metadata.uid for _, pool in pools})
+        self._forget([pool for _, pool in pools])
         queues = self._queues | {pool.spec.queue for _, pool in pools}
         figures, trouble = await self._read(queues)
         self._empty.observe(queues, figures, self._clock.now())
@@ -62,8 +64,15 @@ class PoolReconciler:
             _LOG.warning("a ConsumerPool cannot be read", pool=document["metadata"]["name"], detail=error.detail)
             return None
 
-    def _forget(self, alive: set[str]) -> None:
+    def _forget(self, pools: Iterable[ConsumerPool]) -> None:
+        """Forget the pools that are gone, with their series: an alert must not go on about them."""
+        alive = {pool.metadata.uid: _labels(pool) for pool in pools}
         self._histories = {uid: history for uid, history in self._histories.items() if uid in alive}
+        for labels in set(self._measured.values()) - set(alive.values()):
+            for gauge in metrics.POOL_GAUGES:
+                with contextlib.suppress(KeyError):
+                    gauge.remove(*labels)
+        self._measured = alive
 
     async def _read(self, queues: Collection[str]) -> tuple[Mapping[str, Figure], str | None]:
         try:
@@ -128,8 +137,12 @@ class PoolReconciler:
             self._watched.put(written)
 
 
+def _labels(pool: ConsumerPool) -> tuple[str, str]:
+    return pool.metadata.name, pool.spec.queue
+
+
 def _measure(pool: ConsumerPool, observation: Observation, decision: Decision) -> None:
-    labels = (pool.metadata.name, pool.spec.queue)
+    labels = _labels(pool)
     metrics.DESIRED.labels(*labels).set(decision.replicas)
     metrics.REPLICAS.labels(*labels).set(observation.replicas)
     metrics.METRICS_KNOWN.labels(*labels).set(observation.work is not None)

@@ -107,6 +107,7 @@ def operator(workspace: Workspace, namespace: Namespace, tmp_path: Path,
     try:
         yield process
         assert process.stop() == 0, process.log
+        assert "Traceback" not in process.log, process.log
     finally:
         process.kill()
 
@@ -128,7 +129,8 @@ def in_phase(namespace: Namespace, phase: str) -> Callable[[], bool]:
 
 
 def replicas(namespace: Namespace, count: int) -> Callable[[], bool]:
-    return lambda: namespace.kubectl("get", "deployment", "trainers", "--output=jsonpath={.spec.replicas}") == str(count)
+    wanted = ("get", "deployment", "trainers", "--output=jsonpath={.spec.replicas}")
+    return lambda: namespace.kubectl(*wanted) == str(count)
 
 
 class Consumer:
@@ -151,10 +153,11 @@ class Consumer:
         file.write_bytes(b"a model")
         version = json.loads(self.task.payload.body)["version"]
         manifest = await self._repository.publish(
-            Manifest(name="iris", version=version, file="m.onnx", sha256="a" * 64, size=7, framework="by hand", inputs=(),
-                     outputs=(), metrics={"accuracy": 0.97}, created_at=datetime.now(UTC)), file)
-        report = TrainReport(name="iris", version=version, uri=str(self._repository.uri("iris", version, manifest.file)),
-                             sha256=manifest.sha256, metrics=manifest.metrics, promoted=False)
+            Manifest(name="iris", version=version, file="m.onnx", sha256="a" * 64, size=7, framework="by hand",
+                     inputs=(), outputs=(), metrics={"accuracy": 0.97}, created_at=datetime.now(UTC)), file)
+        uri = str(self._repository.uri("iris", version, manifest.file))
+        report = TrainReport(name="iris", version=version, uri=uri, sha256=manifest.sha256, metrics=manifest.metrics,
+                             promoted=False)
         await self._end(Outcome(State.SUCCEEDED, result=report.model_dump_json().encode()))
 
     async def fail(self, code: str, message: str) -> None:

@@ -29,7 +29,8 @@ async def test_established_returns_once_all_kinds_are_served(cluster: MemoryRema
 
 
 async def test_established_says_which_kinds_are_missing(
-    cluster: MemoryRemains, monkeypatch: pytest.MonkeyPatch,
+    cluster: MemoryRemains,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(installation, "PATIENCE_SECONDS", 0.02)
     cluster.kinds = frozenset({Kind.MLJOB})
@@ -57,7 +58,8 @@ async def test_released_keeps_the_jobs(cluster: MemoryRemains) -> None:
 
 
 async def test_released_waits_for_the_end_of_the_operator(
-    cluster: MemoryRemains, monkeypatch: pytest.MonkeyPatch,
+    cluster: MemoryRemains,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(installation, "PATIENCE_SECONDS", 0.02)
     cluster.running["warren-operator-1"] = pod("warren", "operator")
@@ -68,8 +70,11 @@ async def test_released_waits_for_the_end_of_the_operator(
 
 
 async def test_released_hurries_only_the_consumers_of_the_release(cluster: MemoryRemains) -> None:
-    cluster.running |= {"mine": pod("warren", "consumer"), "valkey": pod("warren", "valkey"),
-                        "theirs": pod("other", "consumer")}
+    cluster.running |= {
+        "mine": pod("warren", "consumer"),
+        "valkey": pod("warren", "valkey"),
+        "theirs": pod("other", "consumer"),
+    }
     await released(cluster, "warren")
     assert cluster.hurried == {"mine": installation.GRACE_SECONDS}
 

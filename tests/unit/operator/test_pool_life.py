@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from tests.unit.operator.world import World
 from warren.resources import ConsumerPool, ConsumerPoolStatus, parse
 from warren_operator.cluster import Kind, Scale
@@ -126,3 +128,14 @@ async def test_one_pool_that_cannot_be_read_stops_no_other(world: World) -> None
     world.figures.queues[QUEUE] = Figure(5, 0, age=1)
     await world.look()
     assert world.cluster.deployments["consumer"].wanted == 3
+
+
+async def test_a_pool_that_is_gone_leaves_no_series(world: World) -> None:
+    create(world)
+    world.figures.queues[QUEUE] = Figure(5, 0, age=1)
+    await world.look()
+    labels = {"pool": "cpu", "queue": QUEUE}
+    assert REGISTRY.get_sample_value("warren_operator_pool_desired_replicas", labels) == 3
+    world.cluster.remove(Kind.CONSUMER_POOL, "cpu")
+    await world.look(seconds=2)
+    assert REGISTRY.get_sample_value("warren_operator_pool_desired_replicas", labels) is None
