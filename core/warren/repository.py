@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from pydantic import ValidationError
 
-from warren.errors import InvalidRequestError, ModelNotFoundError, ObjectExistsError, ObjectNotFoundError
-from warren.errors import StorageUnavailableError
+from warren.errors import (
+    InvalidRequestError,
+    ModelNotFoundError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageUnavailableError,
+)
 from warren.model import PRODUCTION, RESERVED_VERSION, AliasEntry, Manifest
 from warren.objects import ObjectUri
 from warren.pool import DEFAULT_POOLS
@@ -146,7 +151,7 @@ class Repository:
         numbers = await self._numbers(name, alias)
         return list(await asyncio.gather(*(self._entry(name, alias, number) for number in numbers)))
 
-    async def promote(self, name: str, version: str, *, reason: str, alias: str = PRODUCTION,
+    async def promote(self, name: str, version: str, *, reason: str, alias: str = PRODUCTION,  # noqa: PLR0913
                       pool: str = DEFAULT_POOLS[0].name, once: bool = False) -> AliasEntry:
         """Point an alias at a version, unless it does already; return the entry that says so.
 

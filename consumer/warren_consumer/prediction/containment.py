@@ -59,7 +59,8 @@ def _walk(data: mmap.mmap, start: int, end: int, kind: str, depth: int) -> None:
     inner = _MESSAGES[kind]
     for field, wire, value, size in _fields(data, start, end):
         if kind == "tensor" and (field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value)):
-            raise ContainmentError("the model file keeps tensors in another file; save it as one file, without external data")
+            detail = "the model file keeps tensors in another file; save it as one file, without external data"
+            raise ContainmentError(detail)
         if wire == _LENGTH and field in inner:
             _walk(data, value, value + size, inner[field], depth + 1)
 

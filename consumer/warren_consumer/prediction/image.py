@@ -5,9 +5,8 @@ Forbidden here: models, requests.
 
 from __future__ import annotations
 
-import warnings
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 from PIL import Image
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from warren.model import Preprocessing
+
+Image.MAX_IMAGE_PIXELS = None  # our own check is stricter than Pillow's, and asks before anything is decoded
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 """What is decoded; Pillow knows more, and every one is code that a stranger's bytes would reach."""
@@ -44,14 +45,12 @@ def tensor(data: bytes, preprocessing: Preprocessing) -> NDArray[np.float32]:
 def _decode(data: bytes, preprocessing: Preprocessing) -> Image.Image:
     mode, size = ("RGB" if preprocessing.channels == 3 else "L"), (preprocessing.width, preprocessing.height)  # noqa: PLR2004
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own warning of a bomb: the check below is stricter
-            image: Any = Image.open(BytesIO(data), formats=FORMATS)
-            _check_size(image)
-            # A JPEG decodes faster at half, a quarter or an eighth of its size; other formats ignore this.
-            image.draft(mode, size)
-            return image.convert(mode).resize(size, Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        image: Any = Image.open(BytesIO(data), formats=FORMATS)
+        _check_size(image)
+        # A JPEG decodes faster at half, a quarter or an eighth of its size; other formats ignore this.
+        image.draft(mode, size)
+        return cast("Image.Image", image.convert(mode).resize(size, Image.Resampling.BILINEAR))
+    except (OSError, ValueError, SyntaxError) as error:
         detail = f"the image cannot be decoded ({error}); formats are {', '.join(FORMATS)}"
         raise TaskFault("invalid-payload", detail) from error
 

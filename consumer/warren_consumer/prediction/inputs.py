@@ -99,8 +99,9 @@ def _ordered(index: int, instance: dict[str, Any], manifest: Manifest) -> list[A
     missing = [name for name in manifest.features if name not in instance]
     unknown = [name for name in instance if name not in manifest.features]
     if missing or unknown:
-        parts = [f"{what} {', '.join(map(repr, names))}" for what, names in (("misses", missing), ("unknown", unknown)) if names]
-        raise TaskFault("invalid-payload", f"instances.{index}: {'; '.join(parts)}; {_expected(manifest)}")
+        problems = (("misses", missing), ("does not know", unknown))
+        said = "; ".join(f"{what} {', '.join(map(repr, names))}" for what, names in problems if names)
+        raise TaskFault("invalid-payload", f"instances.{index}: {said}; {_expected(manifest)}")
     return [instance[name] for name in manifest.features]
 
 
@@ -113,16 +114,18 @@ def _width(manifest: Manifest) -> int | None:
 def _array(rows: Sequence[Sequence[Any]], spec: TensorSpec, manifest: Manifest) -> NDArray[Any]:
     text = spec.datatype == _TEXT
     for index, row in enumerate(rows):
-        if any(isinstance(value, str) is not text for value in row):
-            position = next(place for place, value in enumerate(row) if isinstance(value, str) is not text)
-            detail = f"instances.{index}: {row[position]!r} is {'a number' if not isinstance(row[position], str) else 'a text'}"
-            raise TaskFault("invalid-payload", f"{detail}; {_expected(manifest)}")
+        wrong = [value for value in row if isinstance(value, str) is not text]
+        if wrong:
+            kind = "a number" if text else "a text"
+            raise TaskFault("invalid-payload", f"instances.{index}: {wrong[0]!r} is {kind}; {_expected(manifest)}")
     try:
-        array = np.array(rows, dtype=dtype(spec.datatype))
+        with np.errstate(over="ignore"):
+            array = np.array(rows, dtype=dtype(spec.datatype))
     except (ValueError, OverflowError) as error:
         raise TaskFault("invalid-payload", f"instances: {error}; {_expected(manifest)}") from error
     if not text and not np.isfinite(array).all():
-        raise TaskFault("invalid-payload", f"instances: a number is too large for {spec.datatype}; {_expected(manifest)}")
+        detail = f"instances: a number is too large for {spec.datatype}; {_expected(manifest)}"
+        raise TaskFault("invalid-payload", detail)
     return array
 
 

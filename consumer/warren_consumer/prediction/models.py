@@ -96,7 +96,7 @@ class Models:
         except (WarrenError, TaskFault) as error:
             if slot is None:
                 raise
-            _log.warning("a model could not be refreshed; the loaded one answers", model=str(reference), error=str(error))
+            _log.warning("model not refreshed; the loaded one answers", model=str(reference), error=str(error))
             model = slot.model
         if slot is not None and model is not slot.model:
             _log.info("model swapped", model=str(reference), version=model.manifest.version)

@@ -1,4 +1,4 @@
-"""The training child: `python -m warren_consumer.training.child PARENT`, a job as JSON on stdin, events as JSON lines out.
+"""The training child: `python -m warren_consumer.training.child PARENT`, a job as JSON in, events as JSON lines out.
 
 It dies with its parent, and whatever libraries print goes to stderr, which the parent keeps in its log.
 
@@ -34,8 +34,12 @@ def main() -> None:
 
 def run(job: Job, events: TextIO) -> Event:
     """Return how the job ended; its progress goes to `events`."""
+
+    def report(fraction: float, message: str) -> None:
+        _tell(events, Advanced(fraction=fraction, message=message))
+
     try:
-        product = load(job.trainer).train(job, lambda done, words: _tell(events, Advanced(fraction=done, message=words)))
+        product = load(job.trainer).train(job, report)
     except TaskFault as fault:
         return Failed(code=fault.code, message=fault.message, retryable=fault.retryable)
     except MemoryError:

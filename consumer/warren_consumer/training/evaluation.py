@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from warren.model import TensorSpec
+    from warren_consumer.training.estimators import Estimator
     from warren_consumer.training.problem import Problem
+
+
+_Outputs = dict[str, "NDArray[Any]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Evaluation:
     comparison: Comparison
 
 
-def evaluate(estimator: Any, problem: Problem, path: Path) -> Evaluation:
+def evaluate(estimator: Estimator, problem: Problem, path: Path) -> Evaluation:
     """Run the exported model on the held-out rows.
 
     Raises:
@@ -47,6 +51,10 @@ def evaluate(estimator: Any, problem: Problem, path: Path) -> Evaluation:
 
     """
     session, got = _run(path, feeds(problem.columns, problem.held_out))
+    wrong = {name: array.shape for name, array in got.items() if array.shape[:1] != problem.held_out.shape}
+    if wrong:
+        detail = f"the exported model answers {len(problem.held_out)} rows with arrays of other lengths: {wrong}"
+        raise TaskFault("export-unusable", detail)
     if problem.labels:
         figures, comparison = _classes(estimator, problem, got)
     else:
@@ -54,7 +62,7 @@ def evaluate(estimator: Any, problem: Problem, path: Path) -> Evaluation:
     return Evaluation(session.inputs, session.outputs, figures, comparison)
 
 
-def _run(path: Path, inputs: dict[str, NDArray[Any]]) -> tuple[Session, dict[str, NDArray[Any]]]:
+def _run(path: Path, inputs: dict[str, NDArray[Any]]) -> tuple[Session, _Outputs]:
     try:
         session = Session(path)
         return session, session.run(inputs)
@@ -64,9 +72,9 @@ def _run(path: Path, inputs: dict[str, NDArray[Any]]) -> tuple[Session, dict[str
         raise TaskFault("export-unusable", f"the exported model does not run: {error}") from error
 
 
-def _classes(estimator: Any, problem: Problem, got: dict[str, NDArray[Any]]) -> tuple[dict[str, float], Comparison]:
+def _classes(estimator: Estimator, problem: Problem, got: _Outputs) -> tuple[dict[str, float], Comparison]:
     rows, truth = problem.held_out_part
-    label = got[LABEL]
+    label = got[LABEL].reshape(-1)
     figures = {
         "accuracy": float(metrics.accuracy_score(truth, label)),
         "f1_macro": float(metrics.f1_score(truth, label, average="macro")),
@@ -78,7 +86,7 @@ def _classes(estimator: Any, problem: Problem, got: dict[str, NDArray[Any]]) -> 
     return figures, compare_classes(estimator.predict(rows), label, (estimator.predict_proba(rows), probabilities))
 
 
-def _values(estimator: Any, problem: Problem, got: dict[str, NDArray[Any]]) -> tuple[dict[str, float], Comparison]:
+def _values(estimator: Estimator, problem: Problem, got: _Outputs) -> tuple[dict[str, float], Comparison]:
     rows, truth = problem.held_out_part
     value = got[VALUE].reshape(-1).astype(np.float64)
     if not np.isfinite(value).all():

@@ -5,7 +5,7 @@ Forbidden here: data sets, object storage.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import onnx
 import skl2onnx
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from warren_consumer.training.estimators import Estimator
     from warren_consumer.training.table import Column
 
 OPSET: Final = 21
@@ -38,7 +39,7 @@ VALUE: Final = "value"
 _PREFIX: Final = "model/"
 
 
-def export(estimator: Any, columns: Sequence[Column], path: Path) -> None:
+def export(estimator: Estimator, columns: Sequence[Column], path: Path) -> None:
     """Write the fitted estimator, and the encoding of its features, as one ONNX file.
 
     Raises:
@@ -55,10 +56,11 @@ def export(estimator: Any, columns: Sequence[Column], path: Path) -> None:
     onnx.save(model, path)
 
 
-def _convert(estimator: Any, width: int) -> onnx.ModelProto:
+def _convert(estimator: Estimator, width: int) -> onnx.ModelProto:
     try:
-        return skl2onnx.convert_sklearn(
+        model: onnx.ModelProto = skl2onnx.convert_sklearn(
             estimator,
+            name="model",  # by default it is random, and the same run would give another file each time
             initial_types=[(MATRIX_INPUT, FloatTensorType([None, width]))],
             options=_conversion_options(estimator),
             target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
@@ -66,15 +68,16 @@ def _convert(estimator: Any, width: int) -> onnx.ModelProto:
     except Exception as error:  # skl2onnx raises whatever its converters raise
         detail = f"{type(estimator).__name__} cannot be exported to ONNX: {type(error).__name__}: {error}"
         raise TaskFault("export-failed", detail) from error
+    return model
 
 
-def _conversion_options(estimator: Any) -> dict[int, dict[str, bool]] | None:
+def _conversion_options(estimator: Estimator) -> dict[int, dict[str, bool]] | None:
     """Ask for probabilities as one tensor, of the converters that would give a list of maps."""
     known = get_converter(get_model_alias(type(estimator))).get_allowed_options()
     return {id(estimator): {"zipmap": False}} if known and "zipmap" in known else None
 
 
-def _outputs(estimator: Any) -> list[str]:
+def _outputs(estimator: Estimator) -> list[str]:
     if not is_classifier(estimator):
         return [VALUE]
     return [LABEL, PROBABILITIES] if hasattr(estimator, "predict_proba") else [LABEL]

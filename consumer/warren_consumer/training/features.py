@@ -38,8 +38,9 @@ def feeds(columns: Sequence[Column], rows: NDArray[np.intp]) -> dict[str, NDArra
 
 def _block(column: Column) -> NDArray[np.float64]:
     if not column.categories:
-        return column.values.reshape(-1, 1)
-    return (column.values.reshape(-1, 1) == np.array(column.categories, dtype=object)).astype(np.float64)
+        return np.asarray(column.values, dtype=np.float64).reshape(-1, 1)
+    hits: NDArray[np.bool_] = column.values.reshape(-1, 1) == np.array(column.categories, dtype=object)
+    return hits.astype(np.float64)
 
 
 def _feed(column: Column, rows: NDArray[np.intp]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """The handler of `train` tasks: a data set in object storage becomes a version of a model there.
 
-An attempt first looks for the version's manifest: one that an earlier attempt left is the result. The order of the end is
-manifest, alias, report; each step can be repeated.
+An attempt first looks for the version's manifest: one that an earlier attempt left is the result. The order of the end
+is manifest, alias, report; each step can be repeated.
 
 Forbidden here: trainers' libraries, the broker, the records.
 """
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 _ENDINGS: Final = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
 
-def train_handler(objects: ObjectStore, repository: Repository, storage: StorageSettings, *, threads: int = 1) -> Handler:
+def train_handler(
+    objects: ObjectStore, repository: Repository, storage: StorageSettings, *, threads: int = 1
+) -> Handler:
     """Return the handler of `train` tasks; `threads` is how many threads a run's numerics may use."""
     return _Training(objects, repository, storage, threads)
 
@@ -73,8 +75,10 @@ class _Training:
         check_trainer(request.trainer)
         source, form = self._source(request)
         with tempfile.TemporaryDirectory(prefix="warren-training-") as folder:
-            job = Job(trainer=request.trainer, dataset=Path(folder, "dataset"), format=form, target=request.dataset.target,
-                      parameters=request.parameters, output=Path(folder, "model.onnx"))
+            job = Job(
+                trainer=request.trainer, dataset=Path(folder, "dataset"), format=form,
+                target=request.dataset.target, parameters=request.parameters, output=Path(folder, "model.onnx"),
+            )
             context.report(Progress(fraction=0.0, message=f"downloading {source}"))
             await self._download(source, job.dataset)
             product = await process.train(job, context.report, threads=self._threads)

@@ -63,9 +63,9 @@ def classification(table: Table, name: str, split: Split) -> Problem:
     """
     labels, target, counts = np.unique(_classes(table.target, name), return_inverse=True, return_counts=True)
     if len(labels) < 2:  # noqa: PLR2004 - fewer than two classes are nothing to tell apart
-        raise TaskFault("invalid-target", f"the target {name!r} holds one class only: {labels[0]!r}")
+        raise TaskFault("invalid-target", f"the target {name!r} holds one class only: {str(labels[0])!r}")
     if counts.min() < 2:  # noqa: PLR2004 - one row to train on, one to judge by
-        rare = labels[counts.argmin()]
+        rare = str(labels[counts.argmin()])
         raise TaskFault("dataset-too-small", f"the class {rare!r} of {name!r} has a single row; each needs two or more")
     held_out = max(round(table.rows * split.held_out_fraction), len(labels))
     return _problem(table, target, tuple(labels.tolist()), (held_out, split.seed))

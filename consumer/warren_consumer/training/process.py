@@ -16,7 +16,7 @@ import structlog
 
 from warren.record import Progress
 from warren_consumer.handler import TaskFault
-from warren_consumer.training.job import EVENT, Advanced, Done, Product
+from warren_consumer.training.job import EVENT, Advanced, Done, Failed, Product
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -49,9 +49,9 @@ async def train(job: Job, report: Callable[[Progress], None], *, threads: int) -
         await _end(child)
     if isinstance(event, Done):
         return event.product
-    if event is None:
-        raise _died(code)
-    raise TaskFault(event.code, event.message, retryable=event.retryable)
+    if isinstance(event, Failed):
+        raise TaskFault(event.code, event.message, retryable=event.retryable)
+    raise _died(code)
 
 
 async def _start(threads: int) -> Process:
@@ -80,7 +80,7 @@ async def _follow(child: Process, job: Job, report: Callable[[Progress], None]) 
         event = EVENT.validate_json(line)
         if isinstance(event, Advanced):
             report(Progress(fraction=event.fraction, message=event.message))
-    return None if isinstance(event, Advanced) else event
+    return event
 
 
 async def _keep_log(child: Process, trainer: str) -> None:
@@ -100,7 +100,8 @@ async def _end(child: Process) -> None:
 
 def _died(code: int) -> TaskFault:
     if code >= 0:
-        return TaskFault("trainer-died", f"the training process ended with exit status {code} and no result", retryable=True)
+        detail = f"the training process ended with exit status {code} and no result"
+        return TaskFault("trainer-died", detail, retryable=True)
     name = signal.Signals(-code).name
     hint = "; out of memory is the usual cause" if name == "SIGKILL" else ""
     return TaskFault("trainer-died", f"the training process was ended by {name}{hint}", retryable=True)

@@ -22,6 +22,7 @@ from warren_consumer.training.job import Product
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from warren_consumer.training.estimators import Estimator
     from warren_consumer.training.job import Job
     from warren_consumer.training.problem import Problem
 
@@ -84,7 +85,7 @@ def read_parameters(given: dict[str, Any]) -> Parameters:
         raise TaskFault("invalid-parameter", f"the parameter {name!r} of the trainer sklearn: {said}") from error
 
 
-def fit(estimator: Any, task: Problem) -> dict[str, Any]:
+def fit(estimator: Estimator, task: Problem) -> dict[str, Any]:
     """Fit the estimator and return what is worth remembering of it: seconds, and what it warned of.
 
     Raises:
@@ -97,7 +98,8 @@ def fit(estimator: Any, task: Problem) -> dict[str, Any]:
         try:
             estimator.set_params(**_class_weight(estimator, task)).fit(*task.train_part)
         except ValueError as error:
-            raise TaskFault("fit-failed", f"{type(estimator).__name__} cannot be fitted to the data: {error}") from error
+            detail = f"{type(estimator).__name__} cannot be fitted to the data: {error}"
+            raise TaskFault("fit-failed", detail) from error
     said = list(dict.fromkeys(f"{warning.category.__name__}: {warning.message}" for warning in caught))
     return {"fit_seconds": round(time.perf_counter() - started, 3), "warnings": said[:_MAX_WARNINGS]}
 
@@ -108,7 +110,7 @@ def _problem(job: Job, parameters: Parameters, *, classes: bool) -> Problem:
     return (problem.classification if classes else problem.regression)(data, job.target, split)
 
 
-def _class_weight(estimator: Any, task: Problem) -> dict[str, Any]:
+def _class_weight(estimator: Estimator, task: Problem) -> dict[str, Any]:
     """Return the parameter `class_weight` by the classes' indexes, where it was given by their names."""
     given = getattr(estimator, "class_weight", None)
     if not isinstance(given, dict):

@@ -1,6 +1,6 @@
 """The survey: which of scikit-learn's estimators export to an ONNX file that answers as they do.
 
-`python -m warren_consumer.training.survey` writes `estimators.json`. An estimator is listed if, with default parameters,
+`python -m warren_consumer.training.survey` writes `estimators.json`. An estimator is listed if, with its defaults,
 it fits a problem of two classes and one of three (a classifier) or a regression, and each export keeps the tolerance.
 
 Forbidden here: anything that a run does not do; the survey goes through the same functions.
@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from sklearn import datasets
 from sklearn.preprocessing import minmax_scale
-from sklearn.utils import all_estimators
+from sklearn.utils import Bunch, all_estimators
 
 from warren_consumer.handler import TaskFault
 from warren_consumer.training import problem
@@ -113,7 +113,7 @@ def _judge(kind: type[Any], task: problem.Problem) -> str | None:
     return None
 
 
-def _table(bunch: Any, classes: int | None = None) -> Table:
+def _table(bunch: Bunch, classes: int | None = None) -> Table:
     rows = slice(None) if classes is None else bunch.target < classes
     # On one scale, and not negative: what estimators of every kind take.
     data = minmax_scale(bunch.data[rows]).astype(np.float32).astype(np.float64)

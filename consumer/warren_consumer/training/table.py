@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MAX_CATEGORIES: Final = 200
 """How many different texts a feature may hold: more are identifiers or prose, not categories."""
 
+_NUMERIC: Final = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -105,7 +107,7 @@ def _missing(column: pa.ChunkedArray) -> int:
 def _column(name: str, array: pa.Array) -> Column:
     values = _values(array)
     if values is None:
-        detail = f"the column {name!r} holds {array.type}; features are numbers, truth values or texts (or `exclude` it)"
+        detail = f"the column {name!r} holds {array.type}; features hold numbers, truth values or texts; `exclude` it"
         raise TaskFault("invalid-feature", detail)
     if values.dtype == np.float64:
         return Column(name, _single(name, values))
@@ -139,11 +141,10 @@ def _values(array: pa.Array) -> NDArray[Any] | None:
     """Return float64 for numbers and truth values, objects for texts, None for anything else."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    kind = array.type
-    if pa.types.is_boolean(kind):
+    if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if any(test(array.type) for test in _NUMERIC):
         return np.asarray(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         return np.array(array.to_pylist(), dtype=object)
     return None

@@ -5,6 +5,7 @@ Forbidden here: what S3 does not do.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from warren.errors import ObjectExistsError, ObjectNotFoundError, StorageUnavailableError
@@ -40,11 +41,12 @@ class MemoryObjects:
 
     async def download(self, uri: ObjectUri, path: Path) -> None:
         """Write an object's bytes to a file; see `ObjectStore`."""
-        path.write_bytes(await self.get(uri))
+        data = await self.get(uri)
+        await asyncio.to_thread(path.write_bytes, data)
 
     async def upload(self, path: Path, uri: ObjectUri) -> None:
         """Write a file's bytes to an object; see `ObjectStore`."""
-        await self.put(uri, path.read_bytes())
+        await self.put(uri, await asyncio.to_thread(path.read_bytes))
 
     async def list(self, prefix: ObjectUri) -> list[ObjectUri]:
         """Return the objects under the prefix; see `ObjectStore`."""

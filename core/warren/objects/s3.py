@@ -11,7 +11,6 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
 import boto3
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Listing = list[ObjectUri]
+"""`list`, inside the class, is a method."""
 
 THREADS: Final = 8
 PART_BYTES: Final = 16 * 1024 * 1024
@@ -86,7 +87,7 @@ class S3Objects:
             return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
         except ClientError as error:
             self._refused(error, uri)
-        except (BotoCoreError, Boto3Error, OSError) as error:
+        except (BotoCoreError, Boto3Error, OSError, ValueError) as error:  # ValueError: a malformed endpoint
             raise self._unavailable(error) from error
 
     def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
@@ -100,7 +101,7 @@ class S3Objects:
         body: bytes = answer["Body"].read()
         return body
 
-    def _put(self, uri: ObjectUri, **request: Any) -> None:
+    def _put(self, uri: ObjectUri, **request: bytes | str) -> None:
         self._client().put_object(Bucket=uri.bucket, Key=uri.key, **_CHECKSUM, **request)
 
     def _download(self, uri: ObjectUri, path: Path) -> None:
@@ -121,7 +122,7 @@ class S3Objects:
             detail = f"{uri}: the storage at {self._endpoint()} holds other bytes than were sent; try again"
             raise StorageUnavailableError(detail)
 
-    def _list(self, prefix: ObjectUri) -> list[ObjectUri]:
+    def _list(self, prefix: ObjectUri) -> Listing:
         pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
         keys = sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
         return [ObjectUri(prefix.bucket, key) for key in keys]

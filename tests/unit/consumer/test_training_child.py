@@ -1,0 +1,137 @@
+"""The training child: a process of its own that ends when it must, and whose end is told."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from warren.record import Progress
+from warren_consumer.handler import TaskFault
+from warren_consumer.training import process
+from warren_consumer.training.job import Job
+
+TRAINERS = """
+import os, signal, subprocess, sys, time
+from warren_consumer.handler import TaskFault
+from warren_consumer.training.job import Product
+
+class Trainer:
+    def __init__(self, act):
+        self.act = act
+    def train(self, job, report):
+        print("chatter of a library")
+        report(0.5, f"{os.getpid()} {os.getpgid(0)}")
+        self.act(job)
+        return Product(framework="test", inputs=(), outputs=(), features=(), metrics={"threads": float(os.environ["OMP_NUM_THREADS"])})
+
+def family(job):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    job.output.write_text(str(child.pid))
+    time.sleep(300)
+
+def fault(job):
+    raise TaskFault("bad-luck", "it was not meant to be", retryable=True)
+
+def memory(job):
+    raise MemoryError
+
+easy = Trainer(lambda job: None)
+sleeper = Trainer(family)
+killed = Trainer(lambda job: os.kill(os.getpid(), signal.SIGKILL))
+exits = Trainer(lambda job: os._exit(7))
+faulty = Trainer(fault)
+broken = Trainer(lambda job: 1 / 0)
+greedy = Trainer(memory)
+"""
+NAMES = ("easy", "sleeper", "killed", "exits", "faulty", "broken", "greedy")
+
+
+@pytest.fixture(autouse=True)
+def _trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a distribution that offers these trainers, for child processes."""
+    (tmp_path / "some_trainers.py").write_text(TRAINERS)
+    metadata = tmp_path / "some_trainers-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: some-trainers\nVersion: 1\n")
+    entries = "\n".join(f"{name} = some_trainers:{name}" for name in NAMES)
+    (metadata / "entry_points.txt").write_text(f"[warren.trainers]\n{entries}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def job(trainer: str, tmp_path: Path) -> Job:
+    return Job(trainer=trainer, dataset=tmp_path / "data", format="csv", target="y", output=tmp_path / "out")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+async def until(condition: object, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.02)
+
+
+async def test_a_run_is_a_process_group_of_its_own_whose_chatter_is_no_event(tmp_path: Path) -> None:
+    progress: list[Progress] = []
+    product = await process.train(job("easy", tmp_path), progress.append, threads=3)
+    assert product.metrics == {"threads": 3.0}
+    assert [step.fraction for step in progress] == [0.5]
+    pid, group = map(int, (progress[0].message or "").split())
+    assert pid == group != os.getpgid(0)
+
+
+@pytest.mark.parametrize(("trainer", "code", "said", "retryable"), [
+    ("killed", "trainer-died", "SIGKILL; out of memory", True),
+    ("exits", "trainer-died", "exit status 7", True),
+    ("faulty", "bad-luck", "it was not meant to be", True),
+    ("broken", "trainer-failed", "broken: ZeroDivisionError: division by zero", False),
+    ("greedy", "out-of-memory", "ran out of memory", True),
+])
+async def test_how_a_run_ended_is_told(tmp_path: Path, trainer: str, code: str, said: str, retryable: bool) -> None:  # noqa: FBT001
+    with pytest.raises(TaskFault, match=said) as caught:
+        await process.train(job(trainer, tmp_path), lambda _: None, threads=1)
+    assert (caught.value.code, caught.value.retryable) == (code, retryable)
+
+
+async def test_a_cancellation_ends_the_child_and_its_children(tmp_path: Path) -> None:
+    pids: list[int] = []
+    run = asyncio.create_task(process.train(
+        job("sleeper", tmp_path), lambda step: pids.append(int((step.message or "").split()[0])), threads=1))
+    await until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_text())
+    pids.append(int((tmp_path / "out").read_text()))
+    assert all(map(alive, pids))
+    started = time.monotonic()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    await until(lambda: not any(map(alive, pids)), seconds=2)
+    assert time.monotonic() - started < 2
+
+
+async def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    code = ("import asyncio, sys; from warren_consumer.training import process;"
+            "from warren_consumer.training.job import Job; "
+            "asyncio.run(process.train(Job.model_validate_json(sys.argv[1]), "
+            "lambda step: print(step.message, file=sys.stderr, flush=True), threads=1))")
+    parent = subprocess.Popen([sys.executable, "-c", code, job("sleeper", tmp_path).model_dump_json()],  # noqa: ASYNC220
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert parent.stderr is not None
+        pid = int((await asyncio.to_thread(parent.stderr.readline)).split()[0])
+        assert alive(pid)
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        parent.stderr.close()  # type: ignore[union-attr]
+    await until(lambda: not alive(pid), seconds=2)
+    if (tmp_path / "out").exists():
+        os.kill(int((tmp_path / "out").read_text()), signal.SIGKILL)
