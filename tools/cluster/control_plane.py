@@ -115,6 +115,9 @@ def _controller_manager() -> list[str]:
         "--leader-elect=false",
         # A new node's taint goes away with the next look at it.
         "--node-monitor-period=1s",
+        # At the default rate its own start alone takes 5 s.
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
         "--use-service-account-credentials=true",
         "--controllers=*,tokencleaner,-bootstrapsigner",
         f"--root-ca-file={certificate('ca')}",

@@ -44,7 +44,7 @@ def _export(image: str, layout: Path) -> None:
     """
     blobs = layout / "blobs/sha256"
     blobs.mkdir(parents=True)
-    for blob in _CONTENT.iterdir():
+    for blob in _CONTENT.glob("*"):
         (blobs / blob.name).symlink_to(blob)
     source = f"containers-storage:[overlay@{buildah.STORE}+{buildah.RUN_ROOT}]{image}"
     command = ["skopeo", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers", source, f"oci:{layout}"]
