@@ -175,6 +175,8 @@ def test_a_killed_supervisor_leaves_no_server_and_the_next_start_works(tmp_path:
     frozen = started[2]
     assert frozen is not None
     os.kill(frozen.pid, signal.SIGSTOP)
+    stat = Path(f"/proc/{frozen.pid}/stat")
+    assert eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", seconds=5)
 
     supervisor.kill()
     supervisor.wait()

@@ -21,6 +21,7 @@ PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _POLL_SECONDS = 0.02
 _KILLED_WITHIN_SECONDS = 5.0
 _TAIL_BYTES = 8192
+_THREADS_FIELD = 17
 _START_TIME_FIELD = 19
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -51,7 +52,10 @@ class Identity:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             return None
-        return None if fields[0] in "ZX" else cls(pid, int(fields[_START_TIME_FIELD]), _BOOT.read_text().strip())
+        # A process whose first thread has ended is shown as a zombie while the others still hold its ports.
+        if fields[0] in "ZX" and int(fields[_THREADS_FIELD]) <= 1:
+            return None
+        return cls(pid, int(fields[_START_TIME_FIELD]), _BOOT.read_text().strip())
 
     def alive(self) -> bool:
         """Tell whether this very process still runs."""

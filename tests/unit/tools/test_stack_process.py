@@ -17,6 +17,11 @@ from tools.stack.process import Command, Identity, Process
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 PARENT = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+LEADERLESS = """
+import ctypes, threading, time
+threading.Thread(target=lambda: (print('up', flush=True), time.sleep(60))).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 SUPERVISOR = """
 import sys, time
 from pathlib import Path
@@ -50,6 +55,10 @@ def _process(tmp_path: Path) -> Iterator[Process]:
 def start(process: Process, code: str) -> None:
     process.start(python(code))
     assert eventually(lambda: bool(process.log_tail()))
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def supervised(state: Path) -> tuple[subprocess.Popen[str], Identity]:
@@ -105,6 +114,18 @@ def test_the_children_of_a_process_end_with_it_even_after_it_ended_by_itself(pro
     assert eventually(lambda: not child.alive())
 
 
+def test_a_process_lives_as_long_as_any_of_its_threads(process: Process) -> None:
+    start(process, LEADERLESS)
+    assert process.pid is not None
+    pid = process.pid
+    assert eventually(lambda: state_of(pid) == "Z")
+
+    assert process.alive()
+    process.stop(grace=0.2)
+
+    assert not process.alive()
+
+
 def test_the_exit_status_is_told(process: Process) -> None:
     process.start(python("raise SystemExit(3)"))
 
@@ -139,6 +160,7 @@ def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
 def test_a_process_that_survived_its_supervisor_is_ended_by_the_next_start(tmp_path: Path) -> None:
     supervisor, orphan = supervised(tmp_path)
     os.kill(orphan.pid, signal.SIGSTOP)
+    assert eventually(lambda: state_of(orphan.pid) == "T")
     supervisor.kill()
     supervisor.wait()
     assert orphan.alive()
