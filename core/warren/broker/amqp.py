@@ -199,9 +199,9 @@ class AmqpBroker:
         return self._exchanges[name]
 
     async def _publisher(self) -> AbstractRobustChannel:
+        connection = await self._publishing.connection()
         async with self._opening:
             if self._channel is None:
-                connection = await self._publishing.connection()
                 self._channel = await _open(connection, self._where, on_return_raises=True)
         await self._reopened(self._channel)
         return self._channel

@@ -6,6 +6,7 @@ Forbidden here: channels and what goes over them.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import aio_pika
@@ -21,13 +22,15 @@ HEARTBEAT_SECONDS: Final = 10
 
 
 class Link:
-    """A connection under a name; once made, aio-pika makes it again whenever it is lost."""
+    """A connection under a name; once made, aio-pika makes it again whenever it is lost.
+
+    Callers that come while it is being made share the attempt, and its failure.
+    """
 
     def __init__(self, url: str, name: str) -> None:
         self._url = url
         self._name = name
-        self._connection: AbstractRobustConnection | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[AbstractRobustConnection] | None = None
 
     async def connection(self) -> AbstractRobustConnection:
         """Return the connection, made now if need be; one that is being made again is returned as it is.
@@ -36,16 +39,23 @@ class Link:
             BrokerUnavailableError: the broker does not answer in time, or refuses the credentials.
 
         """
-        async with self._connecting:
-            if self._connection is None:
-                self._connection = await self._connect()
-        return self._connection
+        if self._connecting is None or (self._connecting.done() and not self._made):
+            self._connecting = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._connecting)
 
     async def close(self) -> None:
         """Close the connection if there is one."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        connecting, self._connecting = self._connecting, None
+        if connecting is None:
+            return
+        connecting.cancel()
+        with suppress(asyncio.CancelledError, BrokerUnavailableError):
+            await (await connecting).close()
+
+    @property
+    def _made(self) -> bool:
+        done = self._connecting
+        return done is not None and not done.cancelled() and done.exception() is None
 
     async def _connect(self) -> AbstractRobustConnection:
         where = without_password(self._url)

@@ -8,8 +8,10 @@ Forbidden elsewhere: importing `redis`.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from itertools import chain
 from typing import Any, Final, cast
@@ -18,7 +20,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, RedisError  # noqa: A004
 
 from warren.address import without_password
 from warren.errors import IdempotencyConflictError, RecordsUnavailableError
@@ -42,8 +44,8 @@ PREFIX: Final = "warren:task:"
 KEYS: Final = "warren:key:"
 UNACCEPTED: Final = "warren:unaccepted"
 DUE: Final = "warren:due"
-ANSWER_SECONDS: Final = 0.4
-"""How long one try waits for the store. With one more try, callers learn within a second that it is away."""
+ANSWER_SECONDS: Final = 0.8
+"""How long a step waits for the store, a second try over a new connection included: callers learn within a second."""
 
 CONNECTIONS: Final = 64
 """How many calls one process has under way at the store."""
@@ -56,7 +58,7 @@ class RedisRecords:
         # Calls beyond the pool's size wait for their turn; the default pool refuses them.
         self._redis = Redis.from_pool(BlockingConnectionPool.from_url(
             url, max_connections=CONNECTIONS, timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 1)))
+            socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))))
         self._where = without_password(url)
         self._steps = {step: _script(self._redis, step) for step in (
             "create", "accept", "read", "claim", "renew", "finish", "retry", "release", "settle", "cancel", "hold",
@@ -81,13 +83,10 @@ class RedisRecords:
         """Return the records, None where there is none."""
         if not task_ids:
             return []
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for task_id in task_ids:
-                    await self._steps["read"]([_key(task_id), DUE], [task_id], client=pipeline)
-                answers = await pipeline.execute()
-        except RedisError as error:
-            raise self._unavailable(error) from error
+        async with self._answer(), self._redis.pipeline(transaction=False) as pipeline:
+            for task_id in task_ids:
+                await self._steps["read"]([_key(task_id), DUE], [task_id], client=pipeline)
+            answers = await pipeline.execute()
         return [_parse(answer)[1] if answer else None for answer in answers]
 
     async def claim(self, task: Task, consumer: str, *, alone: bool, seconds: float = LEASE_SECONDS) -> Claim:
@@ -155,18 +154,25 @@ class RedisRecords:
 
     async def ping(self) -> None:
         """Return if the store answers and takes writes."""
-        try:
+        async with self._answer():
             await cast("Awaitable[Any]", self._redis.set("warren:ping", "1", px=1000))
-        except RedisError as error:
-            raise self._unavailable(error) from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
 
     async def _run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Any:  # noqa: ANN401
-        try:
+        async with self._answer():
             return await self._steps[step](keys, arguments)
+
+    @asynccontextmanager
+    async def _answer(self) -> AsyncIterator[None]:
+        """Bound what is asked of the store, and name it when it does not answer."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield
+        except TimeoutError as error:
+            raise RecordsUnavailableError(f"the record store at {self._where} does not answer") from error
         except RedisError as error:
             raise self._unavailable(error) from error
 
