@@ -38,6 +38,8 @@ def load(images: Sequence[str]) -> None:
 
 def unhealthy() -> str | None:
     """Say why there is no healthy kind cluster; None when there is one."""
+    if not KUBECONFIG.exists():
+        return "none is there"
     return None if answers("get", "--raw", "/readyz") == "ok" else "its API server does not answer"
 
 
