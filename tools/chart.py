@@ -8,28 +8,31 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-CHART = CHECKOUT / "helm" / "warren"
-SOURCE = CHECKOUT / "manifests" / "crds"
-COPIES = CHART / "files" / "crds"
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+CHART: Final = CHECKOUT / "helm" / "warren"
+COPIED: Final = {
+    CHECKOUT / "manifests" / "crds": CHART / "files" / "crds",
+    CHECKOUT / "examples" / "data": CHART / "files" / "samples",
+}
+"""Folders of sources, each with the folder of its copies."""
 
 
 def stale() -> Iterator[Path]:
     """Yield the copies that differ from their source, are missing, or have no source any more."""
-    wanted = {path.name: path.read_bytes() for path in SOURCE.glob("*.yaml")}
-    present = {path.name: path.read_bytes() for path in COPIES.glob("*.yaml")}
-    for name in sorted(wanted.keys() | present.keys()):
-        if wanted.get(name) != present.get(name):
-            yield COPIES / name
+    for source, copies in COPIED.items():
+        wanted, present = _contents(source), _contents(copies)
+        for name in sorted(wanted.keys() | present.keys()):
+            if wanted.get(name) != present.get(name):
+                yield copies / name
 
 
 def sync() -> int:
     """Make the copies equal to their sources."""
-    shutil.rmtree(COPIES, ignore_errors=True)
-    COPIES.mkdir(parents=True)
-    for path in SOURCE.glob("*.yaml"):
-        shutil.copyfile(path, COPIES / path.name)
+    for source, copies in COPIED.items():
+        shutil.rmtree(copies, ignore_errors=True)
+        shutil.copytree(source, copies)
     return 0
 
 
@@ -39,6 +42,10 @@ def check() -> int:
     for name in names:
         print(f"{name} is not what its source is; run: python -m tools.chart sync", file=sys.stderr)
     return 1 if names else 0
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

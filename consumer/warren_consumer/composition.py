@@ -69,7 +69,7 @@ class Parts:
         registrations = work.registrations(pool, settings, self.objects, Repository(self.objects, bucket))
         results = Results(self.objects, bucket)
         closing = Closing(pool, self.broker, self.records, results, self.events, settings.result_ttl_seconds)
-        terms = Terms(pool, self.consumer, settings.slots)
+        terms = Terms(pool, self.consumer, settings.slots, settings.lease_seconds)
         return Worker(terms, self.broker, self.records, registrations, closing, self.events, self.metrics)
 
     def _duties(self) -> Duties:
@@ -97,7 +97,13 @@ async def serve(settings: ConsumerSettings) -> None:
         if settings.metrics_port:
             _serve_health(stack, health, parts.metrics, settings.metrics_port)
         runtime = Runtime(
-            parts.member(), parts.events, health, probes, settings.grace_seconds, settings.hand_back_seconds
+            parts.member(),
+            parts.events,
+            health,
+            probes,
+            beat_seconds=settings.lease_seconds / 3,
+            grace_seconds=settings.grace_seconds,
+            hand_back_seconds=settings.hand_back_seconds,
         )
         runtime.obey_signals()
         await runtime.run()

@@ -15,13 +15,11 @@ from typing import Protocol
 import structlog
 
 from warren.errors import UnavailableError
-from warren.records import LEASE_SECONDS
 from warren_consumer.events import Events
 from warren_consumer.health import Health
 
 AGAIN_SECONDS = 2.0
 WATCH_SECONDS = 3.0
-BEAT_SECONDS = LEASE_SECONDS / 3
 CLOSE_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
@@ -64,6 +62,7 @@ class Runtime:
     health: Health
     probes: Mapping[str, Probe]
     """How to tell whether a dependency answers, by the name that readiness gives it."""
+    beat_seconds: float
     grace_seconds: float
     hand_back_seconds: float
     _stopping: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -161,5 +160,5 @@ class Runtime:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self.beat_seconds)
             await self.member.beat()

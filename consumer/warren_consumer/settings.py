@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import Field, ValidationInfo, field_validator
 
 from warren.pool import SYSTEM_POOL, Pool, PoolKind
+from warren.records import LEASE_SECONDS
 from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings
 
 HAND_BACK_SECONDS: Final = 30.0
@@ -27,6 +28,8 @@ class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
     """How many tasks it works on at once; None: 8 in a `serve` pool, 1 in a `train` pool."""
     cpus: Annotated[int, Field(ge=1)] = 1
     """How many cores numerics may use: the pod's CPU limit (downward API), for a container sees all of its node's."""
+    lease_seconds: Annotated[float, Field(ge=1)] = LEASE_SECONDS
+    """How long a task stays this consumer's without a heartbeat; a heartbeat comes every third of it."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where `/healthz`, `/readyz` and `/metrics` are served; 0: nowhere."""
     grace_seconds: Annotated[float, Field(ge=10)] = 60

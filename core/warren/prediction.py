@@ -66,11 +66,13 @@ class PredictRequest(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra={"examples": [
-            {"instances": [[5.1, 3.5, 1.4, 0.2]]},
-            {"instances": [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}]},
-            {"instances": [{"b64": "/9j/4AAQSkZJRg..."}]},
-        ]},
+        json_schema_extra={
+            "examples": [
+                {"instances": [[5.1, 3.5, 1.4, 0.2]]},
+                {"instances": [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}]},
+                {"instances": [{"b64": "/9j/4AAQSkZJRg..."}]},
+            ]
+        },
     )
 
     instances: Annotated[list[Instance], Field(min_length=1, max_length=MAX_INSTANCES)]
@@ -99,12 +101,18 @@ class PredictResponse(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        json_schema_extra={"examples": [
-            {"model": "iris", "version": "0196f0c8", "predictions": [
-                {"label": "setosa", "probabilities": {"setosa": 0.98, "versicolor": 0.02, "virginica": 0.0}},
-            ]},
-            {"model": "price", "version": "0196f0c9", "predictions": [{"value": 152.4}]},
-        ]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "iris",
+                    "version": "0196f0c8",
+                    "predictions": [
+                        {"label": "setosa", "probabilities": {"setosa": 0.98, "versicolor": 0.02, "virginica": 0.0}},
+                    ],
+                },
+                {"model": "price", "version": "0196f0c9", "predictions": [{"value": 152.4}]},
+            ]
+        },
     )
 
     model: str

@@ -1,6 +1,7 @@
 """The record: what is known about a task, and what a store of records answers.
 
-A record is the truth about a task. It ends in exactly one terminal state; only the holder of its newest fence may write.
+A record is the truth about a task. It ends in exactly one terminal state; only the holder of its newest fence may
+write.
 
 Forbidden here: I/O, clocks, imports of adapters.
 """
@@ -89,7 +90,7 @@ class Record(BaseModel):
     started_at: float | None = None
     """When the newest attempt was started."""
     running_seconds: float = 0.0
-    """Time spent in finished attempts and hand-backs, so that deadlines count running time alone."""
+    """Time spent in attempts and before hand-backs, so that deadlines count running time alone."""
     finished_at: float | None = None
     due_at: float | None = None
     """Before this time no attempt may start (a retry, a delay)."""
@@ -115,8 +116,22 @@ class Record(BaseModel):
 
     def document(self) -> dict[str, Any]:
         """Return what an API's user sees of the record; the result is left to the caller, who knows its form."""
-        inner = {"accepted", "held", "suspect", "owner", "fence", "lease_until", "result", "payload", "payload_type", "now",
-                 "reply_to", "idempotency_key", "result_ref", "result_type"}
+        inner = {
+            "accepted",
+            "held",
+            "suspect",
+            "owner",
+            "fence",
+            "lease_until",
+            "result",
+            "payload",
+            "payload_type",
+            "now",
+            "reply_to",
+            "idempotency_key",
+            "result_ref",
+            "result_type",
+        }
         return self.model_dump(mode="json", exclude=inner, exclude_none=True)
 
 

@@ -151,8 +151,16 @@ class Repository:
         numbers = await self._numbers(name, alias)
         return list(await asyncio.gather(*(self._entry(name, alias, number) for number in numbers)))
 
-    async def promote(self, name: str, version: str, *, reason: str, alias: str = PRODUCTION,  # noqa: PLR0913
-                      pool: str = DEFAULT_POOLS[0].name, once: bool = False) -> AliasEntry:
+    async def promote(  # noqa: PLR0913
+        self,
+        name: str,
+        version: str,
+        *,
+        reason: str,
+        alias: str = PRODUCTION,
+        pool: str = DEFAULT_POOLS[0].name,
+        once: bool = False,
+    ) -> AliasEntry:
         """Point an alias at a version, unless it does already; return the entry that says so.
 
         `once` leaves an alias alone that has ever pointed at the version: an attempt that is repeated must not undo a
@@ -191,8 +199,9 @@ class Repository:
     async def _append(self, name: str, alias: str, number: int, entry: AliasEntry) -> bool:
         document = entry.model_dump_json(indent=2).encode()
         try:
-            await self._objects.put(self._alias_uri(name, alias, f"{number}.json"), document, content_type=JSON,
-                                    only_if_absent=True)
+            await self._objects.put(
+                self._alias_uri(name, alias, f"{number}.json"), document, content_type=JSON, only_if_absent=True
+            )
         except ObjectExistsError:
             return False
         return True
@@ -210,8 +219,10 @@ class Repository:
 
     async def _explain_unpromoted(self, name: str) -> NoReturn:
         versions = await self.versions(name)
-        detail = (f"no version of the model {name!r} has been promoted to {PRODUCTION!r}; promote one, or name it: "
-                  f"{name}@{versions[0].version}")
+        detail = (
+            f"no version of the model {name!r} has been promoted to {PRODUCTION!r}; promote one, or name it: "
+            f"{name}@{versions[0].version}"
+        )
         raise ModelNotFoundError(detail)
 
 

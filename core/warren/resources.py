@@ -107,8 +107,9 @@ class MLJobSpec(_Camel):
 
     def request(self, version: str) -> TrainRequest:
         """Return the payload of the task that carries the job out."""
-        return TrainRequest(trainer=self.trainer, dataset=self.dataset, parameters=self.parameters, model=self.model,
-                            version=version)
+        return TrainRequest(
+            trainer=self.trainer, dataset=self.dataset, parameters=self.parameters, model=self.model, version=version
+        )
 
 
 class ModelStatus(_Camel):

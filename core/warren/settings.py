@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -84,7 +84,7 @@ class PoolsSettings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, **overrides: Any) -> SettingsT:
+def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, **overrides: object) -> SettingsT:
     """Read a component's settings from the environment; `overrides` (command-line flags) come first.
 
     Raises:

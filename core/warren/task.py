@@ -60,6 +60,11 @@ class TaskOptions(BaseModel):
     """The pool to run in; None leaves it to the task's own definition."""
 
 
+def new_task_id() -> str:
+    """Return a new UUIDv7 (RFC 9562): unique, and ordered by its time of creation."""
+    return str(uuid_utils.uuid7())
+
+
 @dataclass(frozen=True, slots=True)
 class Payload:
     """A task's input, or its result: raw bytes and what they are. Nothing is wrapped around them."""
@@ -76,7 +81,7 @@ class Task:
     pool: str
     payload: Payload = field(default_factory=Payload)
     options: TaskOptions = field(default_factory=TaskOptions)
-    id: str = field(default_factory=lambda: new_task_id())
+    id: str = field(default_factory=new_task_id)
     model: str | None = None
     """The model that a `predict` task is for, so that its payload can stay raw bytes (an image, say)."""
     owner: str | None = None
@@ -85,8 +90,3 @@ class Task:
     reply_to: str | None = None
     """The queue that a reply is published to when the task ends."""
     traceparent: str | None = None
-
-
-def new_task_id() -> str:
-    """Return a new UUIDv7 (RFC 9562): unique, and ordered by its time of creation."""
-    return str(uuid_utils.uuid7())

@@ -95,8 +95,11 @@ def topology(pools: Iterable[Pool]) -> Topology:
     levels = range(DELAY_LEVELS)
     return Topology(
         exchanges=(
-            Exchange(TASKS, "direct"), Exchange(DEAD, "direct"), Exchange(EVENTS, "topic"),
-            Exchange(RESULTS, "direct"), Exchange(DELAY_DUE, "topic"),
+            Exchange(TASKS, "direct"),
+            Exchange(DEAD, "direct"),
+            Exchange(EVENTS, "topic"),
+            Exchange(RESULTS, "direct"),
+            Exchange(DELAY_DUE, "topic"),
             *(Exchange(delay_exchange(level), "topic") for level in levels),
         ),
         queues=(
@@ -112,9 +115,7 @@ def topology(pools: Iterable[Pool]) -> Topology:
             Binding(RESULTS, RESULTS, RESULTS),
             *(binding for level in levels for binding in _delay_bindings(level)),
         ),
-        policies=(
-            Policy("warren-tasks", r"^warren\.(tasks|delay)\.", {"delivery-limit": DELIVERY_LIMIT}),
-        ),
+        policies=(Policy("warren-tasks", r"^warren\.(tasks|delay)\.", {"delivery-limit": DELIVERY_LIMIT}),),
     )
 
 
@@ -148,13 +149,16 @@ def _task_queue(pool: Pool) -> Queue:
 
 
 def _delay_queue(level: int) -> Queue:
-    return Queue(delay_exchange(level), {
-        "x-queue-type": "quorum",
-        "x-message-ttl": 2**level * 1000,
-        "x-dead-letter-exchange": _below(level),
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    })
+    return Queue(
+        delay_exchange(level),
+        {
+            "x-queue-type": "quorum",
+            "x-message-ttl": 2**level * 1000,
+            "x-dead-letter-exchange": _below(level),
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        },
+    )
 
 
 def _below(level: int) -> str:
@@ -182,8 +186,12 @@ def users(vhost_exchange_default: str = "amq\\.default") -> tuple[User, ...]:
         User("warren-topology", r"^warren\..*$", r"^warren\..*$", r"^warren\..*$", ("policymaker",)),
         User("warren-producer", own, f"^({tasks}|{delays}|{events})$|{own}", f"{own}|^{events}$"),
         User("warren-consumer", own, f"^({delays}|{events}|{replies})$", r"^warren\.tasks\..*$"),
-        User("warren-system", own, f"^({tasks}|{delays}|{events}|{replies})$|{own}",
-             rf"^warren\.(dead\..*|results|tasks\..*)$|{own}|^{events}$"),
+        User(
+            "warren-system",
+            own,
+            f"^({tasks}|{delays}|{events}|{replies})$|{own}",
+            rf"^warren\.(dead\..*|results|tasks\..*)$|{own}|^{events}$",
+        ),
         User("warren-operator", own, f"^({tasks}|{delays}|{events})$|{own}", f"{own}|^{events}$"),
         User("warren-monitor", "^$", "^$", "^$", ("monitoring",)),
     )

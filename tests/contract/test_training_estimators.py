@@ -2,15 +2,18 @@
 
 import time
 
+import pytest
+
 from warren_consumer.training import estimators
 from warren_consumer.training.survey import survey
 
 
-def test_the_list_is_what_the_survey_finds() -> None:
+def test_the_list_is_what_the_survey_finds(capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     found = survey()
-    print(f"survey of {len(found.classifiers) + len(found.regressors) + len(found.excluded)} estimators: "
-          f"{time.monotonic() - started:.0f} s")
+    count = len(found.classifiers) + len(found.regressors) + len(found.excluded)
+    with capsys.disabled():
+        print(f"\nsurvey of {count} estimators: {time.monotonic() - started:.0f} s")  # noqa: T201 - for whoever watches
     listed = estimators.listing()
     assert found.classifiers == listed.classifiers
     assert found.regressors == listed.regressors

@@ -1,7 +1,7 @@
 """The message broker: one interface, two adapters.
 
-`amqp` speaks to RabbitMQ through aio-pika; `memory` holds the same semantics in this process. A publish returns when the
-broker has confirmed the message, and a delivery stays the broker's until it is acknowledged.
+`amqp` speaks to RabbitMQ through aio-pika; `memory` holds the same semantics in this process. A publish returns when
+the broker has confirmed the message, and a delivery stays the broker's until it is acknowledged.
 
 Forbidden here: what a message means. That is `warren.message`.
 """

@@ -210,7 +210,7 @@ class AmqpBroker:
         """Wait for a moment: a channel that the broker closed for an error is open again soon."""
         try:
             async with asyncio.timeout(REOPEN_SECONDS):
-                while channel.is_closed:
+                while channel.is_closed:  # noqa: ASYNC110 - aio-pika tells of the loss later than of the error
                     await asyncio.sleep(REOPEN_SECONDS / 25)
         except TimeoutError as error:
             raise BrokerUnavailableError(f"the broker at {self._where} is away; reconnecting") from error

@@ -62,12 +62,15 @@ class Link:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await aio_pika.connect_robust(
-                    self._url, heartbeat=HEARTBEAT_SECONDS, reconnect_interval=RECONNECT_SECONDS,
-                    timeout=CONNECT_SECONDS, client_properties={"connection_name": self._name})
+                    self._url,
+                    heartbeat=HEARTBEAT_SECONDS,
+                    reconnect_interval=RECONNECT_SECONDS,
+                    timeout=CONNECT_SECONDS,
+                    client_properties={"connection_name": self._name},
+                )
         except (AuthenticationError, ProbableAuthenticationError) as error:
             raise BrokerUnavailableError(f"the broker at {where} refuses the credentials", retry_after=None) from error
         except TimeoutError as error:
             raise BrokerUnavailableError(f"the broker at {where} did not answer in {CONNECT_SECONDS:.0f} s") from error
         except CONNECTION_EXCEPTIONS as error:
             raise BrokerUnavailableError(f"the broker at {where} does not answer: {error}") from error
-

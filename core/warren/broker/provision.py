@@ -62,8 +62,10 @@ async def _declare_queue(connection: AbstractRobustConnection, queue: Queue, rep
         async with connection.channel() as channel:
             await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
     except ChannelPreconditionFailed as error:
-        detail = (f"the queue {queue.name} stands with other arguments, which cannot change: {error}. Let it run empty, "
-                  "delete it and apply again")
+        detail = (
+            f"the queue {queue.name} stands with other arguments, which cannot change: {error}. Let it run empty, "
+            "delete it and apply again"
+        )
         raise TopologyError(detail) from error
     report(f"queue {queue.name}")
 

@@ -52,8 +52,14 @@ class ObjectStore(Protocol):
     async def get(self, uri: ObjectUri) -> bytes:
         """Return an object's bytes."""
 
-    async def put(self, uri: ObjectUri, data: bytes, *, content_type: str = "application/octet-stream",
-                  only_if_absent: bool = False) -> None:
+    async def put(
+        self,
+        uri: ObjectUri,
+        data: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        only_if_absent: bool = False,
+    ) -> None:
         """Write an object, checked by SHA-256 on the way.
 
         Raises:

@@ -31,8 +31,14 @@ class MemoryObjects:
             raise ObjectNotFoundError(f"{uri}: there is no such object")
         return self._objects[uri]
 
-    async def put(self, uri: ObjectUri, data: bytes, *, content_type: str = "application/octet-stream",  # noqa: ARG002
-                  only_if_absent: bool = False) -> None:
+    async def put(
+        self,
+        uri: ObjectUri,
+        data: bytes,
+        *,
+        content_type: str = "application/octet-stream",  # noqa: ARG002
+        only_if_absent: bool = False,
+    ) -> None:
         """Write an object; see `ObjectStore`."""
         self._require(uri.bucket)
         if only_if_absent and uri in self._objects:

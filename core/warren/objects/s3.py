@@ -56,8 +56,14 @@ class S3Objects:
         """Return an object's bytes; see `ObjectStore`."""
         return await self._call(uri, self._get, uri)
 
-    async def put(self, uri: ObjectUri, data: bytes, *, content_type: str = "application/octet-stream",
-                  only_if_absent: bool = False) -> None:
+    async def put(
+        self,
+        uri: ObjectUri,
+        data: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        only_if_absent: bool = False,
+    ) -> None:
         """Write an object; see `ObjectStore`."""
         condition = {"IfNoneMatch": "*"} if only_if_absent else {}
         await self._call(uri, self._put, uri, Body=data, ContentType=content_type, **condition)
@@ -145,8 +151,10 @@ class S3Objects:
         if code in _EXISTS:
             return ObjectExistsError(f"{uri}: exists already")
         if code in _DENIED:
-            detail = (f"the object storage at {self._endpoint()} refuses access to {uri} ({code}); check the bucket's "
-                      "name, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+            detail = (
+                f"the object storage at {self._endpoint()} refuses access to {uri} ({code}); check the bucket's "
+                "name, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
             return StorageUnavailableError(detail)
         no_bucket = f"the object storage at {self._endpoint()} has no bucket {uri.bucket!r}"
         if operation in {"GetObject", "HeadObject"} and code in _MISSING | {"NoSuchBucket"}:

@@ -53,8 +53,15 @@ class Records(Protocol):
         concurrency is 1): then, should the lease lapse, this task is to blame.
         """
 
-    async def renew(self, lease: Lease, task: Task, consumer: str, *, progress: Progress | None = None,
-                    seconds: float = LEASE_SECONDS) -> Renewal:
+    async def renew(
+        self,
+        lease: Lease,
+        task: Task,
+        consumer: str,
+        *,
+        progress: Progress | None = None,
+        seconds: float = LEASE_SECONDS,
+    ) -> Renewal:
         """Prolong the lease; a record that a flushed store forgot is written again from the task."""
 
     async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> bool:

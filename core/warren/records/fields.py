@@ -16,8 +16,24 @@ from warren.task import Task
 
 Fields = dict[str, bytes | str]
 
-_TEXT: Final = frozenset({"id", "name", "pool", "state", "owner", "model", "priority", "idempotency_key", "consumer",
-                          "result_type", "result_ref", "reply_to", "callback_url", "payload_type"})
+_TEXT: Final = frozenset(
+    {
+        "id",
+        "name",
+        "pool",
+        "state",
+        "owner",
+        "model",
+        "priority",
+        "idempotency_key",
+        "consumer",
+        "result_type",
+        "result_ref",
+        "reply_to",
+        "callback_url",
+        "payload_type",
+    }
+)
 _WHOLE: Final = frozenset({"max_attempts", "attempt", "failures", "lapses", "fence"})
 _FLAG: Final = frozenset({"accepted", "held", "suspect"})
 _TIME: Final = frozenset({"lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at"})
@@ -27,9 +43,16 @@ def task_fields(task: Task) -> Fields:
     """Return the fields of a record that its task alone determines."""
     options = task.options
     values = {
-        "id": task.id, "name": task.name, "pool": task.pool, "owner": task.owner, "model": task.model,
-        "priority": options.priority.value, "idempotency_key": task.idempotency_key, "reply_to": task.reply_to,
-        "max_attempts": options.max_attempts, "timeout_seconds": options.timeout_seconds,
+        "id": task.id,
+        "name": task.name,
+        "pool": task.pool,
+        "owner": task.owner,
+        "model": task.model,
+        "priority": options.priority.value,
+        "idempotency_key": task.idempotency_key,
+        "reply_to": task.reply_to,
+        "max_attempts": options.max_attempts,
+        "timeout_seconds": options.timeout_seconds,
         "callback_url": options.callback_url,
     }
     return {name: str(value) for name, value in values.items() if value is not None}
@@ -38,8 +61,11 @@ def task_fields(task: Task) -> Fields:
 def outcome_fields(outcome: Outcome) -> Fields:
     """Return the fields that the end of an attempt adds (its state apart)."""
     values: dict[str, bytes | str | None] = {
-        "result": outcome.result, "result_type": outcome.result_type, "result_ref": outcome.result_ref,
-        "payload": outcome.payload, "payload_type": outcome.payload_type,
+        "result": outcome.result,
+        "result_type": outcome.result_type,
+        "result_ref": outcome.result_ref,
+        "payload": outcome.payload,
+        "payload_type": outcome.payload_type,
         "error": outcome.error.model_dump_json() if outcome.error else None,
     }
     return {name: value for name, value in values.items() if value is not None}

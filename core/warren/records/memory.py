@@ -54,8 +54,10 @@ class MemoryRecords:
         entry = self._write(task, submitted_at=now)
         entry.digest, entry.idempotency = task_digest(task), key
         options = task.options
-        entry.set(due_at=now + options.delay_seconds if options.delay_seconds else None,
-                  expires_at=now + options.expires_seconds if options.expires_seconds else None)
+        entry.set(
+            due_at=now + options.delay_seconds if options.delay_seconds else None,
+            expires_at=now + options.expires_seconds if options.expires_seconds else None,
+        )
         if key:
             self._keys[key] = task.id
         return Submission.CREATED, self._seen(entry)
@@ -83,22 +85,38 @@ class MemoryRecords:
         if verdict is Verdict.CLAIMED:
             record = entry.record
             entry.alone = alone
-            entry.set(state=State.STARTED, consumer=consumer, lease_until=now + seconds, started_at=now, due_at=None,
-                      progress=None, attempt=record.attempt + 1, fence=max(record.fence + 1, round(now * 1e6)))
+            entry.set(
+                state=State.STARTED,
+                consumer=consumer,
+                lease_until=now + seconds,
+                started_at=now,
+                due_at=None,
+                progress=None,
+                attempt=record.attempt + 1,
+                fence=max(record.fence + 1, round(now * 1e6)),
+            )
         record = self._seen(entry)
         holds = verdict in (Verdict.CLAIMED, Verdict.ADOPTED)
         lease = Lease(task.id, record.fence, record.attempt) if holds else None
         return Claim(verdict, record, lease, wait)
 
-    async def renew(self, lease: Lease, task: Task, consumer: str, *, progress: Progress | None = None,
-                    seconds: float = LEASE_SECONDS) -> Renewal:
+    async def renew(
+        self,
+        lease: Lease,
+        task: Task,
+        consumer: str,
+        *,
+        progress: Progress | None = None,
+        seconds: float = LEASE_SECONDS,
+    ) -> Renewal:
         """Prolong the lease."""
         now = self._now()
         entry = self._standing(lease, task)
         if entry is None or entry.settled == lease.fence:
             return Renewal.LOST
-        entry.set(fence=lease.fence, consumer=consumer, lease_until=now + seconds,
-                  progress=progress or entry.record.progress)
+        entry.set(
+            fence=lease.fence, consumer=consumer, lease_until=now + seconds, progress=progress or entry.record.progress
+        )
         return Renewal.HAND_BACK if entry.record.held else Renewal.RENEWED
 
     async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> bool:
@@ -118,8 +136,14 @@ class MemoryRecords:
         entry = self._standing(lease, task)
         if entry is not None and entry.settled != lease.fence:
             self._stop_running(entry, now)
-            entry.set(state=State.RETRYING, due_at=now + after_seconds, error=error, suspect=False, lapses=0,
-                      failures=entry.record.failures + 1)
+            entry.set(
+                state=State.RETRYING,
+                due_at=now + after_seconds,
+                error=error,
+                suspect=False,
+                lapses=0,
+                failures=entry.record.failures + 1,
+            )
             entry.settled = lease.fence
         return entry is not None
 
@@ -172,8 +196,11 @@ class MemoryRecords:
     async def sweep(self, *, older_than_seconds: float, limit: int = 1000) -> list[str]:
         """Delete records that were never accepted for that long."""
         before = self._now() - older_than_seconds
-        swept = [task_id for task_id, entry in self._entries.items() if not entry.record.accepted
-                 and not entry.record.owner and (entry.record.submitted_at or 0) <= before][:limit]
+        swept = [
+            task_id
+            for task_id, entry in self._entries.items()
+            if not entry.record.accepted and not entry.record.owner and (entry.record.submitted_at or 0) <= before
+        ][:limit]
         for task_id in swept:
             self._delete(task_id)
         return swept
@@ -212,8 +239,9 @@ class MemoryRecords:
         return entry.record.model_copy(update={"now": self._now()})
 
     def _write(self, task: Task, *, submitted_at: float) -> _Entry:
-        fields = {name: value.encode() if isinstance(value, str) else value
-                  for name, value in task_fields(task).items()}
+        fields = {
+            name: value.encode() if isinstance(value, str) else value for name, value in task_fields(task).items()
+        }
         record = parse_record(fields | {"state": State.QUEUED.encode()}, 0)
         entry = _Entry(record.model_copy(update={"submitted_at": submitted_at}))
         self._entries[task.id] = entry
@@ -225,7 +253,9 @@ class MemoryRecords:
             raise IdempotencyConflictError(detail)
         return Submission.ACCEPTED if entry.record.accepted else Submission.UNACCEPTED, self._seen(entry)
 
-    def _verdict(self, entry: _Entry, consumer: str, *, alone: bool) -> tuple[Verdict, float]:
+    def _verdict(  # noqa: PLR0911 - the verdicts are as many
+        self, entry: _Entry, consumer: str, *, alone: bool
+    ) -> tuple[Verdict, float]:
         now = self._now()
         if entry.record.state.terminal:
             return Verdict.ENDED, 0

@@ -56,13 +56,36 @@ class RedisRecords:
 
     def __init__(self, url: str) -> None:
         # Calls beyond the pool's size wait for their turn; the default pool refuses them.
-        self._redis = Redis.from_pool(BlockingConnectionPool.from_url(
-            url, max_connections=CONNECTIONS, timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))))
+        self._redis = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                url,
+                max_connections=CONNECTIONS,
+                timeout=ANSWER_SECONDS,
+                socket_timeout=ANSWER_SECONDS,
+                socket_connect_timeout=ANSWER_SECONDS,
+                retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
+            )
+        )
         self._where = without_password(url)
-        self._steps = {step: _script(self._redis, step) for step in (
-            "create", "accept", "read", "claim", "renew", "finish", "retry", "release", "settle", "cancel", "hold",
-            "disown", "sweep", "due")}
+        self._steps = {
+            step: _script(self._redis, step)
+            for step in (
+                "create",
+                "accept",
+                "read",
+                "claim",
+                "renew",
+                "finish",
+                "retry",
+                "release",
+                "settle",
+                "cancel",
+                "hold",
+                "disown",
+                "sweep",
+                "due",
+            )
+        }
 
     async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
         """Write the record `queued` if the task, or its idempotency key within `scope`, is new."""
@@ -92,31 +115,74 @@ class RedisRecords:
     async def claim(self, task: Task, consumer: str, *, alone: bool, seconds: float = LEASE_SECONDS) -> Claim:
         """Decide what the consumer does with a delivery of the task."""
         answer = await self._run(
-            "claim", [_key(task.id), DUE, UNACCEPTED], task.id, consumer, _milliseconds(seconds), int(alone),
-            MAX_LAPSES, POISON.model_dump_json(), *_flat(task_fields(task)))
+            "claim",
+            [_key(task.id), DUE, UNACCEPTED],
+            task.id,
+            consumer,
+            _milliseconds(seconds),
+            int(alone),
+            MAX_LAPSES,
+            POISON.model_dump_json(),
+            *_flat(task_fields(task)),
+        )
         word, record, wait = _parse(answer)
         holds = word in (Verdict.CLAIMED, Verdict.ADOPTED)
         lease = Lease(task.id, record.fence, record.attempt) if holds else None
         return Claim(Verdict(word), record, lease, wait)
 
-    async def renew(self, lease: Lease, task: Task, consumer: str, *, progress: Progress | None = None,
-                    seconds: float = LEASE_SECONDS) -> Renewal:
+    async def renew(
+        self,
+        lease: Lease,
+        task: Task,
+        consumer: str,
+        *,
+        progress: Progress | None = None,
+        seconds: float = LEASE_SECONDS,
+    ) -> Renewal:
         """Prolong the lease."""
         said = progress.model_dump_json() if progress else ""
-        word = await self._run("renew", [_key(lease.task_id)], lease.fence, _milliseconds(seconds), consumer,
-                               lease.attempt, said, *_flat(task_fields(task)))
+        word = await self._run(
+            "renew",
+            [_key(lease.task_id)],
+            lease.fence,
+            _milliseconds(seconds),
+            consumer,
+            lease.attempt,
+            said,
+            *_flat(task_fields(task)),
+        )
         return Renewal(word.decode())
 
     async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> bool:
         """Set the terminal record and list its reply and webhook as due."""
         said = _flat(outcome_fields(outcome))
-        return bool(await self._run("finish", [_key(lease.task_id), DUE], lease.task_id, lease.fence, lease.attempt,
-                                    outcome.state.value, len(said), *said, *_flat(task_fields(task))))
+        return bool(
+            await self._run(
+                "finish",
+                [_key(lease.task_id), DUE],
+                lease.task_id,
+                lease.fence,
+                lease.attempt,
+                outcome.state.value,
+                len(said),
+                *said,
+                *_flat(task_fields(task)),
+            )
+        )
 
     async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
         """Charge a failure and set `retrying` with its due time."""
-        return bool(await self._run("retry", [_key(lease.task_id)], lease.fence, lease.attempt,
-                                    _milliseconds(after_seconds), error.model_dump_json(), *_flat(task_fields(task))))
+        return bool(
+            await self._run(
+                "retry",
+                [_key(lease.task_id)],
+                lease.fence,
+                lease.attempt,
+                _milliseconds(after_seconds),
+                error.model_dump_json(),
+                *_flat(task_fields(task)),
+            )
+        )
 
     async def release(self, lease: Lease) -> bool:
         """Hand back: end the lease without charging anything."""
@@ -212,4 +278,3 @@ def _parse(answer: Sequence[Any]) -> tuple[str, Record, float]:
     word, wait, now, flat = answer
     fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
     return word.decode(), parse_record(fields, int(now)), int(wait) / 1000
-

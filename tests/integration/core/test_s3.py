@@ -43,7 +43,7 @@ async def test_a_key_that_is_refused_is_told(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     for call in (S3Objects().ping(bucket), S3Objects().put(ObjectUri(bucket, "key"), b"")):
-        with pytest.raises(StorageUnavailableError, match="refuses access.*AWS_SECRET_ACCESS_KEY"):
+        with pytest.raises(StorageUnavailableError, match=r"refuses access.*AWS_SECRET_ACCESS_KEY"):
             await call
 
 

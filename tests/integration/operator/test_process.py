@@ -33,6 +33,7 @@ from warren.repository import Repository
 from warren.task import Task
 from warren.topology import topology
 from warren.training import TrainReport
+from warren_operator.permissions import PERMISSIONS
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "examples"
 POOL = DEFAULT_POOLS[1]
@@ -83,10 +84,25 @@ class Operator:
         return self._log.read_text()
 
 
+def with_its_role(namespace: Namespace, folder: Path) -> Path:
+    """Return a kubeconfig that may do what the operator's Role allows, and nothing else."""
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "operator"}, "rules": [
+        {"apiGroups": [call.group], "resources": [call.resource], "verbs": [call.verb]} for call in sorted(PERMISSIONS)]}
+    namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(role))
+    namespace.kubectl("create", "serviceaccount", "operator")
+    namespace.kubectl("create", "rolebinding", "operator", "--role=operator",
+                      f"--serviceaccount={namespace.name}:operator")
+    config = json.loads(namespace.kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json"))
+    config["users"][0]["user"] = {"token": namespace.kubectl("create", "token", "operator").strip()}
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return path
+
+
 @pytest.fixture
 def operator(workspace: Workspace, namespace: Namespace, tmp_path: Path,
              monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
-    """Run the operator with the least rights that the topology gives it on the broker."""
+    """Run the operator with no more rights than it has in a release: its Role here, its user on the broker."""
     urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
     asyncio.run(provision(topology(DEFAULT_POOLS), *urls, lambda _: None))
     for name, value in workspace.objects_environment.items():
@@ -97,7 +113,7 @@ def operator(workspace: Workspace, namespace: Namespace, tmp_path: Path,
     process = Operator({
         **workspace.objects_environment,
         "PATH": os.environ["PATH"],
-        "KUBECONFIG": str(namespace.kubeconfig),
+        "KUBECONFIG": str(with_its_role(namespace, tmp_path)),
         "WARREN_NAMESPACE": namespace.name,
         "WARREN_BROKER_URL": workspace.broker_url("warren-operator"),
         "WARREN_RECORDS_URL": workspace.records_url,

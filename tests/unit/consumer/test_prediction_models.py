@@ -69,8 +69,8 @@ class Stand:
         return model.manifest.version
 
     async def settled(self) -> None:
-        while self.models._updates:  # noqa: SLF001 - what goes on in the background has no other trace
-            await asyncio.sleep(0.005)
+        await asyncio.gather(*self.models._updates.values())  # noqa: SLF001 - they leave no other trace
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

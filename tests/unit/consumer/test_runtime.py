@@ -17,14 +17,15 @@ from warren_consumer.runtime import Runtime
 def runtime(stage: Stage) -> Runtime:
     probes = {"broker": stage.broker.ping, "records": stage.records.ping}
     health = Health([*probes, "consuming"])
-    return Runtime(stage.worker(), stage.events, health, probes, grace_seconds=20, hand_back_seconds=10)
+    return Runtime(
+        stage.worker(), stage.events, health, probes, beat_seconds=0.01, grace_seconds=20, hand_back_seconds=10
+    )
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
-    monkeypatch.setattr(module, "BEAT_SECONDS", 0.01)
 
 
 async def test_it_is_ready_once_it_consumes_and_ends_in_good_order(stage: Stage) -> None:

@@ -27,7 +27,8 @@ class Trainer:
         print("chatter of a library")
         report(0.5, f"{os.getpid()} {os.getpgid(0)}")
         self.act(job)
-        return Product(framework="test", inputs=(), outputs=(), features=(), metrics={"threads": float(os.environ["OMP_NUM_THREADS"])})
+        figures = {"threads": float(os.environ["OMP_NUM_THREADS"])}
+        return Product(framework="test", inputs=(), outputs=(), features=(), metrics=figures)
 
 def family(job):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
@@ -77,7 +78,7 @@ def alive(pid: int) -> bool:
 async def until(condition: object, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # processes tell nobody here when they end
 
 
 async def test_a_run_is_a_process_group_of_its_own_whose_chatter_is_no_event(tmp_path: Path) -> None:

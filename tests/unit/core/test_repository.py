@@ -19,7 +19,8 @@ BUCKET = "warren"
 
 def manifest(version: str, content: bytes = b"model", name: str = "iris", hours: float = 0) -> Manifest:
     digest = hashlib.sha256(content).hexdigest()
-    return Manifest(name=name, version=version, file=f"{digest}.onnx", sha256=digest, size=len(content), framework="test",
+    return Manifest(name=name, version=version, file=f"{digest}.onnx", sha256=digest, size=len(content),
+                    framework="test",
                     inputs=(), outputs=(), created_at=START + timedelta(hours=hours))
 
 
@@ -134,7 +135,9 @@ async def test_promotion_and_rollback_say_what_is_missing(repository: Repository
         await repository.promote("iris", "v1", alias="no/slash", reason="test")
 
 
-async def test_more_than_nine_entries_stay_in_order(repository: Repository, objects: MemoryObjects, tmp_path: Path) -> None:
+async def test_more_than_nine_entries_stay_in_order(
+    repository: Repository, objects: MemoryObjects, tmp_path: Path
+) -> None:
     for n in range(12):
         await publish(repository, tmp_path, f"v{n}")
         await repository.promote("iris", f"v{n}", reason="next")

@@ -1,0 +1,97 @@
+"""Fixtures: a topology, consumers, and a client inside the trust domain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.consumer.crew import Crew
+from tests.integration.servers import Workspace
+from warren.broker.amqp import AmqpBroker
+from warren.broker.provision import provision
+from warren.pool import DEFAULT_POOLS
+from warren.record import Record
+from warren.records.redis import RedisRecords
+from warren.submission import Submitter
+from warren.task import Payload, Task
+from warren.topology import topology
+
+
+class Client:
+    """Submits tasks and reads their records and replies."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.broker = AmqpBroker(workspace.broker_url())
+        self.records = RedisRecords(workspace.records_url)
+        self.replies: list[str | None] = []
+        self._reply_to: str | None = None
+        self._submitter = Submitter(self.broker, self.records)
+
+    async def listen(self) -> None:
+        """Collect replies until cancelled."""
+        async with self.broker.replies() as (name, subscription):
+            self._reply_to = name
+            async for delivery in subscription:
+                self.replies.append(delivery.message.message_id)
+
+    async def submit(self, name: str, count: int, seconds: float) -> list[Task]:
+        """Submit numbered tasks that last so long."""
+        await until(lambda: self._reply_to is not None)
+        tasks = [
+            Task(name, "cpu", Payload(f'{{"number": {number}, "seconds": {seconds}}}'.encode()), reply_to=self._reply_to)
+            for number in range(count)
+        ]
+        await asyncio.gather(*map(self._submitter.submit, tasks))
+        return tasks
+
+    async def read(self, tasks: list[Task]) -> list[Record]:
+        """Return the records of the tasks."""
+        records = await self.records.read([task.id for task in tasks])
+        found = [record for record in records if record is not None]
+        assert len(found) == len(tasks)
+        return found
+
+    async def ended(self, tasks: list[Task], within: float) -> list[Record]:
+        """Wait until all the tasks have ended and are told; return their records."""
+        async with asyncio.timeout(within):
+            while not all(record.state.terminal for record in await self.read(tasks)):
+                await asyncio.sleep(0.2)
+        await until(lambda: {task.id for task in tasks} <= set(self.replies), 15)
+        return await self.read(tasks)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something that processes are about to do."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of the test
+            await asyncio.sleep(0.05)
+
+
+async def apply_topology(workspace: Workspace) -> None:
+    """Do what `warren topology apply` does."""
+    urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
+    await provision(topology(DEFAULT_POOLS), *urls, lambda _: None)
+
+
+@pytest.fixture
+def crew(workspace: Workspace, tmp_path: Path) -> Iterator[Crew]:
+    """Give consumers, none of which survives the test."""
+    crew = Crew(workspace, tmp_path)
+    yield crew
+    crew.kill_all()
+
+
+@pytest.fixture
+async def client(workspace: Workspace) -> AsyncIterator[Client]:
+    """Give a client of a broker whose topology is applied."""
+    await apply_topology(workspace)
+    client = Client(workspace)
+    listening = asyncio.create_task(client.listen())
+    yield client
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await client.broker.close()
+    await client.records.close()
