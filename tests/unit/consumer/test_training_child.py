@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,10 +76,10 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def until(condition: object, seconds: float = 20) -> None:
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.02)  # processes tell nobody here when they end
+        while not condition():  # noqa: ASYNC110 - processes tell nobody here when they end
+            await asyncio.sleep(0.02)
 
 
 async def test_a_run_is_a_process_group_of_its_own_whose_chatter_is_no_event(tmp_path: Path) -> None:

@@ -20,8 +20,7 @@ BUCKET = "warren"
 def manifest(version: str, content: bytes = b"model", name: str = "iris", hours: float = 0) -> Manifest:
     digest = hashlib.sha256(content).hexdigest()
     return Manifest(name=name, version=version, file=f"{digest}.onnx", sha256=digest, size=len(content),
-                    framework="test",
-                    inputs=(), outputs=(), created_at=START + timedelta(hours=hours))
+                    framework="test", inputs=(), outputs=(), created_at=START + timedelta(hours=hours))
 
 
 @pytest.fixture
