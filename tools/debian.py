@@ -1,6 +1,7 @@
 """Debian packages on the machine that runs the tools: installed by name, never starting a service.
 
-The mirror is the machine's own: nothing here knows an address.
+The mirror is the machine's own: nothing here knows an address. `python3 -m tools.debian PACKAGE...` installs by hand;
+only the standard library may be imported here.
 """
 
 import os
@@ -9,12 +10,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tools.cache import cache_root, locked
 
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_LISTINGS = Path("/var/lib/dpkg/info")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _REFUSE_STARTS = "#!/bin/sh\nexit 101\n"
 _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=600")
@@ -40,15 +43,17 @@ def ensure_packages(packages: Sequence[str]) -> None:
     wanted = missing(packages)
     if not wanted:
         return
-    command = f"apt-get install --no-install-recommends {' '.join(wanted)}"
     if os.geteuid() != 0:
-        message = f"Debian packages are missing; as root, run: {command}"
+        command = f"cd {_CHECKOUT} && sudo {sys.executable} -m tools.debian {' '.join(wanted)}"
+        message = f"Debian packages are missing. Run this once (it starts no service), then try again:\n    {command}"
         raise DebianError(message)
     started = time.monotonic()
     print(f"installing Debian packages: {' '.join(wanted)} ...", file=sys.stderr, flush=True)
     with locked(cache_root() / "apt"), _no_service_starts():
+        before = _installed_files()
         _apt("update")
         _apt("install", "--yes", "--no-install-recommends", *wanted)
+        _disable(units_among(_installed_files() - before))
     print(f"installed them in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
@@ -62,6 +67,26 @@ def mirror() -> str:
             return str(address)
     message = "no source of /etc/apt names a Debian archive (an address that ends in /debian)"
     raise DebianError(message)
+
+
+def units_among(files: Iterable[str]) -> list[str]:
+    """Return the systemd units among the files of packages; templates (`name@.service`) are never started as such."""
+    paths = [PurePosixPath(file) for file in files]
+    kinds = {".service", ".socket", ".timer", ".path"}
+    return sorted({
+        path.name for path in paths
+        if path.parent.match("systemd/system") and path.suffix in kinds and not path.stem.endswith("@")
+    })  # fmt: skip
+
+
+def _installed_files() -> set[str]:
+    return {line for listing in _LISTINGS.glob("*.list") for line in listing.read_text().splitlines()}
+
+
+def _disable(units: Sequence[str]) -> None:
+    """Keep a running systemd from starting them at the next boot; the policy holds for this installation only."""
+    if units and Path("/run/systemd/system").exists():
+        subprocess.run(["systemctl", "disable", "--quiet", *units], check=False)
 
 
 def _apt(*arguments: str) -> None:
@@ -88,3 +113,17 @@ def _no_service_starts() -> Iterator[None]:
             kept.replace(_POLICY)
         else:
             _POLICY.unlink()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Install the named packages."""
+    try:
+        ensure_packages(arguments)
+    except DebianError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
