@@ -86,8 +86,10 @@ class Operator:
 
 def with_its_role(namespace: Namespace, folder: Path) -> Path:
     """Return a kubeconfig that may do what the operator's Role allows, and nothing else."""
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "operator"}, "rules": [
-        {"apiGroups": [call.group], "resources": [call.resource], "verbs": [call.verb]} for call in sorted(PERMISSIONS)]}
+    rules = [{"apiGroups": [call.group], "resources": [call.resource], "verbs": [call.verb]}
+             for call in sorted(PERMISSIONS)]
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "operator"},
+            "rules": rules}
     namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(role))
     namespace.kubectl("create", "serviceaccount", "operator")
     namespace.kubectl("create", "rolebinding", "operator", "--role=operator",
