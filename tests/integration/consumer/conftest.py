@@ -19,6 +19,8 @@ from warren.submission import Submitter
 from warren.task import Payload, Task
 from warren.topology import topology
 
+AT_ONCE = 20
+
 
 class Client:
     """Submits tasks and reads their records and replies."""
@@ -41,10 +43,13 @@ class Client:
         """Submit numbered tasks that last so long."""
         await until(lambda: self._reply_to is not None)
         tasks = [
-            Task(name, "cpu", Payload(f'{{"number": {number}, "seconds": {seconds}}}'.encode()), reply_to=self._reply_to)
+            Task(
+                name, "cpu", Payload(f'{{"number": {number}, "seconds": {seconds}}}'.encode()), reply_to=self._reply_to
+            )
             for number in range(count)
         ]
-        await asyncio.gather(*map(self._submitter.submit, tasks))
+        for first in range(0, count, AT_ONCE):
+            await asyncio.gather(*map(self._submitter.submit, tasks[first : first + AT_ONCE]))
         return tasks
 
     async def read(self, tasks: list[Task]) -> list[Record]:
@@ -57,7 +62,7 @@ class Client:
     async def ended(self, tasks: list[Task], within: float) -> list[Record]:
         """Wait until all the tasks have ended and are told; return their records."""
         async with asyncio.timeout(within):
-            while not all(record.state.terminal for record in await self.read(tasks)):
+            while not all(record.state.terminal for record in await self.read(tasks)):  # noqa: ASYNC110 - see `until`
                 await asyncio.sleep(0.2)
         await until(lambda: {task.id for task in tasks} <= set(self.replies), 15)
         return await self.read(tasks)

@@ -1,4 +1,4 @@
-"""Consumer processes under test, and tasks that leave traces outside of Warren, so that a lost or double run is seen."""
+"""Consumer processes under test, and tasks that leave traces outside of Warren: a lost or double run is seen."""
 
 from __future__ import annotations
 

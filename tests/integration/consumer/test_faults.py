@@ -68,7 +68,7 @@ async def test_work_goes_on_while_the_broker_restarts_and_is_not_run_twice(
     records = await client.ended(tasks, within=60)
     assert {record.state for record in records} == {State.SUCCEEDED}
     assert {record.attempt for record in records} == {1}
-    assert crew.rows("start") == crew.rows("end") == {number: 1 for number in range(24)}
+    assert crew.rows("start") == crew.rows("end") == dict.fromkeys(range(24), 1)
 
 
 async def test_work_goes_on_while_the_store_is_away_and_is_not_run_twice(
@@ -86,7 +86,7 @@ async def test_work_goes_on_while_the_store_is_away_and_is_not_run_twice(
     records = await client.ended(tasks, within=60)
     assert {record.state for record in records} == {State.SUCCEEDED}
     assert {record.attempt for record in records} == {1}
-    assert crew.rows("start") == crew.rows("end") == {number: 1 for number in range(24)}
+    assert crew.rows("start") == crew.rows("end") == dict.fromkeys(range(24), 1)
 
 
 async def test_heartbeats_go_on_while_functions_block_their_threads(crew: Crew, client: Client) -> None:

@@ -47,9 +47,11 @@ async def test_a_message_that_is_no_task_becomes_a_failed_record(crew: Crew, cli
     task_id = new_task_id()
     strange = Message(b"what?", message_id=task_id, type="waits", headers={"warren-timeout-seconds": "soon"})
     await client.broker.publish(strange, exchange=TASKS, routing_key="cpu")
+    record = None
     async with asyncio.timeout(20):
-        while (record := (await client.records.read([task_id]))[0]) is None or not record.state.terminal:
+        while record is None or not record.state.terminal:
             await asyncio.sleep(0.1)
+            (record,) = await client.records.read([task_id])
     assert record.error is not None
     assert (record.state, record.error.code) == (State.FAILED, "invalid-message")
     assert "warren-timeout-seconds" in record.error.message
