@@ -34,7 +34,9 @@ async def test_a_consumer_killed_and_another_stopped_lose_nothing_and_charge_not
     assert starts.total() <= 200 + CONCURRENCY
     # What the killed one had begun, and nothing else, was begun again.
     assert starts.total() - ends.total() <= CONCURRENCY
-    assert sorted(client.replies, key=str) == sorted((task.id for task in tasks), key=str)
+    assert set(client.replies) == {task.id for task in tasks}
+    # The killed one may have replied and not yet acked; such a reply comes again under the same identity.
+    assert len(client.replies) <= 200 + CONCURRENCY
 
 
 async def test_a_stopping_consumer_hands_back_what_it_cannot_finish(crew: Crew, client: Client) -> None:
