@@ -16,15 +16,16 @@ class Diary:
     """Lines on the terminal, past pytest's capture, each with the seconds since the suite began."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._capture = config.pluginmanager.getplugin("capturemanager")
         self._terminal: pytest.TerminalReporter = config.pluginmanager.getplugin("terminalreporter")
         self._began = time.monotonic()
 
     def say(self, text: str) -> None:
         """Print the text, line by line."""
         passed = time.monotonic() - self._began
-        for line in text.splitlines():
-            self._terminal.write_line(f"  {passed:6.1f} s  {line}")
-        self._terminal.flush()
+        with self._capture.global_and_fixture_disabled():
+            for line in text.splitlines():
+                self._terminal.write(f"  {passed:6.1f} s  {line}\n", flush=True)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:

@@ -55,11 +55,9 @@ class Release:
             self._uninstall_rest()
             kubectl("delete", "namespace", NAME, "--wait=false")
             until(f"the namespace {NAME} is gone", self._gone, seconds=120)
-        for crd in CRDS:
-            # Those of another installation on this cluster are its own.
-            if answers("get", "crd", crd, "-o", f"jsonpath={_OWNER}") in {NAME, ""}:
-                kubectl("delete", "crd", crd, "--ignore-not-found", "--wait=false")
-        until("the CRDs are gone", lambda: not self._own_crds(), seconds=30)
+        for crd in self._crds():
+            kubectl("delete", "crd", crd, "--ignore-not-found", "--wait=false")
+        until("the CRDs are gone", lambda: not self._crds(), seconds=30)
 
     def _hurry(self) -> None:
         """Let pools sleep after 5 s without work instead of the chart's 60: the values must stay those of the chart."""
@@ -78,8 +76,10 @@ class Release:
         return not answers("get", "namespace", NAME, "--ignore-not-found", "-o", "name")
 
     @staticmethod
-    def _own_crds() -> list[str]:
-        return [crd for crd in CRDS if answers("get", "crd", crd, "-o", f"jsonpath={_OWNER}") == NAME]
+    def _crds() -> list[str]:
+        """Return the CRDs that are there, but for those that a release in another namespace owns."""
+        owners = {crd: answers("get", "crd", crd, "-o", f"jsonpath=of {_OWNER}") for crd in CRDS}
+        return [crd for crd, owner in owners.items() if owner in {"of ", f"of {NAME}"}]
 
     def _helm(self, *arguments: str) -> str:
         command = [program("helm"), "--kubeconfig", str(KUBECONFIG), "-n", self.namespace.name, *arguments]

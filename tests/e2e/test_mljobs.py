@@ -38,7 +38,7 @@ def _run(release: Release, diary: Diary) -> Run:
     """The example of the README, followed until its pool sleeps again."""
     namespace = release.namespace
     fall_asleep(namespace, POOL)
-    true = '{range .status.conditions[?(@.status=="True")]}{.type}{end}'
+    true = '{.status.conditions[?(@.status=="True")].type}'
     with namespace.watched(f"deployment/{deployment(POOL)}", "{.spec.replicas}") as pool:
         namespace.run("apply", "-f", str(IRIS))
         with namespace.watched("mljob/iris", true) as conditions:
