@@ -67,7 +67,8 @@ class Embedded:
     @contextmanager
     def _servers(self) -> Iterator[ServerSet]:
         release = own_release()
-        servers = ServerSet.create(self.state, self.port - API_OFFSET, release)
+        with step("programs"):
+            servers = ServerSet.create(self.state, self.port - API_OFFSET, release)
         with servers.only_one():
             try:
                 with step(f"RabbitMQ {release.rabbitmq}, {release.store.title()}, S3"):
