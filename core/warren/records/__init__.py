@@ -74,7 +74,10 @@ class Records(Protocol):
         """Hand back: end the lease without charging anything; False if fenced out or ended already."""
 
     async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
-        """Strike the ended task's reply off the due list and let its record's life begin to run out, unless owned."""
+        """Strike the ended task's reply off the due list and let its record's life begin to run out, unless owned.
+
+        Settled again, the shorter of the two lives counts.
+        """
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
         """Return ended records whose reply or webhook has been due for that long."""

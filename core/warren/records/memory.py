@@ -5,6 +5,7 @@ Forbidden here: semantics that the Lua steps do not have. One suite runs against
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,8 +162,8 @@ class MemoryRecords:
         now = self._now()
         self._due.pop(task_id, None)
         entry = self._entry(task_id)
-        if entry and entry.record.state.terminal and not entry.record.owner and entry.dies_at is None:
-            entry.dies_at = now + ttl_seconds
+        if entry and entry.record.state.terminal and not entry.record.owner:
+            entry.dies_at = min(entry.dies_at or math.inf, now + ttl_seconds)
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
         """Return ended records whose reply or webhook has been due for that long."""

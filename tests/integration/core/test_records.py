@@ -270,6 +270,15 @@ async def test_what_ended_is_due_until_it_is_settled_and_then_dies(records: Reco
     assert await state_of(records, task) is None
 
 
+async def test_the_shorter_life_counts(records: Records) -> None:
+    task = a_task()
+    await records.finish(await claimed(records, task), task, DONE)
+    for seconds in (60, SHORT, 60):
+        await records.settle(task.id, ttl_seconds=seconds)
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is None
+
+
 async def test_an_owned_record_lives_until_it_is_disowned(records: Records) -> None:
     task = Task("train", "train-cpu", owner="mljob/ns/iris/uid")
     await records.finish(await claimed(records, task), task, DONE)
