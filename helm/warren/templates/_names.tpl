@@ -26,8 +26,10 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{/* The reference of one of Warren's own images: (list $ component). */}}
 {{- define "warren.image" -}}
 {{- $image := (index . 0).Values.image -}}
+{{- with index $image.own (index . 1) }}{{ . }}{{ else -}}
 {{- with $image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
 warren-{{ index . 1 }}:{{ $image.tag | default (index . 0).Chart.AppVersion }}
+{{- end }}
 {{- end }}
 
 {{- define "warren.secret" -}}
