@@ -18,7 +18,7 @@ from tools.stack.serverset import ServerSet
 from warren.broker.amqp import AmqpBroker
 from warren.records.redis import RedisRecords
 from warren.submission import Submitter
-from warren.task import JSON, Payload, Task
+from warren.tasks import JSON, Payload, Task
 from warren.topology import TASKS
 
 POOL: Final = "cpu"

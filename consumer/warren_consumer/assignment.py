@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from warren.broker import Delivery
     from warren.record import Lease, Progress
-    from warren.task import Task
+    from warren.tasks import Task
     from warren_consumer.handlers import Registration
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from warren.pool import Pool
     from warren.record import Lease
     from warren.records import Records
-    from warren.task import Payload
+    from warren.tasks import Payload
     from warren_consumer.assignment import Assignment
     from warren_consumer.events import Events
     from warren_consumer.results import Results

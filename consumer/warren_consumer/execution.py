@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from warren.task import Payload
+from warren.tasks import Payload
 from warren_consumer.assignment import Stop
 from warren_consumer.settlement import DeadlineExceededError
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from warren.errors import SettingsError
 from warren.function import TaskFunction, progress_reporter
-from warren.task import JSON, Payload
+from warren.tasks import JSON, Payload
 from warren_consumer.handler import Context, TaskFault
 from warren_consumer.handlers import SERVE_TIMEOUT_SECONDS, Registration
 from warren_consumer.threads import Threads

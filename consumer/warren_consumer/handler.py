@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from warren.record import Progress
-from warren.task import Payload, Task
+from warren.tasks import Payload, Task
 
 
 class TaskFault(Exception):  # noqa: N818 - a word of its own: an error that a task's author declares

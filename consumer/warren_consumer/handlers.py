@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from warren.record import Record
-from warren.task import Task
+from warren.tasks import Task
 from warren_consumer.handler import Context, Handler, TaskFault
 from warren_consumer.settlement import RetryPolicy
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warren.objects import ObjectUri
-from warren.task import MAX_INLINE_BYTES
+from warren.tasks import MAX_INLINE_BYTES
 from warren_consumer.settlement import succeeded
 
 if TYPE_CHECKING:
     from warren.objects import ObjectStore
     from warren.record import Lease, Outcome
-    from warren.task import Payload
+    from warren.tasks import Payload
 
 
 class Results:

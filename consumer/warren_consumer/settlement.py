@@ -13,7 +13,7 @@ from typing import Final
 
 from warren.errors import UnavailableError, WarrenError
 from warren.record import Outcome, State, TaskError
-from warren.task import Payload
+from warren.tasks import Payload
 from warren_consumer.handler import TaskFault
 
 FIRST_PAUSE_SECONDS: Final = 2.0

@@ -2,7 +2,7 @@
 
     from warren import Client, task
 
-The name `warren.task` is the decorator; the module of the same name is reached by `from warren.task import ...`.
+The name `warren.task` is the decorator; the module of the same name is reached by `from warren.tasks import ...`.
 
 Forbidden here: anything but the names that users of the library import.
 """

@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from warren.errors import SettingsError
 from warren.record import Progress
-from warren.task import TASK_NAME
+from warren.tasks import TASK_NAME
 
 P = ParamSpec("P")
 R = TypeVar("R")

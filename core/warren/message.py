@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from warren.errors import InvalidRequestError
 from warren.record import Record, State
-from warren.task import JSON, Payload, Priority, Task, TaskOptions
+from warren.tasks import JSON, Payload, Priority, Task, TaskOptions
 
 PROTOCOL: Final = 1
 """The version of this mapping, in the header `warren-protocol`."""

@@ -26,7 +26,7 @@ from warren.errors import (
 from warren.model import PRODUCTION, RESERVED_VERSION, AliasEntry, Manifest
 from warren.objects import ObjectUri
 from warren.pool import DEFAULT_POOLS
-from warren.task import JSON
+from warren.tasks import JSON
 from warren.training import MODEL_NAME
 
 if TYPE_CHECKING:

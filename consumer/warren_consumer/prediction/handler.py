@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from warren.errors import InvalidRequestError, ModelNotFoundError, StorageUnavailableError
 from warren.prediction import ModelReference, PredictResponse
-from warren.task import Payload
+from warren.tasks import Payload
 from warren_consumer.handler import TaskFault
 from warren_consumer.prediction import inputs
 from warren_consumer.prediction.loading import Loader

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from warren.prediction import IMAGE_KEY, Instance, PredictRequest
-from warren.task import JSON
+from warren.tasks import JSON
 from warren_consumer.handler import TaskFault
 from warren_consumer.prediction import image
 from warren_consumer.prediction.runtime import dtype
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from warren.model import Manifest, Preprocessing, TensorSpec
-    from warren.task import Payload
+    from warren.tasks import Payload
 
 Inputs = dict[str, "NDArray[Any]"]
 

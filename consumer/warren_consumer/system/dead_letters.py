@@ -15,7 +15,7 @@ import structlog
 from warren.errors import InvalidRequestError, UnavailableError
 from warren.message import decode_task
 from warren.record import Claim, Outcome, State, TaskError, Verdict
-from warren.task import Payload, Task, new_task_id
+from warren.tasks import Payload, Task, new_task_id
 from warren.topology import TASKS
 from warren_consumer.closing import REASON_HEADER, fresh
 from warren_consumer.patience import insist

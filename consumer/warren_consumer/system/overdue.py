@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from warren.task import MAX_DELAY_SECONDS
+from warren.tasks import MAX_DELAY_SECONDS
 
 if TYPE_CHECKING:
     from warren.records import Records

@@ -21,7 +21,7 @@ from warren.model import Manifest
 from warren.objects import ObjectUri
 from warren.record import Progress
 from warren.repository import check_version, sha256
-from warren.task import Payload
+from warren.tasks import Payload
 from warren.training import PromotionRule, TrainReport, TrainRequest
 from warren_consumer.handler import TaskFault
 from warren_consumer.training import process, trainer

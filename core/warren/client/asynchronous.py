@@ -19,7 +19,7 @@ from warren.client.problem import InvalidFieldsError
 from warren.client.web import WebGateway
 from warren.errors import InvalidRequestError
 from warren.record import State
-from warren.task import Payload, TaskOptions, new_task_id
+from warren.tasks import Payload, TaskOptions, new_task_id
 
 if TYPE_CHECKING:
     from warren.client.gateway import Gateway

@@ -20,7 +20,7 @@ from warren.record import State
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
 from warren.submission import Submitter
-from warren.task import Payload
+from warren.tasks import Payload
 
 
 class DirectGateway:

@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from warren.record import Progress, Record, State, TaskError
-from warren.task import JSON, TASK_NAME, Payload, TaskOptions
+from warren.tasks import JSON, TASK_NAME, Payload, TaskOptions
 
 _PLAIN = ("id", "pool", "attempt", "failures", "max_attempts", "timeout_seconds", "priority", "model", "consumer",
           "progress", "error")

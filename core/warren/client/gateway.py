@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from warren.client.documents import TaskDocument, TaskRequest
     from warren.prediction import PredictResponse
-    from warren.task import Payload
+    from warren.tasks import Payload
 
 
 class Gateway(Protocol):

@@ -17,7 +17,7 @@ from warren.errors import InvalidRequestError, TaskNotFoundError
 from warren.model import PREDICT_TASK
 from warren.objects import ObjectUri
 from warren.prediction import ModelReference, PredictRequest
-from warren.task import JSON, Payload, Task, TaskOptions
+from warren.tasks import JSON, Payload, Task, TaskOptions
 from warren.training import TRAIN_TASK, TrainRequest
 
 if TYPE_CHECKING:

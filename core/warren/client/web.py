@@ -19,7 +19,7 @@ from warren.client.documents import TaskDocument, TaskRequest
 from warren.client.problem import PROBLEM_JSON, Problem
 from warren.errors import NotFoundError, UnavailableError, WarrenError
 from warren.prediction import PredictResponse
-from warren.task import JSON, Payload
+from warren.tasks import JSON, Payload
 
 ANSWER_SECONDS: Final = 10.0
 """How long an answer may take beyond the time that it was asked to wait."""

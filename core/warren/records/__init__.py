@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from warren.record import Claim, Lease, Outcome, Progress, Record, Renewal, Submission, TaskError
-    from warren.task import Task
+    from warren.tasks import Task
 
 LEASE_SECONDS = 30.0
 """How long a lease lasts without a heartbeat."""

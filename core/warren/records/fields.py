@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from warren.record import Outcome, Progress, Record, TaskError
-from warren.task import Task
+from warren.tasks import Task
 
 Fields = dict[str, bytes | str]
 

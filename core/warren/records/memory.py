@@ -15,7 +15,7 @@ from warren.record import Claim, Lease, Outcome, Progress, Record, Renewal, Stat
 from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS
 from warren.records.fields import outcome_fields, parse_record, task_digest, task_fields
 from warren.records.poison import POISON
-from warren.task import Task
+from warren.tasks import Task
 
 _WAITING = (State.QUEUED, State.RETRYING)
 

@@ -38,7 +38,7 @@ from warren.record import (
 from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS
 from warren.records.fields import Fields, outcome_fields, parse_record, task_digest, task_fields
 from warren.records.poison import POISON
-from warren.task import Task
+from warren.tasks import Task
 
 PREFIX: Final = "warren:task:"
 KEYS: Final = "warren:key:"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from warren.errors import InvalidRequestError, ModelNotFoundError, PayloadTooLargeError, UnavailableError, WarrenError
 from warren.pool import Pool
-from warren.task import new_task_id
+from warren.tasks import new_task_id
 from warren_operator.mljob.decision import Fault, Sight, wants_model
 from warren_operator.mljob.status import reason_of
 from warren_operator.mljob.work import report_from, version_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warren.task import JSON, Payload, Task, TaskOptions
+from warren.tasks import JSON, Payload, Task, TaskOptions
 from warren.training import TRAIN_TASK, TrainReport
 
 if TYPE_CHECKING:

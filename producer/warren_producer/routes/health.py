@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from warren.task import JSON
+from warren.tasks import JSON
 from warren_producer.health import Readiness
 from warren_producer.services import Given
 

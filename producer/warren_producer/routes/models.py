@@ -17,7 +17,7 @@ from warren.client.outcome import failure
 from warren.model import AliasEntry, Manifest
 from warren.prediction import PredictRequest, PredictResponse
 from warren.record import State
-from warren.task import JSON, Payload
+from warren.tasks import JSON, Payload
 from warren_producer.preferences import Preferred
 from warren_producer.problems import problems
 from warren_producer.routes.tasks import IdempotencyKey, accepted

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Header, Path, Response
 from warren.client.documents import TaskDocument, TaskRequest
 from warren.client.intake import MAX_KEY, Order
 from warren.record import Record
-from warren.task import JSON
+from warren.tasks import JSON
 from warren_producer.preferences import Preferences, Preferred
 from warren_producer.problems import problems
 from warren_producer.services import Given

@@ -16,7 +16,7 @@ from warren.pool import DEFAULT_POOLS
 from warren.record import Record
 from warren.records.redis import RedisRecords
 from warren.submission import Submitter
-from warren.task import Payload, Task
+from warren.tasks import Payload, Task
 from warren.topology import topology
 
 AT_ONCE = 20

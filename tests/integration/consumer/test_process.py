@@ -9,7 +9,7 @@ from tests.integration.consumer.crew import Crew, ask, dependencies, free_port
 from tests.integration.servers import Workspace
 from warren.message import Message
 from warren.record import State
-from warren.task import new_task_id
+from warren.tasks import new_task_id
 from warren.topology import TASKS
 
 

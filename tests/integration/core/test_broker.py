@@ -13,7 +13,7 @@ from warren.broker.provision import provision
 from warren.errors import BrokerUnavailableError, TopologyError, UnroutableError
 from warren.message import Message, decode_task, encode_task
 from warren.pool import DEFAULT_POOLS
-from warren.task import Payload, Priority, Task, TaskOptions
+from warren.tasks import Payload, Priority, Task, TaskOptions
 from warren.topology import TASKS, Policy, Queue, Topology, delay_route, topology
 
 

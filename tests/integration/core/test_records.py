@@ -14,7 +14,7 @@ from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, 
 from warren.records import MAX_LAPSES, Records
 from warren.records.memory import MemoryRecords
 from warren.records.redis import RedisRecords
-from warren.task import Payload, Task, TaskOptions
+from warren.tasks import Payload, Task, TaskOptions
 
 DONE = Outcome(State.SUCCEEDED, result=b"42", result_type="application/json")
 SHORT = 0.05

@@ -30,7 +30,7 @@ from warren.pool import DEFAULT_POOLS
 from warren.record import Lease, Outcome, State, TaskError
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
-from warren.task import Task
+from warren.tasks import Task
 from warren.topology import topology
 from warren.training import TrainReport
 from warren_operator.permissions import PERMISSIONS

@@ -23,7 +23,7 @@ from warren.message import decode_task, encode_reply
 from warren.pool import DEFAULT_POOLS
 from warren.record import Outcome, State
 from warren.records.redis import RedisRecords
-from warren.task import JSON
+from warren.tasks import JSON
 from warren.topology import topology
 
 START_SECONDS = 20

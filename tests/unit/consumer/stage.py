@@ -16,7 +16,7 @@ from warren.pool import Pool
 from warren.record import Record
 from warren.records.memory import MemoryRecords
 from warren.submission import Submitter
-from warren.task import Payload, Task, TaskOptions
+from warren.tasks import Payload, Task, TaskOptions
 from warren.topology import topology
 from warren_consumer.closing import Closing
 from warren_consumer.events import Events

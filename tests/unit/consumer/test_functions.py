@@ -16,7 +16,7 @@ from warren import report_progress, task
 from warren.errors import SettingsError
 from warren.function import TaskFunction, find_functions
 from warren.record import Progress
-from warren.task import Payload, Task
+from warren.tasks import Payload, Task
 from warren_consumer import diagnostics
 from warren_consumer.functions import registrations
 from warren_consumer.handler import Context, TaskFault

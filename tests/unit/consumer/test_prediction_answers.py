@@ -12,7 +12,7 @@ from PIL import Image
 from tests.unit.consumer.onnx_case import affine, brightness, publish
 from tests.unit.consumer.training_case import TrainingCase
 from warren.model import Preprocessing, TensorSpec
-from warren.task import JSON, Payload
+from warren.tasks import JSON, Payload
 from warren_consumer.handler import TaskFault
 
 COLOURS = ("red", "green", "blue")

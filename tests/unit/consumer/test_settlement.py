@@ -6,7 +6,7 @@ import pytest
 
 from warren.errors import ModelNotFoundError, StorageUnavailableError
 from warren.record import State
-from warren.task import Payload
+from warren.tasks import Payload
 from warren_consumer.handler import TaskFault
 from warren_consumer.settlement import (
     LONGEST_PAUSE_SECONDS,

@@ -11,7 +11,7 @@ from tests.unit.consumer.stage import POOL, Stage, until
 from warren.broker.memory import MemoryDelivery
 from warren.message import Message, encode_task
 from warren.record import Outcome, Record, State
-from warren.task import Task
+from warren.tasks import Task
 from warren_consumer.closing import REASON_HEADER
 from warren_consumer.replies import Replies
 from warren_consumer.system.dead_letters import DeadLetters

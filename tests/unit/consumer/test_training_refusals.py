@@ -10,7 +10,7 @@ from tests.unit.consumer.training_case import IRIS, TrainingCase, run_here
 from warren.errors import StorageUnavailableError
 from warren.objects import ObjectUri
 from warren.objects.memory import MemoryObjects
-from warren.task import Payload, Task
+from warren.tasks import Payload, Task
 from warren_consumer.handler import TaskFault
 from warren_consumer.training.job import Failed
 

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from tests.unit.consumer.training_case import IRIS, TrainingCase, run_here
 from warren.objects import ObjectUri
 from warren.repository import sha256
-from warren.task import Payload, Task
+from warren.tasks import Payload, Task
 from warren_consumer.training.estimators import listing
 from warren_consumer.training.survey import judge
 

@@ -8,7 +8,7 @@ from tests.unit.consumer.stage import BUCKET, Stage, Work, until
 from warren.errors import StorageUnavailableError
 from warren.objects import ObjectUri
 from warren.record import State
-from warren.task import MAX_INLINE_BYTES, Payload
+from warren.tasks import MAX_INLINE_BYTES, Payload
 from warren_consumer.handler import Context, TaskFault
 
 

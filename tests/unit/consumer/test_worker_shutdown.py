@@ -6,7 +6,7 @@ import asyncio
 
 from tests.unit.consumer.stage import POOL, Stage, until
 from warren.record import State
-from warren.task import Payload
+from warren.tasks import Payload
 from warren_consumer.handler import Context
 from warren_consumer.worker import Worker
 

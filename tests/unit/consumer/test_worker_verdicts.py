@@ -6,7 +6,7 @@ from tests.unit.consumer.stage import POOL, Stage, nothing_happens, until
 from warren.message import Message, encode_task
 from warren.record import Lease, Outcome, Progress, State, Verdict
 from warren.records import LEASE_SECONDS
-from warren.task import Task
+from warren.tasks import Task
 from warren.topology import TASKS
 from warren_consumer.worker import HOPS_HEADER, MAX_HOPS
 

@@ -14,7 +14,7 @@ from warren.prediction import PredictResponse
 from warren.record import Progress
 from warren.repository import Repository, sha256
 from warren.settings import StorageSettings
-from warren.task import JSON, Payload, Task
+from warren.tasks import JSON, Payload, Task
 from warren.training import TrainReport
 from warren_consumer.handler import Context, Handler
 from warren_consumer.prediction.handler import predict_handler

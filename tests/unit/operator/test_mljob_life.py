@@ -7,7 +7,7 @@ import pytest
 from tests.unit.operator.world import IRIS, KilledError, World, request_of
 from warren.record import Renewal, State
 from warren.resources import Phase
-from warren.task import new_task_id
+from warren.tasks import new_task_id
 from warren_operator.cluster import Kind, ResourceNotFoundError
 from warren_operator.figures import Figure
 from warren_operator.mljob.decision import FINALIZER

@@ -16,7 +16,7 @@ from warren.record import Lease, Outcome, Record, State, TaskError
 from warren.records.memory import MemoryRecords
 from warren.repository import Repository
 from warren.resources import MLJob, parse
-from warren.task import Task
+from warren.tasks import Task
 from warren.topology import topology
 from warren.training import TrainReport, TrainRequest
 from warren_operator.cluster import Kind

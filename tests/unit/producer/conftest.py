@@ -19,7 +19,7 @@ from warren.record import Outcome, State, TaskError
 from warren.records.memory import MemoryRecords
 from warren.repository import Repository
 from warren.submission import Submitter
-from warren.task import JSON, Task
+from warren.tasks import JSON, Task
 from warren.topology import topology
 from warren_producer.app import create_app
 from warren_producer.settings import ProducerSettings
