@@ -1,22 +1,26 @@
 #!/bin/sh
-# Compiles requirements/*.txt, with hashes and without addresses, from pyproject.toml: one file per set of extras.
+# Compiles requirements/*.txt, with hashes and without addresses: one file per set of extras in pyproject.toml, and
+# those of what makes the environment itself (uv) and of Go where the machine has none.
 set -eu
 cd "$(dirname "$0")/.."
 
 lock() {
     name=$1
-    shift
+    source=$2
+    shift 2
     extras=""
     for extra in "$@"; do extras="$extras --extra $extra"; done
     # shellcheck disable=SC2086  # a list of options
     .venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
-        --no-emit-index-url pyproject.toml $extras --output-file "requirements/$name.txt"
+        --no-emit-index-url "$source" $extras --output-file "requirements/$name.txt"
 }
 
-lock producer producer
-lock consumer consumer
-lock consumer-gpu consumer-gpu
-lock training consumer training
-lock operator operator
-lock run producer consumer training
-lock dev producer consumer training operator dev
+lock producer pyproject.toml producer
+lock consumer pyproject.toml consumer
+lock consumer-gpu pyproject.toml consumer-gpu
+lock training pyproject.toml consumer training
+lock operator pyproject.toml operator
+lock run pyproject.toml producer consumer training
+lock dev pyproject.toml producer consumer training operator dev
+lock bootstrap requirements/bootstrap.in
+lock go requirements/go.in
