@@ -59,7 +59,7 @@ def _pytest(name: str, limit: int, *, needs: tuple[str, ...] = ()) -> Stage:
 
 STAGES = (
     _pytest("unit", 120),
-    Stage("servers", ("-m", "tools.stack", "install"), 600),
+    Stage("servers", ("-m", "tools.stack.prepare"), 900),
     _pytest("integration", 1200, needs=("servers",)),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
     _pytest("contract", 600, needs=("cluster",)),
