@@ -1,4 +1,4 @@
-"""`python -m tools.stack.prepare`: gets every server that the integration tests run, before a test's own time counts."""
+"""`python -m tools.stack.prepare`: gets every server that the integration tests run, before any test is timed."""
 
 import sys
 import tempfile
