@@ -59,7 +59,7 @@ images: venv ## build the images (REGISTRY=registry.example.com/team pushes them
 	@$(RUN) -m tools.images build $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(TAG),--tag $(TAG))
 	@$(if $(REGISTRY),$(RUN) -m tools.images push --registry $(REGISTRY) $(if $(TAG),--tag $(TAG)))
 
-deploy: venv ## build the images and install the chart into the current context
+deploy: venv ## build the images and install the chart into the current context (ARGS="--registry ...")
 	@$(RUN) -m tools.deploy $(ARGS)
 
 check-bare: ## make run ARGS=--once in a fresh debootstrap chroot with empty caches
