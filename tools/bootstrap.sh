@@ -52,7 +52,8 @@ certificates=${PIP_CERT:-$(setting global.cert)}
 if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then export UV_DEFAULT_INDEX="$index"; fi
 if [ -n "$certificates" ] && [ -z "${SSL_CERT_FILE:-}" ]; then export SSL_CERT_FILE="$certificates"; fi
 
-uv --require-hashes -r "requirements/$mode.txt"
+# Compiled once here, not at every start: some machines forbid Python to write bytecode as it goes.
+uv --compile-bytecode --require-hashes -r "requirements/$mode.txt"
 uv --no-deps --no-build-isolation --editable .
 key >"$stamp"
 echo "made $venv in $(($(date +%s) - started)) s" >&2

@@ -55,9 +55,10 @@ class Release:
             self._uninstall_rest()
             kubectl("delete", "namespace", NAME, "--wait=false")
             until(f"the namespace {NAME} is gone", self._gone, seconds=120)
-        for crd in self._crds():
+        for crd in _crds():
+            self._refuse_to_take(crd)
             kubectl("delete", "crd", crd, "--ignore-not-found", "--wait=false")
-        until("the CRDs are gone", lambda: not self._crds(), seconds=30)
+        until("the CRDs are gone", lambda: not _crds(), seconds=30)
 
     def _hurry(self) -> None:
         """Let pools sleep after 5 s without work instead of the chart's 60: the values must stay those of the chart."""
@@ -73,13 +74,14 @@ class Release:
 
     @staticmethod
     def _gone() -> bool:
-        return not answers("get", "namespace", NAME, "--ignore-not-found", "-o", "name")
+        return not answers("get", "namespace", NAME)
 
-    @staticmethod
-    def _crds() -> list[str]:
-        """Return the CRDs that are there, but for those that a release in another namespace owns."""
-        owners = {crd: answers("get", "crd", crd, "-o", f"jsonpath=of {_OWNER}") for crd in CRDS}
-        return [crd for crd, owner in owners.items() if owner in {"of ", f"of {NAME}"}]
+    def _refuse_to_take(self, crd: str) -> None:
+        """Raise `ClusterError` if the CRD belongs to a release of another namespace that is still there."""
+        owner = answers("get", "crd", crd, "-o", f"jsonpath={_OWNER}")
+        if owner not in {"", NAME} and json.loads(self._helm("list", "--all", f"--namespace={owner}", "--output=json")):
+            message = f"{crd} belongs to a release in the namespace {owner}; uninstall that before this suite can run"
+            raise ClusterError(message)
 
     def _helm(self, *arguments: str) -> str:
         command = [program("helm"), "--kubeconfig", str(KUBECONFIG), "-n", self.namespace.name, *arguments]
@@ -88,3 +90,7 @@ class Release:
             message = f"helm {' '.join(arguments)} failed: {done.stderr.strip()}"
             raise ClusterError(message)
         return done.stdout
+
+
+def _crds() -> list[str]:
+    return [crd for crd in CRDS if answers("get", "crd", crd)]
