@@ -41,6 +41,7 @@ lint: venv ## what pre-commit and CI check
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy core producer consumer operator tools tests benchmarks
 	@.venv/bin/lint-imports
+	@$(RUN) -m tools.chart check
 
 format: venv ## lay the code out
 	@.venv/bin/ruff check --fix-only --quiet .

@@ -132,7 +132,7 @@ async def test_consuming_goes_on_after_the_broker_was_restarted(broker: AmqpBrok
         assert subscription.consuming
         await broker.publish(encode_task(Task("echo", "cpu")), exchange=TASKS, routing_key="cpu")
         workspace.servers.rabbitmq.restart()
-        while not subscription.consuming:
+        while not subscription.consuming:  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(0.1)
         async for delivery in subscription:
             await delivery.ack()
@@ -144,7 +144,7 @@ async def test_leaving_a_subscription_takes_a_bounded_time_while_the_broker_is_a
         broker: AmqpBroker, workspace: Workspace) -> None:
     async with broker.subscribe("warren.tasks.cpu", prefetch=1) as subscription:
         workspace.servers.rabbitmq.stop()
-        while subscription.consuming:
+        while subscription.consuming:  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(0.1)
         leaving = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - leaving < 3

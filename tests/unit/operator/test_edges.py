@@ -100,7 +100,7 @@ def test_health_tells_a_loop_that_stands_still() -> None:
 
     with served([Loop("mljobs", work, clock, period=2)], 0, "127.0.0.1") as port:
         url = f"http://127.0.0.1:{port}"
-        assert fetch(f"{url}/healthz") == (200, "ok\n")
+        assert fetch(f"{url}/healthz") == (200, "{}\n")
         assert "warren_operator_pool_desired_replicas" in fetch(f"{url}/metrics")[1]
         assert fetch(f"{url}/other")[0] == 404
         clock.advance(STALE_SECONDS + 1)
