@@ -106,7 +106,7 @@ def test_health_tells_a_loop_that_stands_still() -> None:
         clock.advance(STALE_SECONDS + 1)
         status, text = fetch(f"{url}/healthz")
         assert status == 503
-        assert text.startswith("mljobs: no round has ended for")
+        assert text.startswith('{"mljobs":"no round has ended for')
 
 
 async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None:
