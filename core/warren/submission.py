@@ -51,11 +51,11 @@ class Submitter:
         if record.state.terminal:
             return
         message = encode_task(task, task_id=record.id)
-        exchange, key = self._route(task)
+        exchange, key = self._route(task, record)
         await self._broker.publish(message, exchange=exchange, routing_key=key)
 
     @staticmethod
-    def _route(task: Task) -> tuple[str, str]:
-        if task.options.delay_seconds > 0:
-            return delay_route(task.options.delay_seconds, task.pool)
-        return TASKS, task.pool
+    def _route(task: Task, record: Record) -> tuple[str, str]:
+        """Return where the message goes: what is left of a delay counts, not the delay that was asked for once."""
+        wait = round(record.due_at - record.now, 3) if record.due_at else 0
+        return delay_route(wait, task.pool) if wait > 0 else (TASKS, task.pool)

@@ -28,7 +28,8 @@ class _Entry:
         self.digest = digest
         self.idempotency = idempotency
         self.alone = False
-        self.settled: int | None = None
+        self.settled: tuple[int, str] | None = None
+        """The newest fence that settled, and by which step."""
         self.dies_at: float | None = None
 
     def set(self, **changes: Any) -> None:  # noqa: ANN401 - a record's fields
@@ -43,6 +44,7 @@ class MemoryRecords:
         self._entries: dict[str, _Entry] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._due: dict[str, float] = {}
+        self._unaccepted: dict[str, float] = {}
         self.available = True
 
     async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
@@ -59,6 +61,7 @@ class MemoryRecords:
             due_at=now + options.delay_seconds if options.delay_seconds else None,
             expires_at=now + options.expires_seconds if options.expires_seconds else None,
         )
+        self._await_acceptance(entry)
         if key:
             self._keys[key] = task.id
         return Submission.CREATED, self._seen(entry)
@@ -66,6 +69,7 @@ class MemoryRecords:
     async def accept(self, task_id: str) -> None:
         """Note that the broker confirmed the task's message."""
         self._now()
+        self._unaccepted.pop(task_id, None)
         if entry := self._entry(task_id):
             entry.set(accepted=True)
 
@@ -82,6 +86,7 @@ class MemoryRecords:
         now = self._now()
         entry = self._entry(task.id) or self._write(task, submitted_at=now)
         entry.set(accepted=True)
+        self._unaccepted.pop(task.id, None)
         verdict, wait = self._verdict(entry, consumer, alone=alone)
         if verdict is Verdict.CLAIMED:
             record = entry.record
@@ -112,8 +117,8 @@ class MemoryRecords:
     ) -> Renewal:
         """Prolong the lease."""
         now = self._now()
-        entry = self._standing(lease, task)
-        if entry is None or entry.settled == lease.fence:
+        entry = self._standing(lease, "renew", task)
+        if isinstance(entry, bool):
             return Renewal.LOST
         entry.set(
             fence=lease.fence, consumer=consumer, lease_until=now + seconds, progress=progress or entry.record.progress
@@ -123,39 +128,41 @@ class MemoryRecords:
     async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> bool:
         """Set the terminal record and list its reply and webhook as due."""
         self._now()
-        entry = self._standing(lease, task)
-        if entry is not None and entry.settled != lease.fence:
-            said = outcome_fields(outcome) | {"error": None}
-            entry.set(**said | {"error": outcome.error})
-            self._finish(entry, outcome.state)
-            entry.settled = lease.fence
-        return entry is not None
+        entry = self._standing(lease, "finish", task)
+        if isinstance(entry, bool):
+            return entry
+        entry.set(**outcome_fields(outcome) | {"error": outcome.error})
+        self._finish(entry, outcome.state)
+        entry.settled = (lease.fence, "finish")
+        return True
 
     async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
         """Charge a failure and set `retrying` with its due time."""
         now = self._now()
-        entry = self._standing(lease, task)
-        if entry is not None and entry.settled != lease.fence:
-            self._stop_running(entry, now)
-            entry.set(
-                state=State.RETRYING,
-                due_at=now + after_seconds,
-                error=error,
-                suspect=False,
-                lapses=0,
-                failures=entry.record.failures + 1,
-            )
-            entry.settled = lease.fence
-        return entry is not None
+        entry = self._standing(lease, "retry", task)
+        if isinstance(entry, bool):
+            return entry
+        self._stop_running(entry, now)
+        entry.set(
+            state=State.RETRYING,
+            due_at=now + after_seconds,
+            error=error,
+            suspect=False,
+            lapses=0,
+            failures=entry.record.failures + 1,
+        )
+        entry.settled = (lease.fence, "retry")
+        return True
 
     async def release(self, lease: Lease) -> bool:
         """Hand back: end the lease without charging anything."""
         now = self._now()
-        entry = self._standing(lease, None)
-        if entry is not None and entry.settled != lease.fence:
-            self._stop_running(entry, now)
-            entry.settled = lease.fence
-        return entry is not None
+        entry = self._standing(lease, "release", None)
+        if isinstance(entry, bool):
+            return entry
+        self._stop_running(entry, now)
+        entry.settled = (lease.fence, "release")
+        return True
 
     async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
         """Strike the ended task off the due list and let its record's life begin to run out, unless owned."""
@@ -168,8 +175,11 @@ class MemoryRecords:
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
         """Return ended records whose reply or webhook has been due for that long."""
         now = self._now()
-        late = [task_id for task_id, since in self._due.items() if since <= now - older_than_seconds]
-        return [self._seen(entry) for entry in map(self._entry, late[:limit]) if entry]
+        late = [task_id for task_id, since in self._due.items() if since <= now - older_than_seconds][:limit]
+        for task_id in late:
+            if self._entry(task_id) is None:
+                del self._due[task_id]
+        return [self._seen(entry) for entry in map(self._entry, late) if entry]
 
     async def cancel(self, task_id: str, *, absent: Task | None = None) -> Record | None:
         """End the task as canceled unless it has ended."""
@@ -197,11 +207,10 @@ class MemoryRecords:
     async def sweep(self, *, older_than_seconds: float, limit: int = 1000) -> list[str]:
         """Delete records that were never accepted for that long."""
         before = self._now() - older_than_seconds
-        swept = [
-            task_id
-            for task_id, entry in self._entries.items()
-            if not entry.record.accepted and not entry.record.owner and (entry.record.submitted_at or 0) <= before
-        ][:limit]
+        late = [task_id for task_id, since in self._unaccepted.items() if since <= before][:limit]
+        swept = [task_id for task_id in late if self._never_came_through(self._entry(task_id))]
+        for task_id in late:
+            del self._unaccepted[task_id]
         for task_id in swept:
             self._delete(task_id)
         return swept
@@ -218,6 +227,7 @@ class MemoryRecords:
         self._entries.clear()
         self._keys.clear()
         self._due.clear()
+        self._unaccepted.clear()
 
     def _now(self) -> float:
         if not self.available:
@@ -252,7 +262,20 @@ class MemoryRecords:
         if entry.digest and entry.digest != task_digest(task):
             detail = f"the idempotency key belongs to task {entry.record.id}, which was submitted with another body"
             raise IdempotencyConflictError(detail)
-        return Submission.ACCEPTED if entry.record.accepted else Submission.UNACCEPTED, self._seen(entry)
+        if entry.record.accepted:
+            return Submission.ACCEPTED, self._seen(entry)
+        self._await_acceptance(entry)
+        return Submission.UNACCEPTED, self._seen(entry)
+
+    def _await_acceptance(self, entry: _Entry) -> None:
+        """Let the sweep's time begin, anew with each try; an MLJob's record is never swept."""
+        if not entry.record.owner:
+            self._unaccepted.pop(entry.record.id, None)
+            self._unaccepted[entry.record.id] = self._now()
+
+    @staticmethod
+    def _never_came_through(entry: _Entry | None) -> bool:
+        return entry is not None and entry.record.state is State.QUEUED and not entry.record.accepted
 
     def _verdict(  # noqa: PLR0911 - the verdicts are as many
         self, entry: _Entry, consumer: str, *, alone: bool
@@ -304,15 +327,15 @@ class MemoryRecords:
         ran = max(0.0, at - (record.started_at or at))
         entry.set(running_seconds=round(record.running_seconds + ran, 3), lease_until=None, consumer=None)
 
-    def _standing(self, lease: Lease, task: Task | None) -> _Entry | None:
-        """Return the entry that the lease's bearer may write to, settled by this fence already or not."""
+    def _standing(self, lease: Lease, step: str, task: Task | None) -> _Entry | bool:
+        """Return the entry that the lease's bearer may write to; else whether this very step was done already."""
         entry = self._entry(lease.task_id)
         if entry is None:
-            return self._rewrite(lease, task) if task else None
+            return self._rewrite(lease, task) if task else False
+        if entry.settled and entry.settled[0] == lease.fence:
+            return entry.settled[1] == step
         record = entry.record
-        if entry.settled == lease.fence:
-            return entry
-        return entry if record.state is State.STARTED and record.fence <= lease.fence else None
+        return entry if record.state is State.STARTED and record.fence <= lease.fence else False
 
     def _rewrite(self, lease: Lease, task: Task) -> _Entry:
         now = self._now()

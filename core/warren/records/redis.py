@@ -194,7 +194,7 @@ class RedisRecords:
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
         """Return ended records whose reply or webhook has been due for that long."""
-        ids = await self._run("due", [DUE], _milliseconds(older_than_seconds), limit)
+        ids = await self._run("due", [DUE], PREFIX, _milliseconds(older_than_seconds), limit)
         records = await self.read([task_id.decode() for task_id in ids])
         return [record for record in records if record]
 

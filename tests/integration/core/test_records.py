@@ -312,6 +312,81 @@ async def test_what_was_never_accepted_is_swept_unless_an_mljob_owns_it(records:
     assert (await records.create(Task("echo", "cpu", idempotency_key="swept")))[0] is Submission.CREATED
 
 
+async def test_records_that_are_never_swept_do_not_stand_before_others(records: Records) -> None:
+    owned, lost = Task("train", "train-cpu", owner="mljob/y"), a_task()
+    for task in (owned, lost):
+        await records.create(task)
+        await asyncio.sleep(0.01)
+    assert await records.sweep(older_than_seconds=0, limit=1) == [lost.id]
+
+
+async def test_a_submission_that_is_tried_again_is_not_swept_meanwhile(records: Records) -> None:
+    task = a_task()
+    await records.create(task)
+    await asyncio.sleep(4 * SHORT)
+    assert (await records.create(task))[0] is Submission.UNACCEPTED
+    assert await records.sweep(older_than_seconds=2 * SHORT) == []
+    assert await state_of(records, task) is State.QUEUED
+
+
+async def test_a_canceled_submission_is_not_swept(records: Records) -> None:
+    task = a_task()
+    await records.create(task)
+    await records.cancel(task.id)
+    await asyncio.sleep(0.01)
+    assert await records.sweep(older_than_seconds=0) == []
+    assert await state_of(records, task) is State.CANCELED
+
+
+async def test_what_is_due_and_gone_does_not_stand_before_others(records: Records) -> None:
+    gone, kept = Task("train", "train-cpu", owner="mljob/z"), a_task()
+    for task in (gone, kept):
+        await records.finish(await claimed(records, task), task, DONE)
+        await asyncio.sleep(0.01)
+    await records.disown(gone.id, ttl_seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    assert await records.due(older_than_seconds=0, limit=1) == []
+    assert [record.id for record in await records.due(older_than_seconds=0, limit=1)] == [kept.id]
+
+
+async def test_a_lease_that_was_given_back_can_write_nothing_more(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    assert await records.release(lease)
+    assert await records.release(lease)
+    assert not await records.finish(lease, task, DONE)
+    assert not await records.retry(lease, task, TaskError(code="exception", message="x"), after_seconds=1)
+    assert await records.renew(lease, task, "c1") is Renewal.LOST
+    assert (await claimed(records, task, "c2")).attempt == 2
+
+
+async def test_a_retry_asked_for_again_charges_once(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    for _ in range(2):
+        assert await records.retry(lease, task, TaskError(code="exception", message="x"), after_seconds=60)
+    assert not await records.finish(lease, task, DONE)
+    [record] = await records.read([task.id])
+    assert record
+    assert (record.state, record.failures) == (State.RETRYING, 1)
+
+
+@pytest.mark.parametrize("step", ["renew", "finish", "retry"])
+async def test_a_forgotten_record_is_written_again_alike_by_every_step(records: Records, step: str) -> None:
+    task, lease = a_task(), Lease("", 1_900_000_000_000_000, 2)
+    lease = Lease(task.id, lease.fence, lease.attempt)
+    if step == "renew":
+        await records.renew(lease, task, "c1")
+    elif step == "finish":
+        await records.finish(lease, task, DONE)
+    else:
+        await records.retry(lease, task, TaskError(code="exception", message="x"), after_seconds=1)
+    [record] = await records.read([task.id])
+    assert record
+    assert (record.attempt, record.fence, record.accepted, record.running_seconds) == (2, lease.fence, True, 0)
+    assert record.started_at == record.submitted_at is not None
+
+
 async def test_running_time_leaves_out_waiting(records: Records) -> None:
     task = a_task()
     lease = await claimed(records, task)

@@ -40,14 +40,23 @@ local function expire_if_late(key, due, id)
   return false
 end
 
--- Whether the bearer of the fence may still write. A lost answer makes the adapter ask again: what this fence has
--- settled already counts as done ('again').
-local function standing(key, fence)
+-- Whether the bearer of the fence may still write. A lost answer makes the adapter ask again: the step by which this
+-- fence has settled counts as done ('again'), and no other step may follow it.
+local function standing(key, fence, step)
   local state = get(key, 'state')
   if not state then return 'absent' end
-  if get(key, 'settled') == fence then return 'again' end
+  if get(key, 'settled') == fence then return get(key, 'settled_by') == step and 'again' or 'lost' end
   if TERMINAL[state] or number(key, 'fence') > tonumber(fence) or state ~= 'started' then return 'lost' end
   return 'holds'
+end
+
+local function settle(key, fence, step) redis.call('HSET', key, 'settled', fence, 'settled_by', step) end
+
+-- A record that the store forgot while its task was at work.
+local function rewrite(key, first, fence, attempt)
+  write(key, first)
+  redis.call('HSET', key, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
+    'submitted_at', whole(NOW), 'started_at', whole(NOW))
 end
 
 local function let_expire(key, ttl)
