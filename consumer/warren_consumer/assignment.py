@@ -32,6 +32,8 @@ class Assignment:
 
     def __init__(self, delivery: Delivery, task: Task, registration: Registration | None) -> None:
         self.delivery = delivery
+        self.presented = delivery
+        """The delivery at hand when the record store was asked last; a newer one may tell of something newer."""
         self.task = task
         self.registration = registration
         """Who does it; None where this consumer does not know the task."""

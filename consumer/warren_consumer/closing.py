@@ -41,7 +41,8 @@ and make the broker take a second round for a cycle, in which it drops messages.
 REASON_HEADER: Final = "warren-reason"
 """Why a message lies among the dead letters, where it was not the broker that brought it there."""
 
-MISSING_RECORD_PAUSE_SECONDS: Final = 1.0
+ASK_AGAIN_SECONDS: Final = 1.0
+"""How soon a message whose task's state is in doubt comes to a claim again, which decides."""
 
 log = structlog.get_logger(__name__)
 
@@ -90,18 +91,32 @@ class Closing:
         await held.ack()
 
     async def let_go(self, held: Assignment) -> None:
-        """Leave a task that is no longer ours: it ended, or whoever holds the newer fence has a message of its own."""
+        """Leave a task that is no longer ours: it ended, or another consumer has, or had, a newer fence.
+
+        That one may have put back the very message that is at hand here, so a task that has not ended keeps it.
+        """
         found = await insist(lambda: self.records.read([held.task.id]), what="reading a lost task's record")
         record = found[0] if found else None
-        if record is None:
-            await self.put_back(held, MISSING_RECORD_PAUSE_SECONDS)
-        elif record.state.terminal:
+        if record is not None and record.state.terminal:
             await self.conclude(held, record)
+        elif record is not None and record.leased and record.lease_until is not None:
+            await self.put_back(held, record.lease_until - record.now)
         else:
-            await held.ack()
+            await self.put_back(held, ASK_AGAIN_SECONDS)
+
+    async def set_aside(self, held: Assignment) -> None:
+        """Ack the message of a suspended task; one that came since the record said so may be of its resumption."""
+        await held.presented.ack()
+        if held.delivery is not held.presented:
+            await self.put_back(held, ASK_AGAIN_SECONDS)
 
     async def put_back(self, held: Assignment, seconds: float, headers: Mapping[str, int] | None = None) -> None:
-        """Bring the very same message back to the queue after a delay; `headers` are added to its own."""
+        """Bring the very same message back to the queue after a delay; `headers` are added to its own.
+
+        The broker has done so already, without the delay, if the delivery is stale: a second message is of no use.
+        """
+        if held.delivery.stale:
+            return
         exchange, key = delay_route(seconds, self.pool.name)
         message = fresh(held.delivery.message, headers)
         await insist(lambda: self.broker.publish(message, exchange=exchange, routing_key=key), what="delaying a task")

@@ -20,6 +20,7 @@ from warren.message import decode_task
 from warren.record import Claim, Lease, Record, Renewal, Verdict
 from warren.records import LEASE_SECONDS
 from warren_consumer.assignment import Assignment, Stop
+from warren_consumer.closing import ASK_AGAIN_SECONDS
 from warren_consumer.execution import Completed, Ending, Faulted, Stopped, execute
 from warren_consumer.handler import Context
 from warren_consumer.handlers import Registration, refusal
@@ -219,6 +220,7 @@ class Worker:
 
     async def _claim(self, held: Assignment, *, alone: bool) -> Claim | None:
         held.waiting = False
+        held.presented = held.delivery
         claim = await insist(
             lambda: self.records.claim(held.task, self.terms.consumer, alone=alone, seconds=self.terms.lease_seconds),
             what="claiming a task",
@@ -242,7 +244,7 @@ class Worker:
             case Verdict.ENDED:
                 await self.closing.conclude(held, claim.record)
             case Verdict.HELD:
-                await held.ack()
+                await self.closing.set_aside(held)
             case _:
                 await self.closing.put_back(held, claim.wait_seconds)
 
@@ -286,7 +288,8 @@ class Worker:
             return reason.value
         await self.closing.hand_back(lease)
         if reason is Stop.HELD:
-            await held.ack()
+            # A claim decides what becomes of the message: the task may have been resumed already.
+            await self.closing.put_back(held, ASK_AGAIN_SECONDS)
         else:
             await held.delivery.nack()
         return reason.value

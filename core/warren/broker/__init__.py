@@ -28,6 +28,10 @@ class Delivery(Protocol):
     def redelivered(self) -> bool:
         """Whether the broker had handed it to a consumer before."""
 
+    @property
+    def stale(self) -> bool:
+        """Whether the channel that it came on is gone, so that the broker has put it back already."""
+
     async def ack(self) -> None:
         """Settle it for good. A delivery whose channel is gone was put back already: that is no error."""
 

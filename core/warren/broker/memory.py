@@ -33,6 +33,11 @@ class MemoryDelivery:
         self.message = message
         self.redelivered = redelivered
 
+    @property
+    def stale(self) -> bool:
+        """Whether it was put back behind its holder's back, as a broker does that lost the connection."""
+        return self._open and self not in self._queue.unacked
+
     async def ack(self) -> None:
         """Settle it for good."""
         if self._open:
@@ -68,6 +73,8 @@ class MemoryQueue:
 
     def settle(self, delivery: MemoryDelivery, *, requeue: bool) -> None:
         """Forget a delivery, or put its message back."""
+        if delivery not in self.unacked:
+            return
         self.unacked.discard(delivery)
         if requeue:
             self.ready.appendleft((delivery.message, True))
@@ -81,13 +88,16 @@ class MemorySubscription:
         self._queue = queue
         self._prefetch = prefetch
         self._acknowledge = acknowledge
+        self._handed_out: set[MemoryDelivery] = set()
         self.consuming = True
 
     async def __aiter__(self) -> AsyncIterator[MemoryDelivery]:
         """Yield deliveries until stopped."""
         while self.consuming:
-            if self._queue.ready and len(self._queue.unacked) < self._prefetch:
+            self._handed_out &= self._queue.unacked
+            if self._queue.ready and len(self._handed_out) < self._prefetch:
                 delivery = self._queue.pop()
+                self._handed_out.add(delivery)
                 if self._acknowledge:
                     await delivery.ack()
                 yield delivery

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+import pytest
+
 from tests.unit.consumer.stage import POOL, Stage, nothing_happens, until
 from warren.message import Message, encode_task
-from warren.record import Lease, Outcome, Progress, State, Verdict
+from warren.record import Claim, Lease, Outcome, Progress, State, TaskError, Verdict
 from warren.records import LEASE_SECONDS
 from warren.tasks import Task
 from warren.topology import TASKS
@@ -297,7 +302,7 @@ async def test_work_that_another_took_over_is_stopped_and_its_end_is_not_written
         other = await stage.records.claim(task, "c2", alone=True)
         assert other.lease is not None
         await worker.beat()
-        await until(lambda: stage.empty)
+        await until(lambda: bool(stage.broker.delayed))
         assert await stage.records.finish(other.lease, task, Outcome(State.SUCCEEDED, result=b"2"))
     assert stage.canceled == [task.id]
     assert (await stage.record(task)).result == b"2"
@@ -312,21 +317,111 @@ async def test_an_end_that_comes_too_late_is_dropped(stage: Stage) -> None:
         stage.advance(LEASE_SECONDS + 1)
         claim = await stage.records.claim(task, "c2", alone=True)
         stage.gate.set()
-        await until(lambda: stage.empty)
+        await until(lambda: bool(stage.broker.delayed))
     record = await stage.record(task)
     assert claim.lease == Lease(task.id, record.fence, record.attempt)
     assert record.state is State.STARTED
     assert stage.replies == []
 
 
-async def test_suspended_work_is_handed_back_and_acked(stage: Stage) -> None:
+async def test_suspended_work_is_handed_back_and_acked_by_the_next_claim(stage: Stage) -> None:
     stage.knows_work()
     task = await stage.submit()
     async with stage.working() as worker:
         await until(lambda: len(stage.began) == 1)
         await stage.records.hold(task.id, held=True)
         await worker.beat()
+        await until(lambda: bool(stage.broker.delayed))
+        stage.advance(1)
         await until(lambda: stage.empty)
     record = await stage.record(task)
     assert stage.canceled == [task.id]
     assert (record.leased, record.failures, record.held) == (False, 0, True)
+
+
+async def test_work_that_is_resumed_while_it_is_handed_back_goes_on(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    async with stage.working() as worker:
+        await until(lambda: len(stage.began) == 1)
+        await stage.records.hold(task.id, held=True)
+        await worker.beat()
+        await resume(stage, task)
+        await until(lambda: bool(stage.broker.delayed))
+        stage.gate.set()
+        stage.advance(1)
+        await until(lambda: stage.empty)
+    assert (await stage.record(task)).state is State.SUCCEEDED
+
+
+async def test_a_task_that_is_resumed_while_its_claim_is_answered_goes_on(stage: Stage) -> None:
+    stage.knows_work()
+    stage.gate.set()
+    task = await stage.submit()
+    await stage.records.hold(task.id, held=True)
+    claim, asked, answer = stage.records.claim, asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: Any, **named: Any) -> Claim:
+        said = await claim(*args, **named)
+        asked.set()
+        await answer.wait()
+        return said
+
+    stage.records.claim = slow  # type: ignore[method-assign]
+    async with stage.working():
+        await asked.wait()
+        await resume(stage, task)
+        await until(lambda: not stage.queue.ready)
+        answer.set()
+        await until(lambda: bool(stage.broker.delayed))
+        stage.advance(1)
+        await until(lambda: stage.empty)
+    assert (await stage.record(task)).state is State.SUCCEEDED
+
+
+async def resume(stage: Stage, task: Task) -> None:
+    """Do what the operator does when an MLJob is no longer suspended."""
+    await stage.records.hold(task.id, held=False)
+    await stage.broker.publish(encode_task(task), exchange=TASKS, routing_key=POOL.name)
+
+
+@pytest.mark.parametrize("handed_back", [True, False])
+async def test_a_thawed_consumer_does_not_ack_what_another_has_put_back(stage: Stage, *, handed_back: bool) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    async with stage.working("frozen") as worker:
+        await until(lambda: len(stage.began) == 1)
+        # Its connection is lost and its lease lapses; another consumer claims, and does not end the task.
+        stage.redeliver()
+        stage.queue.ready.clear()
+        stage.advance(LEASE_SECONDS + 1)
+        claim = await stage.records.claim(task, "other", alone=True)
+        assert claim.lease is not None
+        if handed_back:
+            await stage.records.release(claim.lease)
+        else:
+            error = TaskError(code="exception", message="no luck")
+            await stage.records.retry(claim.lease, task, error, after_seconds=1)
+        # The message that the other has put back comes to the thawed one, which still believes to hold the task.
+        await stage.broker.publish(encode_task(task), exchange=TASKS, routing_key=POOL.name)
+        await until(lambda: not stage.queue.ready)
+        await worker.beat()
+        await until(lambda: bool(stage.broker.delayed))
+        stage.gate.set()
+        stage.advance(2)
+        await until(lambda: stage.empty)
+    assert (await stage.record(task)).state is State.SUCCEEDED
+
+
+async def test_a_message_that_the_broker_has_put_back_itself_is_not_published_again(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    async with stage.working("frozen") as worker:
+        await until(lambda: len(stage.began) == 1)
+        stage.redeliver()
+        stage.queue.ready.clear()
+        stage.advance(LEASE_SECONDS + 1)
+        await stage.records.claim(task, "other", alone=True)
+        await worker.beat()
+        await until(lambda: not worker.held)
+    assert stage.empty
