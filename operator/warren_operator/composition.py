@@ -62,11 +62,23 @@ class Operator:
         self.jobs, self.pools = Watched(), Watched()
         empty = EmptyQueues(settings.fresh_seconds)
         observer = Observer(ports.records, ports.models, empty, settings.pools, ports.clock)
-        actor = Actor(ports.cluster, ports.records, Submitter(ports.broker, ports.records), empty,
-                      result_ttl_seconds=settings.result_ttl_seconds)
+        actor = Actor(
+            ports.cluster,
+            ports.records,
+            Submitter(ports.broker, ports.records),
+            empty,
+            result_ttl_seconds=settings.result_ttl_seconds,
+        )
         jobs = JobReconciler(ports.cluster, observer, actor, self.jobs, ports.clock)
-        pools = PoolReconciler(ports.cluster, ports.figures, self.pools, empty, ports.clock,
-                               queues=[pool.queue for pool in settings.pools], fresh_seconds=settings.fresh_seconds)
+        pools = PoolReconciler(
+            ports.cluster,
+            ports.figures,
+            self.pools,
+            empty,
+            ports.clock,
+            queues=[pool.queue for pool in settings.pools],
+            fresh_seconds=settings.fresh_seconds,
+        )
         self.job_round, self.pool_round = jobs.round, pools.round
         self.job_loop = Loop("mljobs", jobs.round, ports.clock, period=settings.tick_seconds)
         self.pool_loop = Loop("consumerpools", pools.round, ports.clock, period=settings.tick_seconds)
@@ -81,8 +93,10 @@ class Operator:
     @property
     def interests(self) -> tuple[Interest, ...]:
         """What to watch, and for whom."""
-        return (Interest(Kind.MLJOB, self.jobs, self.job_loop),
-                Interest(Kind.CONSUMER_POOL, self.pools, self.pool_loop))
+        return (
+            Interest(Kind.MLJOB, self.jobs, self.job_loop),
+            Interest(Kind.CONSUMER_POOL, self.pools, self.pool_loop),
+        )
 
     async def resync(self) -> None:
         """List everything anew: a watch may have died, or missed a deletion."""

@@ -1,8 +1,9 @@
-"""What Helm's hooks run at the two ends of a release: `python -m warren_operator.installation established|released`.
+"""What Helm's hooks run at the two ends of a release: `python -m warren_operator.installation END`.
 
 `established`, after an install that brought the CRDs: wait until the API server serves their kinds, so that Helm can
-make the ConsumerPools. `released`, after `helm uninstall`: no operator is left to answer to finalizers, so they are
-taken away, and a consumer that is busy does not get its whole grace.
+make the ConsumerPools. `retired`, before `helm uninstall` deletes anything: a consumer that is busy does not get its
+whole grace, which may be hours. `released`, after it: no operator is left to answer to finalizers, so they are taken
+away.
 
 Forbidden here: the operator's own work.
 """
@@ -27,7 +28,7 @@ COMPONENT: Final = "app.kubernetes.io/component"
 PATIENCE_SECONDS: Final = 60.0
 """How long to wait for a kind to be served, and for the operator's pod to be gone."""
 GRACE_SECONDS: Final = 20
-"""What a consumer gets to hand back its work; longer, and `helm uninstall` would leave pods behind for minutes."""
+"""What a consumer gets to end its work; what it has not finished by then is in its queue again, on the volume."""
 
 _POLL_SECONDS: Final = 0.5
 
@@ -47,6 +48,16 @@ async def established(cluster: Remains, *, poll_seconds: float = _POLL_SECONDS) 
     await _until(are_served, poll_seconds, detail)
 
 
+async def retired(cluster: Remains, instance: str) -> None:
+    """Let the consumers of the release `instance` end soon.
+
+    Raises:
+        UnavailableError: the API server does not answer.
+
+    """
+    await cluster.retire({INSTANCE: instance, COMPONENT: "consumer"}, GRACE_SECONDS)
+
+
 async def released(cluster: Remains, instance: str, *, poll_seconds: float = _POLL_SECONDS) -> None:
     """Leave nothing of the release `instance` behind that would wait for its operator.
 
@@ -54,9 +65,6 @@ async def released(cluster: Remains, instance: str, *, poll_seconds: float = _PO
         UnavailableError: the API server does not answer, or the operator does not end.
 
     """
-    for pod in await cluster.pods({INSTANCE: instance, COMPONENT: "consumer"}):
-        with contextlib.suppress(ResourceNotFoundError):
-            await cluster.hurry(pod, GRACE_SECONDS)
 
     async def operator_is_gone() -> bool:
         return not await cluster.pods({INSTANCE: instance, COMPONENT: "operator"})
@@ -96,10 +104,13 @@ async def _delete_pools(cluster: Remains, instance: str) -> None:
 async def _run(arguments: argparse.Namespace) -> None:
     cluster = await ApiRemains.connect(arguments.namespace)
     try:
-        if arguments.end == "established":
-            await established(cluster)
-        else:
-            await released(cluster, arguments.instance)
+        match arguments.end:
+            case "established":
+                await established(cluster)
+            case "retired":
+                await retired(cluster, arguments.instance)
+            case "released":
+                await released(cluster, arguments.instance)
     finally:
         await cluster.close()
 
@@ -107,7 +118,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what Helm's hooks are for, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m warren_operator.installation", description=main.__doc__)
-    parser.add_argument("end", choices=["established", "released"])
+    parser.add_argument("end", choices=["established", "retired", "released"])
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--instance", required=True, help="the release's name")
     try:

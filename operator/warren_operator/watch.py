@@ -35,7 +35,9 @@ class Interest:
 
 
 async def watch(
-    namespace: str, interests: tuple[Interest, ...], begin: Callable[[], Awaitable[None]],
+    namespace: str,
+    interests: tuple[Interest, ...],
+    begin: Callable[[], Awaitable[None]],
     end: Callable[[], Awaitable[None]],
 ) -> None:
     """Watch the namespace until the process is told to end; `begin` and `end` surround that."""
@@ -57,7 +59,9 @@ def configure(settings: kopf.OperatorSettings) -> None:
 
 
 def _register_life(
-    registry: kopf.OperatorRegistry, begin: Callable[[], Awaitable[None]], end: Callable[[], Awaitable[None]],
+    registry: kopf.OperatorRegistry,
+    begin: Callable[[], Awaitable[None]],
+    end: Callable[[], Awaitable[None]],
 ) -> None:
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: object) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.pools import hold
 from tests.e2e.release import CRDS, Release
 from tests.e2e.training import iris, read
 from tools.cluster.kubectl import answers, kubectl
@@ -17,17 +16,17 @@ from warren.record import State
 pytestmark = pytest.mark.timeout(300)
 
 OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+ENDLESS = {"estimator": "MLPClassifier", "max_iter": 10**8, "n_iter_no_change": 10**8}
 LEFT = ("mljob.warren.dev/", "persistentvolumeclaim/")
 
 
 def test_only_what_the_user_made_is_left_and_can_be_deleted(
     release: Release, namespace: Namespace, client: Client, diary: Diary
 ) -> None:
-    hold(namespace, "train-cpu", 0)
-    namespace.apply(iris("waiting"))
-    until("the job is queued", lambda: read(namespace, "waiting").phase == "Queued", seconds=20)
-    busy = client.submit("sleep", seconds=300)
-    until("a consumer is busy", lambda: busy.status is State.STARTED, seconds=30)
+    namespace.apply(iris("endless", parameters=ENDLESS))
+    busy = client.submit("sleep", seconds=600)
+    until("a consumer is busy", lambda: busy.status is State.STARTED, seconds=40)
+    until("a training run is under way", lambda: read(namespace, "endless").phase == "Running", seconds=40)
 
     began = time.monotonic()
     with diary.stage("helm uninstall"):
@@ -35,12 +34,12 @@ def test_only_what_the_user_made_is_left_and_can_be_deleted(
     until("only MLJobs and volumes are left", lambda: not _surplus(namespace), seconds=90)
     diary.say(f"after {time.monotonic() - began:.1f} s: {' '.join(sorted(_resources(namespace)))}")
     assert time.monotonic() - began < 90
-    assert "mljob.warren.dev/waiting" in _resources(namespace)
+    assert "mljob.warren.dev/endless" in _resources(namespace)
     assert all(answers("get", "crd", crd) for crd in CRDS)
 
     with diary.stage("deleting the MLJob"):
-        namespace.run("delete", "mljob", "waiting", "--wait=false")
-        until("the MLJob is gone", lambda: not namespace.tried("get", "mljob", "waiting"), seconds=20)
+        namespace.run("delete", "mljob", "endless", "--wait=false")
+        until("the MLJob is gone", lambda: not namespace.tried("get", "mljob", "endless"), seconds=20)
     with diary.stage("deleting the namespace"):
         kubectl("delete", "namespace", namespace.name, "--wait=false")
         until("the namespace is gone", lambda: not answers("get", "namespace", namespace.name), seconds=60)

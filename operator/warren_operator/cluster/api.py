@@ -64,7 +64,8 @@ class ApiCluster:
                 config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
             except config.ConfigException:
                 await config.load_kube_config(  # type: ignore[no-untyped-call]
-                    config_file=str(kubeconfig) if kubeconfig else None, client_configuration=settings)
+                    config_file=str(kubeconfig) if kubeconfig else None, client_configuration=settings
+                )
         except config.ConfigException as error:
             detail = f"neither a service account nor a kubeconfig leads to a Kubernetes API: {error}"
             raise ClusterUnavailableError(detail) from error
@@ -94,8 +95,13 @@ class ApiCluster:
         }
         with faults(f"the status of {kind}/{metadata['name']}"):
             answer = await self._custom.patch_namespaced_custom_object_status(
-                **self._place(kind), name=metadata["name"], body=body, field_manager=MANAGER, force=True,
-                _content_type=_APPLY)
+                **self._place(kind),
+                name=metadata["name"],
+                body=body,
+                field_manager=MANAGER,
+                force=True,
+                _content_type=_APPLY,
+            )
         return cast("Document", answer)
 
     async def write_finalizers(self, kind: Kind, document: Document, finalizers: tuple[str, ...]) -> Document:
@@ -104,8 +110,12 @@ class ApiCluster:
         wanted = {"resourceVersion": metadata["resourceVersion"], "finalizers": [*finalizers]}
         with faults(f"{kind}/{metadata['name']}"):
             answer = await self._custom.patch_namespaced_custom_object(
-                **self._place(kind), name=metadata["name"], body={"metadata": wanted}, field_manager=MANAGER,
-                _content_type=_MERGE)
+                **self._place(kind),
+                name=metadata["name"],
+                body={"metadata": wanted},
+                field_manager=MANAGER,
+                _content_type=_MERGE,
+            )
         return cast("Document", answer)
 
     async def delete(self, kind: Kind, document: Document) -> None:
@@ -118,8 +128,9 @@ class ApiCluster:
     async def scale(self, deployment: str) -> Scale:
         """Return a Deployment's scale."""
         with faults(f"the Deployment {deployment!r}"):
-            found = await self._apps.read_namespaced_deployment_scale(deployment, self._namespace,
-                                                                      _request_timeout=_TIMEOUT_SECONDS)
+            found = await self._apps.read_namespaced_deployment_scale(
+                deployment, self._namespace, _request_timeout=_TIMEOUT_SECONDS
+            )
         wanted, present = found.spec, found.status
         return Scale((wanted and wanted.replicas) or 0, (present and present.replicas) or 0)
 
@@ -127,33 +138,54 @@ class ApiCluster:
         """Set a Deployment's number of replicas."""
         with faults(f"the Deployment {deployment!r}"):
             await self._apps.patch_namespaced_deployment_scale(
-                deployment, self._namespace, body={"spec": {"replicas": replicas}}, field_manager=MANAGER,
-                _content_type=_MERGE, _request_timeout=_TIMEOUT_SECONDS)
+                deployment,
+                self._namespace,
+                body={"spec": {"replicas": replicas}},
+                field_manager=MANAGER,
+                _content_type=_MERGE,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
 
     async def notify(self, document: Document, notice: Notice) -> None:
         """Post a Kubernetes Event about the resource, if that is possible."""
         with contextlib.suppress(WarrenError), faults("an event"):
-            await self._core.create_namespaced_event(self._namespace, self._event(document, notice),
-                                                     _request_timeout=_TIMEOUT_SECONDS)
+            await self._core.create_namespaced_event(
+                self._namespace, self._event(document, notice), _request_timeout=_TIMEOUT_SECONDS
+            )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
 
     def _place(self, kind: Kind) -> dict[str, Any]:
-        return {"group": GROUP, "version": VERSION, "namespace": self._namespace, "plural": kind.value,
-                "_request_timeout": _TIMEOUT_SECONDS}
+        return {
+            "group": GROUP,
+            "version": VERSION,
+            "namespace": self._namespace,
+            "plural": kind.value,
+            "_request_timeout": _TIMEOUT_SECONDS,
+        }
 
     def _event(self, document: Document, notice: Notice) -> client.CoreV1Event:
         metadata, now = document["metadata"], datetime.now(UTC)
         return client.CoreV1Event(
             metadata=client.V1ObjectMeta(name=f"{metadata['name'][:200]}.{uuid.uuid4().hex[:16]}"),
             involved_object=client.V1ObjectReference(
-                api_version=API_VERSION, kind=document["kind"], name=metadata["name"], uid=metadata["uid"],
-                namespace=self._namespace),
-            type=notice.type, reason=notice.reason, message=notice.message[:1024], count=1,
-            first_timestamp=now, last_timestamp=now,
-            source=client.V1EventSource(component=MANAGER), reporting_component=MANAGER, reporting_instance=MANAGER,
+                api_version=API_VERSION,
+                kind=document["kind"],
+                name=metadata["name"],
+                uid=metadata["uid"],
+                namespace=self._namespace,
+            ),
+            type=notice.type,
+            reason=notice.reason,
+            message=notice.message[:1024],
+            count=1,
+            first_timestamp=now,
+            last_timestamp=now,
+            source=client.V1EventSource(component=MANAGER),
+            reporting_component=MANAGER,
+            reporting_instance=MANAGER,
             action=notice.reason,
         )
 

@@ -40,8 +40,13 @@ class MemoryCluster:
         """Do what a user's `kubectl create` does."""
         if (kind, name) in self._documents:
             raise ConflictError(f"{kind}/{name} exists")
-        metadata = {"name": name, "namespace": self._namespace, "uid": str(uuid.uuid4()), "generation": 1,
-                    "creationTimestamp": self._time()}
+        metadata = {
+            "name": name,
+            "namespace": self._namespace,
+            "uid": str(uuid.uuid4()),
+            "generation": 1,
+            "creationTimestamp": self._time(),
+        }
         document = {"apiVersion": API_VERSION, "kind": _KINDS[kind], "metadata": metadata, "spec": dict(spec)}
         return self._store(kind, document)
 

@@ -27,8 +27,8 @@ class Remains(Cluster, Protocol):
     async def pods(self, labels: Mapping[str, str]) -> builtins.list[str]:
         """Return the names of the pods with these labels that have not ended."""
 
-    async def hurry(self, pod: str, grace_seconds: int) -> None:
-        """Delete a pod, one that is being deleted too, with no more than this grace."""
+    async def retire(self, labels: Mapping[str, str], grace_seconds: int) -> None:
+        """Delete the Deployments with these labels, and their pods with this grace instead of their own."""
 
 
 class ApiRemains(ApiCluster):
@@ -49,17 +49,35 @@ class ApiRemains(ApiCluster):
         with faults("the list of pods"):
             found = await self._core.list_namespaced_pod(
                 self._namespace,
-                label_selector=",".join(f"{name}={value}" for name, value in labels.items()),
+                label_selector=_selector(labels),
                 field_selector="status.phase!=Succeeded,status.phase!=Failed",
                 _request_timeout=_TIMEOUT_SECONDS,
             )
         return [str(pod.metadata.name) for pod in found.items if pod.metadata]
 
-    async def hurry(self, pod: str, grace_seconds: int) -> None:
-        """Delete a pod, one that is being deleted too, with no more than this grace."""
-        with faults(f"the pod {pod}"):
-            await self._core.delete_namespaced_pod(
-                pod, self._namespace, grace_period_seconds=grace_seconds, _request_timeout=_TIMEOUT_SECONDS
+    async def retire(self, labels: Mapping[str, str], grace_seconds: int) -> None:
+        """Delete the Deployments with these labels, and their pods with this grace instead of their own.
+
+        A kubelet that has begun to stop a container takes no shorter grace any more. So the pods are deleted first of
+        all, and what would make them anew is gone before: Deployments and ReplicaSets without their dependents.
+        """
+        selector = _selector(labels)
+        with faults("the consumers"):
+            for delete in (
+                self._apps.delete_collection_namespaced_deployment,
+                self._apps.delete_collection_namespaced_replica_set,
+            ):
+                await delete(
+                    self._namespace,
+                    label_selector=selector,
+                    propagation_policy="Orphan",
+                    _request_timeout=_TIMEOUT_SECONDS,
+                )
+            await self._core.delete_collection_namespaced_pod(
+                self._namespace,
+                label_selector=selector,
+                grace_period_seconds=grace_seconds,
+                _request_timeout=_TIMEOUT_SECONDS,
             )
 
 
@@ -71,8 +89,8 @@ class MemoryRemains(MemoryCluster):
         self.kinds = kinds
         self.running: dict[str, dict[str, str]] = {}
         """The labels of each pod that has not ended."""
-        self.hurried: dict[str, int] = {}
-        """The pods that were told to hurry, with their grace in seconds."""
+        self.retired: dict[str, int] = {}
+        """The pods that were deleted, with their grace in seconds."""
 
     def label(self, kind: Kind, name: str, labels: Mapping[str, str]) -> None:
         """Do what `kubectl label` does."""
@@ -88,9 +106,12 @@ class MemoryRemains(MemoryCluster):
         self.calls.add(Call("", "pods", "list"))
         return [name for name, its in self.running.items() if labels.items() <= its.items()]
 
-    async def hurry(self, pod: str, grace_seconds: int) -> None:
-        """Note that the pod was told."""
-        self.calls.add(Call("", "pods", "delete"))
-        if pod not in self.running:
-            raise ResourceNotFoundError(f"there is no pod {pod}")
-        self.hurried[pod] = grace_seconds
+    async def retire(self, labels: Mapping[str, str], grace_seconds: int) -> None:
+        """Note the grace of the pods with these labels."""
+        self.calls |= {Call("apps", kind, "deletecollection") for kind in ("deployments", "replicasets")}
+        self.calls.add(Call("", "pods", "deletecollection"))
+        self.retired |= {pod: grace_seconds for pod, its in self.running.items() if labels.items() <= its.items()}
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in labels.items())

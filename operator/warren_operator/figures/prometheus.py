@@ -63,8 +63,10 @@ def query(queues: Collection[str], vhost: str) -> str:
     names = "|".join(re.escape(queue) for queue in sorted(queues))
     where = f"{{vhost={json.dumps(vhost)},queue=~{json.dumps(names)}}}"
     parts = {"ready": f"{_READY}{where}", "unacked": f"{_UNACKED}{where}", "time": f"timestamp({_READY}{where})"}
-    return " or ".join(f'label_replace(max by (queue) ({expression}), "figure", "{figure}", "", "")'
-                       for figure, expression in parts.items())
+    return " or ".join(
+        f'label_replace(max by (queue) ({expression}), "figure", "{figure}", "", "")'
+        for figure, expression in parts.items()
+    )
 
 
 def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is whatever the server sent
@@ -81,5 +83,6 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
         values[sample["metric"]["queue"]][sample["metric"]["figure"]] = value
     return {
         queue: Figure(int(figures["ready"]), int(figures["unacked"]), max(0.0, evaluated - figures["time"]))
-        for queue, figures in values.items() if {"ready", "unacked", "time"} <= figures.keys()
+        for queue, figures in values.items()
+        if {"ready", "unacked", "time"} <= figures.keys()
     }

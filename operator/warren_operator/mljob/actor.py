@@ -40,8 +40,15 @@ class Deed:
 class Actor:
     """The hands of the reconciler."""
 
-    def __init__(self, cluster: Cluster, records: Records, submitter: Submitter, empty: EmptyQueues, *,
-                 result_ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        records: Records,
+        submitter: Submitter,
+        empty: EmptyQueues,
+        *,
+        result_ttl_seconds: float = RESULT_TTL_SECONDS,
+    ) -> None:
         self._cluster = cluster
         self._records = records
         self._submitter = submitter

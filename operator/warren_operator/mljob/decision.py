@@ -155,10 +155,12 @@ def _begin(sight: Sight) -> Decision:
     if FINALIZER not in job.metadata.finalizers:
         return Decision((Action.ADD_FINALIZER,), again=True)
     status = tell(job, Standing(Phase.PENDING, "Submitting", "the job's task is being submitted"), sight.now)
-    named = status.model_copy(update={
-        "task_id": sight.fresh_task_id,
-        "model": ModelStatus(name=job.spec.model.name, version=job.metadata.uid),
-    })
+    named = status.model_copy(
+        update={
+            "task_id": sight.fresh_task_id,
+            "model": ModelStatus(name=job.spec.model.name, version=job.metadata.uid),
+        }
+    )
     return Decision(status=named, again=True)
 
 
@@ -253,8 +255,14 @@ def _end(sight: Sight) -> Decision:
     if report is not None:
         return _complete(sight, report)
     if record is None or record.state is State.SUCCEEDED:
-        return _told(sight, Standing(Phase.FAILED, "ReportLost", "the training succeeded, but neither its report nor "
-                                     "the model's model.json can be found"))
+        return _told(
+            sight,
+            Standing(
+                Phase.FAILED,
+                "ReportLost",
+                "the training succeeded, but neither its report nor the model's model.json can be found",
+            ),
+        )
     return _told(sight, _failure(job, record))
 
 

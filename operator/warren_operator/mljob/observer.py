@@ -32,7 +32,12 @@ class Observer:
     """The eyes of the reconciler."""
 
     def __init__(
-        self, records: Records, models: Repository, empty: EmptyQueues, pools: tuple[Pool, ...], clock: Clock,
+        self,
+        records: Records,
+        models: Repository,
+        empty: EmptyQueues,
+        pools: tuple[Pool, ...],
+        clock: Clock,
     ) -> None:
         self._records = records
         self._models = models

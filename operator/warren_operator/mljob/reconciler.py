@@ -115,8 +115,9 @@ class JobReconciler:
 
 
 def _invalid(detail: str, now: float) -> MLJobStatus:
-    condition = Condition(type="Failed", status="True", reason="InvalidSpec", message=detail,
-                          last_transition_time=moment(now))
+    condition = Condition(
+        type="Failed", status="True", reason="InvalidSpec", message=detail, last_transition_time=moment(now)
+    )
     return MLJobStatus(phase=Phase.FAILED, completion_time=moment(now), conditions=(condition,))
 
 

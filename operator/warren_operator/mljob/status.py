@@ -46,12 +46,14 @@ def tell(job: MLJob, standing: Standing, now: float) -> MLJobStatus:
             conditions = put(conditions, _condition(job, other.type, "False", standing, at, message=""))
     status: ConditionStatus = "False" if standing.phase is Phase.PENDING else "True"
     conditions = put(conditions, _condition(job, own, status, standing, at, message=standing.message))
-    return job.status.model_copy(update={
-        "phase": standing.phase,
-        "conditions": conditions,
-        "observed_generation": job.metadata.generation,
-        "completion_time": moment(at) if standing.phase.finished else None,
-    })
+    return job.status.model_copy(
+        update={
+            "phase": standing.phase,
+            "conditions": conditions,
+            "observed_generation": job.metadata.generation,
+            "completion_time": moment(at) if standing.phase.finished else None,
+        }
+    )
 
 
 def with_record(status: MLJobStatus, record: Record) -> MLJobStatus:
@@ -60,18 +62,24 @@ def with_record(status: MLJobStatus, record: Record) -> MLJobStatus:
     fraction = record.progress.fraction if record.progress else 0.0
     if record.state is State.SUCCEEDED:
         fraction = 1.0
-    return status.model_copy(update={
-        "attempt": record.attempt, "progress": round(fraction, _DIGITS), "start_time": started,
-    })
+    return status.model_copy(
+        update={
+            "attempt": record.attempt,
+            "progress": round(fraction, _DIGITS),
+            "start_time": started,
+        }
+    )
 
 
 def with_model(status: MLJobStatus, report: TrainReport) -> MLJobStatus:
     """Return the status with the model that came out."""
-    return status.model_copy(update={
-        "progress": 1.0,
-        "metrics": {name: round(value, _DIGITS) for name, value in report.metrics.items()},
-        "model": ModelStatus(name=report.name, version=report.version, uri=report.uri, sha256=report.sha256),
-    })
+    return status.model_copy(
+        update={
+            "progress": 1.0,
+            "metrics": {name: round(value, _DIGITS) for name, value in report.metrics.items()},
+            "model": ModelStatus(name=report.name, version=report.version, uri=report.uri, sha256=report.sha256),
+        }
+    )
 
 
 def report_of(record: Record | None) -> TrainReport | None:
@@ -105,8 +113,20 @@ def _headline(status: MLJobStatus) -> Condition | None:
 
 
 def _condition(  # noqa: PLR0913 - a condition has this many fields
-    job: MLJob, kind: str, status: ConditionStatus, standing: Standing, at: float, *, message: str,
+    job: MLJob,
+    kind: str,
+    status: ConditionStatus,
+    standing: Standing,
+    at: float,
+    *,
+    message: str,
 ) -> Condition:
     reason = standing.reason if kind == standing.phase or standing.phase is Phase.PENDING else standing.phase.value
-    return Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=moment(at),
-                     observed_generation=job.metadata.generation)
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=moment(at),
+        observed_generation=job.metadata.generation,
+    )

@@ -23,10 +23,17 @@ def task_of(job: MLJob) -> Task:
         raise ValueError(msg)
     request = spec.request(version_of(job))
     body = request.model_dump_json(by_alias=True).encode()
-    options = TaskOptions(priority=spec.priority, max_attempts=spec.backoff_limit + 1,
-                          timeout_seconds=spec.active_deadline_seconds)
-    return Task(id=status.task_id, name=TRAIN_TASK, pool=spec.pool_name, payload=Payload(body, JSON), options=options,
-                owner=job.owner)
+    options = TaskOptions(
+        priority=spec.priority, max_attempts=spec.backoff_limit + 1, timeout_seconds=spec.active_deadline_seconds
+    )
+    return Task(
+        id=status.task_id,
+        name=TRAIN_TASK,
+        pool=spec.pool_name,
+        payload=Payload(body, JSON),
+        options=options,
+        owner=job.owner,
+    )
 
 
 def version_of(job: MLJob) -> str:
@@ -36,5 +43,11 @@ def version_of(job: MLJob) -> str:
 
 def report_from(manifest: Manifest, uri: str) -> TrainReport:
     """Return the manifest's facts in the form of the task's report; whether it was promoted is not among them."""
-    return TrainReport(name=manifest.name, version=manifest.version, uri=uri, sha256=manifest.sha256,
-                       metrics=manifest.metrics, promoted=False)
+    return TrainReport(
+        name=manifest.name,
+        version=manifest.version,
+        uri=uri,
+        sha256=manifest.sha256,
+        metrics=manifest.metrics,
+        promoted=False,
+    )

@@ -33,8 +33,15 @@ class PoolReconciler:
     """Brings Deployments to the size that their queue deserves."""
 
     def __init__(  # noqa: PLR0913 - the composition root passes each port once
-        self, cluster: Cluster, figures: Figures, watched: Watched, empty: EmptyQueues, clock: Clock, *,
-        queues: Collection[str], fresh_seconds: float,
+        self,
+        cluster: Cluster,
+        figures: Figures,
+        watched: Watched,
+        empty: EmptyQueues,
+        clock: Clock,
+        *,
+        queues: Collection[str],
+        fresh_seconds: float,
     ) -> None:
         self._cluster = cluster
         self._figures = figures
@@ -99,14 +106,20 @@ class PoolReconciler:
 
     def _unknown(self, pool: ConsumerPool, figure: Figure | None) -> str | None:
         if figure is None:
-            return (f"Prometheus knows no figures of the queue {pool.spec.queue!r}: is that its name, has it been "
-                    "declared, and does Prometheus scrape RabbitMQ's /metrics/detailed?")
+            return (
+                f"Prometheus knows no figures of the queue {pool.spec.queue!r}: is that its name, has it been "
+                "declared, and does Prometheus scrape RabbitMQ's /metrics/detailed?"
+            )
         if figure.age > self._fresh_seconds:
             return f"the newest figures of the queue {pool.spec.queue!r} are older than {self._fresh_seconds:.0f} s"
         return None
 
     async def _scale(
-        self, document: Document, pool: ConsumerPool, figure: Figure | None, unknown: str | None,
+        self,
+        document: Document,
+        pool: ConsumerPool,
+        figure: Figure | None,
+        unknown: str | None,
     ) -> ConsumerPoolStatus:
         now, target = self._clock.now(), pool.spec.scale_target_ref.name
         ready, unacked = (figure.ready, figure.unacked) if figure else (None, None)

@@ -108,8 +108,11 @@ def _shrink(observation: Observation, spec: ConsumerPoolSpec, history: History, 
     if since is not None and now - since >= rest:
         return Decision(spec.min_replicas, Reason.IDLE, f"no work for {rest} s; minReplicas is {spec.min_replicas}")
     if observation.replicas > spec.max_replicas and observation.unacked == 0:
-        return Decision(spec.max_replicas, Reason.ABOVE_MAXIMUM,
-                        f"the Deployment was set to {observation.replicas}, maxReplicas is {spec.max_replicas}")
+        return Decision(
+            spec.max_replicas,
+            Reason.ABOVE_MAXIMUM,
+            f"the Deployment was set to {observation.replicas}, maxReplicas is {spec.max_replicas}",
+        )
     if since is not None:
         when = moment(since + rest).strftime("%H:%M:%S")
         return Decision(observation.replicas, Reason.STABILIZING, f"no work; down to {spec.min_replicas} at {when} UTC")

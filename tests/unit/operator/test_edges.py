@@ -21,8 +21,12 @@ from warren_operator.permissions import PERMISSIONS
 from warren_operator.settings import OperatorSettings
 from warren_operator.watched import Watched
 
-ENVIRONMENT = {"WARREN_NAMESPACE": "team", "WARREN_BROKER_URL": "amqp://u:p@b/%2Fown", "WARREN_RECORDS_URL": "redis://r",
-               "WARREN_PROMETHEUS_URL": "http://p"}
+ENVIRONMENT = {
+    "WARREN_NAMESPACE": "team",
+    "WARREN_BROKER_URL": "amqp://u:p@b/%2Fown",
+    "WARREN_RECORDS_URL": "redis://r",
+    "WARREN_PROMETHEUS_URL": "http://p",
+}
 
 
 def test_settings_from_the_environment() -> None:
@@ -56,7 +60,10 @@ def test_a_list_puts_the_index_right() -> None:
     watched.put(document("changed", 11, "z"))
     watched.replace(Listing((document("changed", 5, "z"), document("unseen", 6, "w")), 10))
     assert {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in watched} == {
-        "new": "12", "changed": "11", "unseen": "6"}
+        "new": "12",
+        "changed": "11",
+        "unseen": "6",
+    }
 
 
 async def test_no_error_ends_the_loop_and_a_wish_hastens_it() -> None:

@@ -68,7 +68,9 @@ async def closing() -> AsyncIterator[list[PrometheusFigures]]:
 
 @pytest.mark.parametrize(("status", "body"), [(503, b"{}"), (200, b"<html>"), (200, b'{"data": 1}'), (200, b"{}")])
 async def test_whatever_is_not_prometheus_is_unavailable(
-    closing: list[PrometheusFigures], status: int, body: bytes,
+    closing: list[PrometheusFigures],
+    status: int,
+    body: bytes,
 ) -> None:
     with server(status, body) as url:
         figures = PrometheusFigures(url)

@@ -6,7 +6,7 @@ from warren.errors import UnavailableError
 from warren_operator import installation
 from warren_operator.cluster import Kind
 from warren_operator.cluster.remains import MemoryRemains
-from warren_operator.installation import COMPONENT, INSTANCE, established, released
+from warren_operator.installation import COMPONENT, INSTANCE, established, released, retired
 from warren_operator.mljob.decision import FINALIZER
 
 
@@ -69,14 +69,14 @@ async def test_released_waits_for_the_end_of_the_operator(
     assert (await cluster.get(Kind.MLJOB, "iris"))["metadata"]["finalizers"] == [FINALIZER]
 
 
-async def test_released_hurries_only_the_consumers_of_the_release(cluster: MemoryRemains) -> None:
+async def test_retired_ends_only_the_consumers_of_the_release(cluster: MemoryRemains) -> None:
     cluster.running |= {
         "mine": pod("warren", "consumer"),
         "valkey": pod("warren", "valkey"),
         "theirs": pod("other", "consumer"),
     }
-    await released(cluster, "warren")
-    assert cluster.hurried == {"mine": installation.GRACE_SECONDS}
+    await retired(cluster, "warren")
+    assert cluster.retired == {"mine": installation.GRACE_SECONDS}
 
 
 async def test_released_deletes_the_pools_that_a_hook_made(cluster: MemoryRemains) -> None:

@@ -17,16 +17,33 @@ from warren_operator.mljob.decision import FINALIZER, Action, Decision, Fault, S
 from warren_operator.mljob.status import Standing, tell
 
 NOW = 1_750_000_000.0
-REPORT = TrainReport(name="iris", version="uid", uri="s3://warren/models/iris/uid", sha256="a",
-                     metrics={"accuracy": 1.0}, promoted=False)
-WAY = {Phase.PENDING: "Submitting", Phase.QUEUED: "Waiting", Phase.RUNNING: "Started", Phase.SUSPENDED: "Suspended",
-       Phase.COMPLETE: "ModelCreated", Phase.FAILED: "Exception"}
+REPORT = TrainReport(
+    name="iris", version="uid", uri="s3://warren/models/iris/uid", sha256="a", metrics={"accuracy": 1.0}, promoted=False
+)
+WAY = {
+    Phase.PENDING: "Submitting",
+    Phase.QUEUED: "Waiting",
+    Phase.RUNNING: "Started",
+    Phase.SUSPENDED: "Suspended",
+    Phase.COMPLETE: "ModelCreated",
+    Phase.FAILED: "Exception",
+}
 
 
-def job(phase: Phase = Phase.PENDING, *, task: bool = True, finalizer: bool = True, deleted: float | None = None,
-        **spec: Any) -> MLJob:
-    metadata: dict[str, Any] = {"name": "iris", "namespace": "warren", "uid": "uid",
-                                "finalizers": [FINALIZER] if finalizer else []}
+def job(
+    phase: Phase = Phase.PENDING,
+    *,
+    task: bool = True,
+    finalizer: bool = True,
+    deleted: float | None = None,
+    **spec: Any,
+) -> MLJob:
+    metadata: dict[str, Any] = {
+        "name": "iris",
+        "namespace": "warren",
+        "uid": "uid",
+        "finalizers": [FINALIZER] if finalizer else [],
+    }
     if deleted is not None:
         metadata["deletionTimestamp"] = moment(deleted)
     fresh = parse(MLJob, {"metadata": metadata, "spec": {**IRIS, **spec}})
@@ -37,7 +54,10 @@ def job(phase: Phase = Phase.PENDING, *, task: bool = True, finalizer: bool = Tr
 def record(state: State, **changes: Any) -> Record:
     started = state is not State.QUEUED
     fields: dict[str, Any] = {
-        "accepted": True, "now": NOW, "submitted_at": NOW - 900, "attempt": int(started),
+        "accepted": True,
+        "now": NOW,
+        "submitted_at": NOW - 900,
+        "attempt": int(started),
         "started_at": NOW - 50 if started else None,
         "lease_until": NOW + 20 if state is State.STARTED else None,
         "finished_at": NOW - 5 if state.terminal else None,
@@ -51,14 +71,22 @@ def see(of: MLJob, what: Record | None = None, **more: Any) -> Decision:
     return decide(Sight(of, DEFAULT_POOLS, NOW, "fresh", record=what, **more))
 
 
-RECORDS = [None, *(record(state) for state in State), record(State.QUEUED, held=True), record(State.STARTED, held=True),
-           record(State.QUEUED, accepted=False), record(State.STARTED, lease_until=None),
-           record(State.STARTED, lease_until=NOW - 10), record(State.RETRYING, due_at=NOW + 60)]
+RECORDS = [
+    None,
+    *(record(state) for state in State),
+    record(State.QUEUED, held=True),
+    record(State.STARTED, held=True),
+    record(State.QUEUED, accepted=False),
+    record(State.STARTED, lease_until=None),
+    record(State.STARTED, lease_until=NOW - 10),
+    record(State.RETRYING, due_at=NOW + 60),
+]
 FAULTS = [None, Fault("RecordsUnavailable", "away"), Fault("InvalidRequest", "no", lasting=True)]
 EVERYTHING = [
     (phase, task, finalizer, suspend, what, model, fault, deleted)
     for phase, task, finalizer, suspend, what, model, fault, deleted in itertools.product(
-        Phase, [True, False], [True, False], [True, False], RECORDS, [None, REPORT], FAULTS, [None, NOW - 1, NOW - 61])
+        Phase, [True, False], [True, False], [True, False], RECORDS, [None, REPORT], FAULTS, [None, NOW - 1, NOW - 61]
+    )
     if task or (what is None and model is None)
 ]
 
@@ -90,27 +118,30 @@ def test_what_holds_whatever_is_seen() -> None:
             assert decision.actions or told != of.status, ("looking again needs something to have changed", case)
 
 
-@pytest.mark.parametrize(("phase", "what", "actions", "then", "reason"), [
-    (Phase.PENDING, None, [Action.SUBMIT], Phase.QUEUED, "Waiting"),
-    (Phase.QUEUED, None, [Action.SUBMIT], Phase.QUEUED, "Waiting"),
-    (Phase.RUNNING, None, [Action.SUBMIT], Phase.QUEUED, "Waiting"),
-    (Phase.PENDING, record(State.QUEUED), [], Phase.QUEUED, "Waiting"),
-    (Phase.PENDING, record(State.QUEUED, accepted=False), [Action.SUBMIT], Phase.QUEUED, "Waiting"),
-    (Phase.QUEUED, record(State.STARTED), [], Phase.RUNNING, "Started"),
-    (Phase.RUNNING, record(State.STARTED, lease_until=None), [], Phase.QUEUED, "HandedBack"),
-    (Phase.RUNNING, record(State.STARTED, lease_until=NOW - 1), [], Phase.QUEUED, "ConsumerLost"),
-    (Phase.RUNNING, record(State.RETRYING), [], Phase.QUEUED, "Retrying"),
-    (Phase.SUSPENDED, record(State.QUEUED, held=True), [Action.RESUME, Action.REPUBLISH], Phase.QUEUED, "Resumed"),
-    (Phase.SUSPENDED, record(State.QUEUED), [Action.REPUBLISH], Phase.QUEUED, "Resumed"),
-    (Phase.QUEUED, record(State.QUEUED, held=True), [Action.RESUME, Action.REPUBLISH], Phase.QUEUED, "Resumed"),
-    (Phase.RUNNING, record(State.SUCCEEDED), [], Phase.COMPLETE, "ModelCreated"),
-    (Phase.SUSPENDED, record(State.SUCCEEDED), [], Phase.COMPLETE, "ModelCreated"),
-    (Phase.RUNNING, record(State.FAILED), [], Phase.FAILED, "Exception"),
-    (Phase.RUNNING, record(State.CANCELED), [], Phase.FAILED, "Canceled"),
-    (Phase.RUNNING, record(State.EXPIRED), [], Phase.FAILED, "Expired"),
-    (Phase.QUEUED, record(State.SUCCEEDED), [], Phase.RUNNING, "Started"),
-    (Phase.PENDING, record(State.FAILED), [], Phase.QUEUED, "Waiting"),
-])
+@pytest.mark.parametrize(
+    ("phase", "what", "actions", "then", "reason"),
+    [
+        (Phase.PENDING, None, [Action.SUBMIT], Phase.QUEUED, "Waiting"),
+        (Phase.QUEUED, None, [Action.SUBMIT], Phase.QUEUED, "Waiting"),
+        (Phase.RUNNING, None, [Action.SUBMIT], Phase.QUEUED, "Waiting"),
+        (Phase.PENDING, record(State.QUEUED), [], Phase.QUEUED, "Waiting"),
+        (Phase.PENDING, record(State.QUEUED, accepted=False), [Action.SUBMIT], Phase.QUEUED, "Waiting"),
+        (Phase.QUEUED, record(State.STARTED), [], Phase.RUNNING, "Started"),
+        (Phase.RUNNING, record(State.STARTED, lease_until=None), [], Phase.QUEUED, "HandedBack"),
+        (Phase.RUNNING, record(State.STARTED, lease_until=NOW - 1), [], Phase.QUEUED, "ConsumerLost"),
+        (Phase.RUNNING, record(State.RETRYING), [], Phase.QUEUED, "Retrying"),
+        (Phase.SUSPENDED, record(State.QUEUED, held=True), [Action.RESUME, Action.REPUBLISH], Phase.QUEUED, "Resumed"),
+        (Phase.SUSPENDED, record(State.QUEUED), [Action.REPUBLISH], Phase.QUEUED, "Resumed"),
+        (Phase.QUEUED, record(State.QUEUED, held=True), [Action.RESUME, Action.REPUBLISH], Phase.QUEUED, "Resumed"),
+        (Phase.RUNNING, record(State.SUCCEEDED), [], Phase.COMPLETE, "ModelCreated"),
+        (Phase.SUSPENDED, record(State.SUCCEEDED), [], Phase.COMPLETE, "ModelCreated"),
+        (Phase.RUNNING, record(State.FAILED), [], Phase.FAILED, "Exception"),
+        (Phase.RUNNING, record(State.CANCELED), [], Phase.FAILED, "Canceled"),
+        (Phase.RUNNING, record(State.EXPIRED), [], Phase.FAILED, "Expired"),
+        (Phase.QUEUED, record(State.SUCCEEDED), [], Phase.RUNNING, "Started"),
+        (Phase.PENDING, record(State.FAILED), [], Phase.QUEUED, "Waiting"),
+    ],
+)
 def test_the_table(phase: Phase, what: Record | None, actions: list[Action], then: Phase, reason: str) -> None:
     decision = see(job(phase), what)
     assert decision.status
@@ -119,26 +150,37 @@ def test_the_table(phase: Phase, what: Record | None, actions: list[Action], the
     assert (list(decision.actions), decision.status.phase, condition.reason) == (actions, then, reason)
 
 
-@pytest.mark.parametrize(("what", "wanted"), [
-    (None, True), (record(State.QUEUED), False), (record(State.STARTED), False), (record(State.SUCCEEDED), False),
-    (record(State.SUCCEEDED, result=b"?"), True), (record(State.FAILED), True), (record(State.CANCELED), True),
-])
+@pytest.mark.parametrize(
+    ("what", "wanted"),
+    [
+        (None, True),
+        (record(State.QUEUED), False),
+        (record(State.STARTED), False),
+        (record(State.SUCCEEDED), False),
+        (record(State.SUCCEEDED, result=b"?"), True),
+        (record(State.FAILED), True),
+        (record(State.CANCELED), True),
+    ],
+)
 def test_the_model_is_looked_up_only_where_it_matters(what: Record | None, wanted: bool) -> None:  # noqa: FBT001
     assert wants_model(what) is wanted
 
 
-@pytest.mark.parametrize(("what", "empty", "again"), [
-    (record(State.QUEUED), 119, False),
-    (record(State.QUEUED), 120, True),
-    (record(State.QUEUED, submitted_at=NOW - 119), 1000, False),
-    (record(State.RETRYING, due_at=NOW - 119), 1000, False),
-    (record(State.RETRYING, due_at=NOW - 120), 1000, True),
-    (record(State.RETRYING, due_at=NOW + 900), 1000, False),
-    (record(State.STARTED), 1000, False),
-    (record(State.STARTED, lease_until=None), 1000, True),
-    (record(State.STARTED, lease_until=NOW - 119), 1000, False),
-    (record(State.STARTED, lease_until=NOW - 120), 1000, True),
-])
+@pytest.mark.parametrize(
+    ("what", "empty", "again"),
+    [
+        (record(State.QUEUED), 119, False),
+        (record(State.QUEUED), 120, True),
+        (record(State.QUEUED, submitted_at=NOW - 119), 1000, False),
+        (record(State.RETRYING, due_at=NOW - 119), 1000, False),
+        (record(State.RETRYING, due_at=NOW - 120), 1000, True),
+        (record(State.RETRYING, due_at=NOW + 900), 1000, False),
+        (record(State.STARTED), 1000, False),
+        (record(State.STARTED, lease_until=None), 1000, True),
+        (record(State.STARTED, lease_until=NOW - 119), 1000, False),
+        (record(State.STARTED, lease_until=NOW - 120), 1000, True),
+    ],
+)
 def test_a_lost_message_is_published_again(what: Record, empty: float, again: bool) -> None:  # noqa: FBT001
     decision = see(job(Phase.QUEUED), what, queue_empty_seconds=empty)
     assert decision.actions == ((Action.REPUBLISH,) if again else ())

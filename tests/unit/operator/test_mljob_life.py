@@ -41,7 +41,10 @@ async def test_a_run_goes_queued_running_complete_each_with_its_own_time(world: 
     start = world.job().metadata.creation_timestamp
     assert start
     assert {condition.type: (condition.last_transition_time - start).seconds for condition in status.conditions} == {
-        "Queued": 5, "Running": 16, "Complete": 16}
+        "Queued": 5,
+        "Running": 16,
+        "Complete": 16,
+    }
     reasons = [notice.reason for _, notice in world.cluster.notices]
     assert reasons == ["Submitting", "Waiting", "Started", "ModelCreated"]
 
@@ -109,11 +112,14 @@ async def test_a_finished_job_never_runs_again(world: World) -> None:
     assert world.job().status.phase is Phase.FAILED
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"pool": "fast"}, "spec.pool is 'fast', which is no pool of this installation"),
-    ({"pool": "cpu"}, "spec.pool is 'cpu', which is a pool of kind serve"),
-    ({"accelerator": "gpu"}, "accelerator 'gpu' asks for 'train-gpu', which is no pool of this installation"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pool": "fast"}, "spec.pool is 'fast', which is no pool of this installation"),
+        ({"pool": "cpu"}, "spec.pool is 'cpu', which is a pool of kind serve"),
+        ({"accelerator": "gpu"}, "accelerator 'gpu' asks for 'train-gpu', which is no pool of this installation"),
+    ],
+)
 async def test_a_pool_that_cannot_do_it_fails_the_job(world: World, changes: dict[str, object], said: str) -> None:
     create(world, **changes)
     await world.look()
@@ -214,7 +220,8 @@ async def test_a_purged_queue_is_filled_again_after_two_minutes(world: World) ->
 
 @pytest.mark.parametrize("figure", [None, Figure(0, 0, age=60), Figure(1, 0, age=1), Figure(0, 1, age=1)])
 async def test_nothing_is_published_again_while_the_queue_is_not_known_to_be_empty(
-    world: World, figure: Figure | None,
+    world: World,
+    figure: Figure | None,
 ) -> None:
     create(world)
     await world.look()

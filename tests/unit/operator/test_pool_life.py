@@ -16,8 +16,11 @@ QUEUE = "warren.tasks.cpu"
 
 def create(world: World, **changes: Any) -> None:
     world.cluster.deployments["consumer"] = Scale(0, 0)
-    world.cluster.create(Kind.CONSUMER_POOL, "cpu", {
-        "queue": QUEUE, "scaleTargetRef": {"name": "consumer"}, "maxReplicas": 5, "concurrency": 2, **changes})
+    world.cluster.create(
+        Kind.CONSUMER_POOL,
+        "cpu",
+        {"queue": QUEUE, "scaleTargetRef": {"name": "consumer"}, "maxReplicas": 5, "concurrency": 2, **changes},
+    )
 
 
 def status(world: World) -> ConsumerPoolStatus:

@@ -26,8 +26,9 @@ from warren_operator.figures.memory import MemoryFigures
 from warren_operator.settings import OperatorSettings
 
 QUEUE = "warren.tasks.train-cpu"
-SETTINGS = OperatorSettings(namespace="warren", broker_url="amqp://b/", records_url="redis://r/",
-                            prometheus_url="http://p/")
+SETTINGS = OperatorSettings(
+    namespace="warren", broker_url="amqp://b/", records_url="redis://r/", prometheus_url="http://p/"
+)
 IRIS: dict[str, Any] = {
     "trainer": "sklearn",
     "dataset": {"uri": "s3://warren/datasets/iris.csv", "target": "species"},
@@ -98,8 +99,14 @@ class World:
     def restart(self) -> Self:
         """Start another process of the operator: it knows nothing of what the last one knew."""
         wrap = self.fuse.wrap
-        ports = Ports(wrap(self.cluster), wrap(self.figures), wrap(self.records), wrap(self.broker), wrap(self.models),
-                      clock=self.clock)
+        ports = Ports(
+            wrap(self.cluster),
+            wrap(self.figures),
+            wrap(self.records),
+            wrap(self.broker),
+            wrap(self.models),
+            clock=self.clock,
+        )
         self.operator = Operator(ports, SETTINGS)
         return self
 
@@ -151,8 +158,14 @@ class World:
         """Finish as a training consumer does: model.json, then the record."""
         if manifest:
             await self.publish_model(task)
-        report = TrainReport(name="iris", version=request_of(task).version or "", uri="s3://warren/models/iris",
-                             sha256="a" * 64, metrics={"accuracy": 0.966666666667}, promoted=True)
+        report = TrainReport(
+            name="iris",
+            version=request_of(task).version or "",
+            uri="s3://warren/models/iris",
+            sha256="a" * 64,
+            metrics={"accuracy": 0.966666666667},
+            promoted=True,
+        )
         outcome = Outcome(State.SUCCEEDED, result=report.model_dump_json().encode(), result_type="application/json")
         assert await self.records.finish(lease, task, outcome)
         await self.records.settle(task.id)
@@ -167,9 +180,18 @@ class World:
         """Create `model.json`, and with it the version."""
         request = request_of(task)
         version = request.version or ""
-        manifest = Manifest(name="iris", version=version, file="m.onnx", sha256="a" * 64, size=1, framework="sklearn",
-                            inputs=(), outputs=(), metrics={"accuracy": 0.966666666667},
-                            created_at=datetime.fromtimestamp(self.clock.now(), UTC))
+        manifest = Manifest(
+            name="iris",
+            version=version,
+            file="m.onnx",
+            sha256="a" * 64,
+            size=1,
+            framework="sklearn",
+            inputs=(),
+            outputs=(),
+            metrics={"accuracy": 0.966666666667},
+            created_at=datetime.fromtimestamp(self.clock.now(), UTC),
+        )
         await self.objects.put(self.models.uri("iris", version, "model.json"), manifest.model_dump_json().encode())
 
     async def work_off(self) -> None:
