@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from itertools import chain
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
-from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError, RedisError  # noqa: A004
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,  # noqa: A004
+    NoPermissionError,
+    NoScriptError,
+    RedisError,
+)
 
 from warren.address import without_password
 from warren.errors import IdempotencyConflictError, RecordsUnavailableError
@@ -37,6 +42,7 @@ from warren.record import (
 )
 from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS
 from warren.records.fields import Fields, outcome_fields, parse_record, task_digest, task_fields
+from warren.records.pipeline import Answer, Command, Pipeline
 from warren.records.poison import POISON
 from warren.tasks import Task
 
@@ -47,15 +53,31 @@ DUE: Final = "warren:due"
 ANSWER_SECONDS: Final = 0.8
 """How long a step waits for the store, a second try over a new connection included: callers learn within a second."""
 
-CONNECTIONS: Final = 64
-"""How many calls one process has under way at the store."""
+CONNECTIONS: Final = 4
+"""How many rounds of steps one process has under way at the store."""
+
+STEPS: Final = (
+    "create",
+    "accept",
+    "read",
+    "claim",
+    "renew",
+    "finish",
+    "retry",
+    "release",
+    "settle",
+    "cancel",
+    "hold",
+    "disown",
+    "sweep",
+    "due",
+)
 
 
 class RedisRecords:
     """Task records in the store at `url` (`redis://user:password@host:port/db`)."""
 
     def __init__(self, url: str) -> None:
-        # Calls beyond the pool's size wait for their turn; the default pool refuses them.
         self._redis = Redis.from_pool(
             BlockingConnectionPool.from_url(
                 url,
@@ -67,25 +89,9 @@ class RedisRecords:
             )
         )
         self._where = without_password(url)
-        self._steps = {
-            step: _script(self._redis, step)
-            for step in (
-                "create",
-                "accept",
-                "read",
-                "claim",
-                "renew",
-                "finish",
-                "retry",
-                "release",
-                "settle",
-                "cancel",
-                "hold",
-                "disown",
-                "sweep",
-                "due",
-            )
-        }
+        self._scripts = {step: _script(step) for step in STEPS}
+        self._digests = {step: hashlib.sha1(text).hexdigest() for step, text in self._scripts.items()}  # noqa: S324 - EVALSHA's
+        self._pipeline = Pipeline(self._send, rounds=CONNECTIONS)
 
     async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
         """Write the record `queued` if the task, or its idempotency key within `scope`, is new."""
@@ -106,10 +112,8 @@ class RedisRecords:
         """Return the records, None where there is none."""
         if not task_ids:
             return []
-        async with self._answer(), self._redis.pipeline(transaction=False) as pipeline:
-            for task_id in task_ids:
-                await self._steps["read"]([_key(task_id), DUE], [task_id], client=pipeline)
-            answers = await pipeline.execute()
+        async with self._answer():
+            answers = await asyncio.gather(*(self._ask("read", [_key(task_id), DUE], task_id) for task_id in task_ids))
         return [_parse(answer)[1] if answer else None for answer in answers]
 
     async def claim(self, task: Task, consumer: str, *, alone: bool, seconds: float = LEASE_SECONDS) -> Claim:
@@ -221,15 +225,37 @@ class RedisRecords:
     async def ping(self) -> None:
         """Return if the store answers and takes writes."""
         async with self._answer():
-            await cast("Awaitable[Any]", self._redis.set("warren:ping", "1", px=1000))
+            await self._pipeline.ask(("SET", "warren:ping", "1", "PX", 1000))
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._pipeline.close()
         await self._redis.aclose()
 
     async def _run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Any:  # noqa: ANN401
         async with self._answer():
-            return await self._steps[step](keys, arguments)
+            return await self._ask(step, keys, *arguments)
+
+    def _ask(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Answer:
+        return self._pipeline.ask(("EVALSHA", self._digests[step], len(keys), *keys, *arguments))
+
+    async def _send(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """Send commands together; a store that was restarted is taught the scripts anew."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answers = await self._exchange(commands)
+            unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if unknown:
+                await self._exchange([("SCRIPT LOAD", text) for text in self._scripts.values()])
+                again = await self._exchange([commands[number] for number in unknown])
+                for number, answer in zip(unknown, again, strict=True):
+                    answers[number] = answer
+        return answers
+
+    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
 
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[None]:
@@ -249,10 +275,9 @@ class RedisRecords:
         return RecordsUnavailableError(f"the record store at {self._where} does not answer: {error}")
 
 
-def _script(redis: Redis, step: str) -> AsyncScript:
+def _script(step: str) -> bytes:
     steps = files("warren.records").joinpath("steps")
-    prelude, body = (steps.joinpath(f"{name}.lua").read_text() for name in ("prelude", step))
-    return redis.register_script(prelude + body)
+    return b"".join(steps.joinpath(f"{name}.lua").read_bytes() for name in ("prelude", step))
 
 
 def _key(task_id: str) -> str:

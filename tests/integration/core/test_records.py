@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import redis
 
 from tests.integration.servers import Workspace
 from warren.clock import SystemClock
@@ -412,3 +413,60 @@ async def test_a_store_that_is_away_is_named_within_a_second(call: Callable[[Rec
         with pytest.raises(RecordsUnavailableError, match=r"127\.0\.0\.1:1") as caught:
             await call(records)  # type: ignore[misc]
     assert "secret" not in caught.value.detail
+
+
+@pytest.fixture(name="store")
+async def _store(workspace: Workspace) -> AsyncIterator[RedisRecords]:
+    records = RedisRecords(workspace.records_url)
+    yield records
+    await records.close()
+
+
+async def test_steps_are_known_to_a_store_that_was_restarted(store: RedisRecords, workspace: Workspace) -> None:
+    tasks = [a_task() for _ in range(20)]
+    await asyncio.gather(*map(store.create, tasks))
+    workspace.servers.store.restart()
+    said = await asyncio.gather(*map(store.create, tasks), *(store.read([task.id]) for task in tasks))
+    assert [submission for submission, _ in said[:20]] == [Submission.UNACCEPTED] * 20
+    assert [record.id for [record] in said[20:]] == [task.id for task in tasks]
+
+
+async def test_a_store_that_hangs_is_named_within_a_second_and_answers_rightly_afterwards(
+        store: RedisRecords, workspace: Workspace) -> None:
+    task, loop = a_task(), asyncio.get_running_loop()
+    lease = await claimed(store, task)
+    with redis.Redis.from_url(workspace.records_url) as admin:
+        admin.client_pause(2500)
+    began, calls = loop.time(), []
+    for _ in range(12):
+        calls.append(asyncio.create_task(timed(store.renew(lease, task, "c1"))))
+        await asyncio.sleep(0.1)
+    said = await asyncio.gather(*calls)
+    assert all(isinstance(error, RecordsUnavailableError) and took < 1 for error, took in said)
+    await asyncio.sleep(max(0.0, began + 2.7 - loop.time()))
+    other = a_task()
+    created, renewed, found = await asyncio.gather(
+        store.create(other), store.renew(lease, task, "c1"), store.read([task.id, other.id, "none"]))
+    assert (created[0], renewed) == (Submission.CREATED, Renewal.RENEWED)
+    assert [record and record.id for record in found] == [task.id, other.id, None]
+
+
+async def timed(call: Awaitable[object]) -> tuple[object, float]:
+    """Return what the call raised, or returned, and how long it took."""
+    began = asyncio.get_running_loop().time()
+    [said] = await asyncio.gather(call, return_exceptions=True)
+    return said, asyncio.get_running_loop().time() - began
+
+
+async def test_a_caller_that_gives_up_leaves_the_others_their_own_answers(store: RedisRecords) -> None:
+    tasks = [a_task() for _ in range(50)]
+    await asyncio.gather(*map(store.create, tasks))
+    for number in range(20):
+        calls = [asyncio.create_task(store.read([task.id])) for task in tasks]
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        for call in calls[::3]:
+            call.cancel()
+        said = await asyncio.gather(*calls, return_exceptions=True)
+        for task, answer in zip(tasks, said, strict=True):
+            assert isinstance(answer, asyncio.CancelledError) or [record.id for record in answer] == [task.id]

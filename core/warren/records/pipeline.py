@@ -1,0 +1,90 @@
+"""A pipeline to the store: what is asked for in one turn of the event loop goes there together.
+
+With `appendfsync always` the store pays for the disk once a round, however many steps the round brings; and this
+process pays for the network once. While a round is under way, what is asked for next gathers for the one after it.
+
+Forbidden here: what is asked, and any outside library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+Command = Sequence[str | bytes | int | float]
+Answer = asyncio.Future[Any]
+Send = Callable[[Sequence[Command]], Awaitable[Sequence[Any]]]
+"""Carries commands to the store and returns their answers, in order; an answer may be an exception."""
+
+MOST_TOGETHER: Final = 256
+"""How many commands one round holds: the store does nothing else meanwhile."""
+
+
+class Pipeline:
+    """Gathers commands into rounds, of which at most `rounds` are under way at once."""
+
+    def __init__(self, send: Send, *, rounds: int, most: int = MOST_TOGETHER) -> None:
+        self._send = send
+        self._rounds = rounds
+        self._most = most
+        self._waiting: deque[tuple[Command, Answer]] = deque()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._called = False
+
+    def ask(self, command: Command) -> Answer:
+        """Return the future answer to a command, or its failure; cancelling it disturbs no other caller.
+
+        A command whose answer nobody awaits any more is not sent, unless it is under way already.
+        """
+        loop = asyncio.get_running_loop()
+        answer: Answer = loop.create_future()
+        self._waiting.append((command, answer))
+        if not self._called:
+            self._called = True
+            loop.call_soon(self._begin)
+        return answer
+
+    async def close(self) -> None:
+        """Give up what is under way or waiting."""
+        for task in self._under_way:
+            task.cancel()
+        for _, answer in self._waiting:
+            answer.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _begin(self) -> None:
+        self._called = False
+        while self._waiting and len(self._under_way) < self._rounds:
+            together = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            wanted = [(command, answer) for command, answer in together if not answer.done()]
+            if wanted:
+                carrying = asyncio.create_task(self._carry(wanted))
+                self._under_way.add(carrying)
+                carrying.add_done_callback(self._arrived)
+
+    def _arrived(self, carried: asyncio.Task[None]) -> None:
+        self._under_way.discard(carried)
+        self._begin()
+
+    async def _carry(self, together: Sequence[tuple[Command, Answer]]) -> None:
+        try:
+            said = await self._send([command for command, _ in together])
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to know
+            said = [error] * len(together)
+        except asyncio.CancelledError:
+            for _, answer in together:
+                answer.cancel()
+            raise
+        for (_, answer), word in zip(together, said, strict=True):
+            _tell(answer, word)
+
+
+def _tell(answer: Answer, word: object) -> None:
+    if answer.done():
+        return
+    if isinstance(word, Exception):
+        answer.set_exception(word)
+    else:
+        answer.set_result(word)

@@ -1,0 +1,106 @@
+"""The pipeline to the store: who travels with whom, and who is told what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from warren.records.pipeline import Command, Pipeline
+
+
+class Store:
+    """Answers each command with its own words, once it may."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[Command]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry one round."""
+        self.rounds.append(list(commands))
+        await self.open.wait()
+        return [ValueError("bad") if "bad" in command else command[0] for command in commands]
+
+
+@pytest.fixture(name="store")
+async def _store() -> Store:
+    return Store()
+
+
+async def test_what_is_asked_in_one_turn_goes_together(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=2)
+    assert await asyncio.gather(*(pipeline.ask((number,)) for number in range(5))) == [0, 1, 2, 3, 4]
+    assert await pipeline.ask((5,)) == 5
+    assert list(map(len, store.rounds)) == [5, 1]
+
+
+async def test_a_round_is_bounded_and_what_follows_gathers_for_the_next(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1, most=3)
+    store.open.clear()
+    answers = [pipeline.ask((number,)) for number in range(4)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    answers.append(pipeline.ask((4,)))
+    await asyncio.sleep(0.01)
+    assert list(map(len, store.rounds)) == [3]
+    store.open.set()
+    assert await asyncio.gather(*answers) == [0, 1, 2, 3, 4]
+    assert list(map(len, store.rounds)) == [3, 2]
+
+
+async def test_an_error_reaches_its_own_caller(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1)
+    good, bad, last = (pipeline.ask(command) for command in [("a",), ("b", "bad"), ("c",)])
+    assert (await good, await last) == ("a", "c")
+    with pytest.raises(ValueError, match="bad"):
+        await bad
+
+
+async def test_a_lost_round_is_told_to_everyone_in_it_and_no_one_else() -> None:
+    async def send(commands: Sequence[Command]) -> list[Any]:
+        if commands[0] == ("lost",):
+            raise ConnectionError("gone")
+        return [None] * len(commands)
+
+    pipeline = Pipeline(send, rounds=1)
+    lost = [pipeline.ask(("lost",)), pipeline.ask(("too",))]
+    assert [type(said) for said in await asyncio.gather(*lost, return_exceptions=True)] == [ConnectionError] * 2
+    assert await pipeline.ask(("next",)) is None
+
+
+async def test_a_caller_that_gives_up_disturbs_no_other_and_is_not_sent_any_more(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1)
+    store.open.clear()
+    sent, other = pipeline.ask(("sent",)), pipeline.ask(("other",))
+    await asyncio.sleep(0.01)
+    waiting, last = pipeline.ask(("waiting",)), pipeline.ask(("last",))
+    sent.cancel()
+    waiting.cancel()
+    store.open.set()
+    assert (await other, await last) == ("other", "last")
+    assert store.rounds == [[("sent",), ("other",)], [("last",)]]
+
+
+async def test_a_round_whose_callers_have_all_given_up_holds_up_nobody(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1, most=1)
+    store.open.clear()
+    first, given_up, last = (pipeline.ask((name,)) for name in "abc")
+    await asyncio.sleep(0.01)
+    given_up.cancel()
+    store.open.set()
+    assert (await first, await last) == ("a", "c")
+
+
+async def test_closing_gives_up_what_is_asked(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1)
+    store.open.clear()
+    under_way = pipeline.ask(("a",))
+    await asyncio.sleep(0.01)
+    waiting = pipeline.ask(("b",))
+    await pipeline.close()
+    assert under_way.cancelled()
+    assert waiting.cancelled()
