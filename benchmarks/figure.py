@@ -40,14 +40,23 @@ class Figure:
     def document(self) -> dict[str, Any]:
         """Return what programs read."""
         found = {"ratio": self.ratio.mean, "low": self.ratio.low, "high": self.ratio.high}
-        return {"name": self.name} | {key: round(value, 4) for key, value in found.items()} | {
-            "aim": self.aim, "met": self.met}
+        return (
+            {"name": self.name}
+            | {key: round(value, 4) for key, value in found.items()}
+            | {"aim": self.aim, "met": self.met}
+        )
 
     def row(self) -> tuple[str, ...]:
         """Return what people read."""
         found = self.ratio
-        return (self.name, f"{found.mean:.2f}", f"{found.low:.2f} - {found.high:.2f}",
-                f"{found.least:.2f} - {found.most:.2f}", self.aim, "met" if self.met else "short")
+        return (
+            self.name,
+            f"{found.mean:.2f}",
+            f"{found.low:.2f} - {found.high:.2f}",
+            f"{found.least:.2f} - {found.most:.2f}",
+            self.aim,
+            "met" if self.met else "short",
+        )
 
 
 def report(name: str, figures: Sequence[Figure], console: Console, folder: Path = OUT) -> Path:

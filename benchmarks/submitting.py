@@ -47,4 +47,5 @@ async def through_aio_pika(servers: ServerSet) -> AsyncIterator[Submit]:
         exchange = await channel.get_exchange(TASKS)
         persistent = aio_pika.DeliveryMode.PERSISTENT
         yield lambda: exchange.publish(
-            aio_pika.Message(BODY, content_type=JSON, delivery_mode=persistent), POOL, mandatory=True)
+            aio_pika.Message(BODY, content_type=JSON, delivery_mode=persistent), POOL, mandatory=True
+        )

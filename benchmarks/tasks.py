@@ -43,8 +43,11 @@ def main() -> int:
     figure = Figure("confirmed submits / bare aio-pika confirmed publishes", Ratio.of(pairs), AT_LEAST)
     path = report("tasks", [figure], console)
     ours, theirs = median(pair.ours for pair in pairs), median(pair.theirs for pair in pairs)
-    console.print(f"{PAIRS} pairs of {SUBMITS} each, {IN_FLIGHT} in flight; medians {ours:.0f}/s and {theirs:.0f}/s. "
-                  f"Warren's side also wrote each task's record (appendfsync always).\n{path}", soft_wrap=True)
+    console.print(
+        f"{PAIRS} pairs of {SUBMITS} each, {IN_FLIGHT} in flight; medians {ours:.0f}/s and {theirs:.0f}/s. "
+        f"Warren's side also wrote each task's record (appendfsync always).\n{path}",
+        soft_wrap=True,
+    )
     return 0
 
 
@@ -81,6 +84,7 @@ async def _emptied(running: ServerSet) -> AsyncIterator[Submit]:
     async with await aio_pika.connect(running.broker_url()) as connection:
         queue = await (await connection.channel()).get_queue(Pool(name=POOL).queue)
         with redis.Redis.from_url(running.records_url) as store:
+
             async def empty() -> None:
                 await queue.purge()
                 store.flushall()

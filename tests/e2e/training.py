@@ -1,7 +1,6 @@
 """Training runs as their user sees them: an MLJob from `kubectl apply` to its end."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +46,6 @@ class Job:
         """Return a condition."""
         found: dict[str, Any] = next(item for item in self.status["conditions"] if item["type"] == kind)
         return found
-
-    def turned(self, kind: str) -> datetime:
-        """Return when the condition last changed."""
-        return datetime.fromisoformat(self.condition(kind)["lastTransitionTime"])
 
 
 def read(namespace: Namespace, name: str) -> Job:

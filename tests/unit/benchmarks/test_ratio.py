@@ -33,8 +33,8 @@ def test_the_interval_is_that_of_the_mean_and_the_same_every_time() -> None:
     # Ratios exp(+-s): the mean's standard error is s/sqrt(n), so 95 % of the resampled means lie within 1.96 of them.
     spread = pairs(*[1.1, 1 / 1.1] * 50)
     found = Ratio.of(spread)
-    assert found.high == pytest.approx(1.1 ** 0.196, rel=0.003)
-    assert found.low == pytest.approx(1.1 ** -0.196, rel=0.003)
+    assert found.high == pytest.approx(1.1**0.196, rel=0.003)
+    assert found.low == pytest.approx(1.1**-0.196, rel=0.003)
     assert found == Ratio.of(spread)
 
 
@@ -57,6 +57,7 @@ def test_a_report_is_a_table_and_a_document(tmp_path: Path) -> None:
     said, found = StringIO(), Figure("submits", Ratio(0.71239, 0.69, 0.73, 0.6, 0.8), 0.9)
     path = report("tasks", [found], Console(file=said, width=120), tmp_path / "out")
     assert json.loads(path.read_text()) == [
-        {"name": "submits", "ratio": 0.7124, "low": 0.69, "high": 0.73, "aim": ">= 0.9", "met": False}]
+        {"name": "submits", "ratio": 0.7124, "low": 0.69, "high": 0.73, "aim": ">= 0.9", "met": False}
+    ]
     for word in ("submits", "0.71", "0.69 - 0.73", "0.60 - 0.80", ">= 0.9", "short"):
         assert word in said.getvalue()
