@@ -28,6 +28,9 @@ _MODULE: Final = "warren_consumer.training.child"
 _MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """An event's most: a manifest with many labels and categories is a long line."""
 
+_LAST_SECONDS: Final = 1.0
+"""How long a child may take to end after it has closed its events."""
+
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _log = structlog.get_logger(__name__)
 
@@ -43,10 +46,12 @@ async def train(job: Job, report: Callable[[Progress], None], *, threads: int) -
     try:
         log = asyncio.create_task(_keep_log(child, job.trainer))
         event = await _follow(child, job, report)
-        await log
-        code = await child.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), _LAST_SECONDS)
     finally:
-        await _end(child)
+        code = await _end(child)
+    # Only now: processes of the child's own, which may outlive it, held its standard error open.
+    await log
     if isinstance(event, Done):
         return event.product
     if isinstance(event, Failed):
@@ -91,11 +96,11 @@ async def _keep_log(child: Process, trainer: str) -> None:
             _log.info("training output", trainer=trainer, pid=child.pid, line=line)
 
 
-async def _end(child: Process) -> None:
-    """Kill what is left of the child's process group, and reap the child."""
+async def _end(child: Process) -> int:
+    """Kill what is left of the child's process group, reap the child, and return its exit status."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    await child.wait()
+    return await child.wait()
 
 
 def _died(code: int) -> TaskFault:

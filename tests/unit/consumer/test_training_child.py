@@ -1,12 +1,13 @@
 """The training child: a process of its own that ends when it must, and whose end is told."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,10 @@ def family(job):
     job.output.write_text(str(child.pid))
     time.sleep(300)
 
+def orphans(job):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    os.kill(os.getpid(), signal.SIGKILL)
+
 def fault(job):
     raise TaskFault("bad-luck", "it was not meant to be", retryable=True)
 
@@ -45,12 +50,13 @@ def memory(job):
 easy = Trainer(lambda job: None)
 sleeper = Trainer(family)
 killed = Trainer(lambda job: os.kill(os.getpid(), signal.SIGKILL))
+parent = Trainer(orphans)
 exits = Trainer(lambda job: os._exit(7))
 faulty = Trainer(fault)
 broken = Trainer(lambda job: 1 / 0)
 greedy = Trainer(memory)
 """
-NAMES = ("easy", "sleeper", "killed", "exits", "faulty", "broken", "greedy")
+NAMES = ("easy", "sleeper", "killed", "parent", "exits", "faulty", "broken", "greedy")
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +80,14 @@ def alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
+
+
+def of_group(group: int) -> Iterator[int]:
+    """Yield the pids of a process group's living members."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(int(entry.name)) == group and alive(int(entry.name)):
+                yield int(entry.name)
 
 
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -102,6 +116,15 @@ async def test_how_a_run_ended_is_told(tmp_path: Path, trainer: str, code: str, 
     with pytest.raises(TaskFault, match=said) as caught:
         await process.train(job(trainer, tmp_path), lambda _: None, threads=1)
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
+
+
+async def test_a_child_that_is_killed_leaves_no_process_and_no_run_that_hangs(tmp_path: Path) -> None:
+    progress: list[Progress] = []
+    async with asyncio.timeout(20):
+        with pytest.raises(TaskFault, match="SIGKILL"):
+            await process.train(job("parent", tmp_path), progress.append, threads=1)
+    group = int((progress[0].message or "").split()[1])
+    await until(lambda: not any(of_group(group)), seconds=2)
 
 
 async def test_a_cancellation_ends_the_child_and_its_children(tmp_path: Path) -> None:
