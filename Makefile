@@ -25,13 +25,13 @@ test: venv ## every test: unit, integration, contract and, on a real Kubernetes,
 	@$(RUN) -m tools.suite
 
 test-unit: venv ## the fast tests
-	@$(RUN) -m pytest tests/unit -q $(ARGS)
+	@$(RUN) -m pytest tests/unit -q -n auto $(ARGS)
 
 test-integration: venv ## tests against real servers
 	@$(RUN) -m tools.suite servers integration
 
 test-contract: venv ## tests across seams: chart, permissions, dashboards, examples
-	@$(RUN) -m pytest tests/contract -q $(ARGS)
+	@$(RUN) -m pytest tests/contract -q -n auto $(ARGS)
 
 test-e2e: venv ## tests on the local cluster
 	@$(RUN) -m tools.suite cluster images load e2e

@@ -53,16 +53,20 @@ class Result:
         return [skip for skip in self.skips if not any(reason in skip for reason in ALLOWED_SKIPS)]
 
 
-def _pytest(name: str, limit: int, *, needs: tuple[str, ...] = ()) -> Stage:
-    return Stage(name, ("-m", "pytest", f"tests/{name}"), limit, needs, counts=True)
+def _pytest(name: str, limit: int, *options: str, needs: tuple[str, ...] = ()) -> Stage:
+    return Stage(name, ("-m", "pytest", f"tests/{name}", *options), limit, needs, counts=True)
+
+
+PARALLEL = ("-n", "auto")
+"""For tests that share no server."""
 
 
 STAGES = (
-    _pytest("unit", 120),
+    _pytest("unit", 120, *PARALLEL),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     _pytest("integration", 1200, needs=("servers",)),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
-    _pytest("contract", 600, needs=("cluster",)),
+    _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins"), 600, needs=("images",)),
     _pytest("e2e", 900, needs=("load",)),
