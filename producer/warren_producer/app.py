@@ -38,8 +38,13 @@ PROBE_KEY: Final = "warren.probe"
 
 
 def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
-    submitter: Submitter, records: Records, broker: Broker, repository: Repository, objects: ObjectStore,
-    settings: ProducerSettings, usual_pools: Mapping[str, str] | None = None,
+    submitter: Submitter,
+    records: Records,
+    broker: Broker,
+    repository: Repository,
+    objects: ObjectStore,
+    settings: ProducerSettings,
+    usual_pools: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """Return the API over these ports; `usual_pools` says which function's tasks go to which pool."""
     endings = Endings(broker, records, limit=settings.max_waiting)

@@ -38,8 +38,14 @@ TAGS = [
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the application's OpenAPI document; it is made once."""
     if app.openapi_schema is None:
-        document = get_openapi(title="Warren", version=version("warren"), summary=SUMMARY, description=DESCRIPTION,
-                               routes=app.routes, tags=TAGS)
+        document = get_openapi(
+            title="Warren",
+            version=version("warren"),
+            summary=SUMMARY,
+            description=DESCRIPTION,
+            routes=app.routes,
+            tags=TAGS,
+        )
         for operation in (operation for path in document["paths"].values() for operation in path.values()):
             for status, response in operation["responses"].items():
                 if status >= "400" and "application/json" in response.get("content", {}):

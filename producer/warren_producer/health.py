@@ -28,9 +28,13 @@ class Dependency(BaseModel):
 class Readiness(BaseModel):
     """How the producer and its dependencies stand."""
 
-    status: Annotated[Literal["ready", "degraded", "starting"], Field(
-        description="`degraded`: it answers, but what needs a missing dependency gets 503. `starting`: the broker and "
-                    "its topology have not been seen yet since the process began.")]
+    status: Annotated[
+        Literal["ready", "degraded", "starting"],
+        Field(
+            description="`degraded`: it answers, but what needs a missing dependency gets 503. `starting`: the broker "
+            "and its topology have not been seen yet since the process began."
+        ),
+    ]
     dependencies: dict[str, Dependency]
 
 

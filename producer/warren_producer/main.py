@@ -48,10 +48,17 @@ async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> Non
     objects = S3Objects()
     repository = Repository(objects, settings.storage_bucket)
     app = create_app(Submitter(broker, records), records, broker, repository, objects, settings, usual_pools)
-    server = uvicorn.Server(uvicorn.Config(
-        app, host=settings.host, port=settings.port, access_log=False, log_config=None,
-        timeout_graceful_shutdown=round(settings.shutdown_seconds), server_header=False,
-    ))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=round(settings.shutdown_seconds),
+            server_header=False,
+        )
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # uvicorn obeys them, then raises them again: closing comes first
     log.info("listening", url=f"http://{settings.host}:{settings.port}", docs="/docs")

@@ -27,12 +27,17 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.requests = Histogram(
-            "warren_http_request_seconds", "Time from a request to its answer, waiting for tasks included.",
-            ["method", "route", "status"], buckets=BUCKETS, registry=self.registry,
+            "warren_http_request_seconds",
+            "Time from a request to its answer, waiting for tasks included.",
+            ["method", "route", "status"],
+            buckets=BUCKETS,
+            registry=self.registry,
         )
         self.accepted = Counter(
-            "warren_tasks_accepted", "Tasks and predictions that were accepted (an idempotent repeat counts too).",
-            ["pool"], registry=self.registry,
+            "warren_tasks_accepted",
+            "Tasks and predictions that were accepted (an idempotent repeat counts too).",
+            ["pool"],
+            registry=self.registry,
         )
         gauge = Gauge("warren_requests_waiting", "Requests that wait for a task's end.", registry=self.registry)
         gauge.set_function(waiting)

@@ -44,8 +44,14 @@ def _word(part: str) -> tuple[str, str]:
 
 def _preferences(
     services: Given,
-    prefer: Annotated[str | None, Header(description="`wait=N`: answer when the task has ended, or after N seconds. "
-                                                     "`respond-async`: answer at once.", examples=["wait=10"])] = None,
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=N`: answer when the task has ended, or after N seconds. "
+            "`respond-async`: answer at once.",
+            examples=["wait=10"],
+        ),
+    ] = None,
 ) -> Preferences:
     return Preferences.parse(prefer, services.max_wait_seconds)
 

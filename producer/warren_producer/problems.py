@@ -23,8 +23,11 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": Problem, "description": "There is no such thing."},
     413: {"model": Problem, "description": "The body is over the limit."},
     422: {"model": Problem, "description": "The request is wrong; `errors` names the fields."},
-    503: {"model": Problem, "description": "A dependency is away, and nothing was accepted: the same request may "
-                                           "succeed after the seconds of `Retry-After`."},
+    503: {
+        "model": Problem,
+        "description": "A dependency is away, and nothing was accepted: the same request may "
+        "succeed after the seconds of `Retry-After`.",
+    },
     504: {"model": Problem, "description": "The prediction did not end within its time limit."},
 }
 
@@ -60,8 +63,14 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return _answer(Problem.of(PayloadTooLargeError(fault.detail), request.url.path), {"Connection": "close"})
     code = status.phrase.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {fault.detail}; the API is described at /docs"
-    problem = Problem(type=problem_type(code), title=status.phrase.capitalize(), status=status, code=code,
-                      detail=detail, instance=request.url.path)
+    problem = Problem(
+        type=problem_type(code),
+        title=status.phrase.capitalize(),
+        status=status,
+        code=code,
+        detail=detail,
+        instance=request.url.path,
+    )
     return _answer(problem, fault.headers)
 
 

@@ -45,8 +45,15 @@ class _Slot:
 class Models:
     """A bounded cache of loaded models by reference."""
 
-    def __init__(self, repository: Repository, loader: Loader, *, refresh_seconds: float = REFRESH_SECONDS,
-                 capacity: int = CAPACITY, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        loader: Loader,
+        *,
+        refresh_seconds: float = REFRESH_SECONDS,
+        capacity: int = CAPACITY,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._repository = repository
         self._loader = loader
         self._refresh_seconds = refresh_seconds

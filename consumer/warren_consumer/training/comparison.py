@@ -44,9 +44,11 @@ class Comparison:
 
         """
         if self.agreement < AGREEMENT:
-            detail = (f"the exported model differs from the estimator: {self.agreement:.2%} of {self.rows} held-out "
-                      f"rows agree, {AGREEMENT:.0%} must; the largest difference is {self.deviation:.3g}; "
-                      "another estimator, or features on smaller scales, may export exactly")
+            detail = (
+                f"the exported model differs from the estimator: {self.agreement:.2%} of {self.rows} held-out "
+                f"rows agree, {AGREEMENT:.0%} must; the largest difference is {self.deviation:.3g}; "
+                "another estimator, or features on smaller scales, may export exactly"
+            )
             raise TaskFault("export-mismatch", detail)
 
 

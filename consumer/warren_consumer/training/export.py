@@ -90,7 +90,7 @@ def _name_outputs(graph: onnx.GraphProto, names: list[str]) -> None:
         for node in graph.node:
             node.output[:] = [after if name == before else name for name in node.output]
             node.input[:] = [after if name == before else name for name in node.input]
-    del graph.output[len(names):]
+    del graph.output[len(names) :]
     for output, name in zip(graph.output, names, strict=True):
         output.name = name
 
@@ -116,8 +116,16 @@ def _with_encoding(model: onnx.ModelProto, columns: Sequence[Column]) -> onnx.Mo
 def _encode(graph: onnx.GraphProto, nodes: list[onnx.NodeProto], column: Column, index: int) -> str:
     """Add the one-hot encoding of a column; return the name of its block, of shape (rows, categories)."""
     one_hot, shape, block = (f"{_PREFIX}column{index}/{part}" for part in ("one_hot", "shape", "block"))
-    nodes.append(helper.make_node("OneHotEncoder", [column.name], [one_hot], domain="ai.onnx.ml",
-                                  cats_strings=list(column.categories), zeros=1))
+    nodes.append(
+        helper.make_node(
+            "OneHotEncoder",
+            [column.name],
+            [one_hot],
+            domain="ai.onnx.ml",
+            cats_strings=list(column.categories),
+            zeros=1,
+        )
+    )
     graph.initializer.append(helper.make_tensor(shape, TensorProto.INT64, [2], [-1, len(column.categories)]))
     nodes.append(helper.make_node("Reshape", [one_hot, shape], [block]))
     return block

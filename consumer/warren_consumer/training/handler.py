@@ -76,8 +76,12 @@ class _Training:
         source, form = self._source(request)
         with tempfile.TemporaryDirectory(prefix="warren-training-") as folder:
             job = Job(
-                trainer=request.trainer, dataset=Path(folder, "dataset"), format=form,
-                target=request.dataset.target, parameters=request.parameters, output=Path(folder, "model.onnx"),
+                trainer=request.trainer,
+                dataset=Path(folder, "dataset"),
+                format=form,
+                target=request.dataset.target,
+                parameters=request.parameters,
+                output=Path(folder, "model.onnx"),
             )
             context.report(Progress(fraction=0.0, message=f"downloading {source}"))
             await self._download(source, job.dataset)
@@ -113,8 +117,14 @@ class _Training:
 
     def _report(self, manifest: Manifest, *, promoted: bool) -> TrainReport:
         uri = self._repository.uri(manifest.name, manifest.version, manifest.file)
-        return TrainReport(name=manifest.name, version=manifest.version, uri=str(uri), sha256=manifest.sha256,
-                           metrics=manifest.metrics, promoted=promoted)
+        return TrainReport(
+            name=manifest.name,
+            version=manifest.version,
+            uri=str(uri),
+            sha256=manifest.sha256,
+            metrics=manifest.metrics,
+            promoted=promoted,
+        )
 
 
 def read_request(body: bytes) -> TrainRequest:
@@ -150,7 +160,12 @@ def _manifest(context: Context, request: TrainRequest, version: str, job: Job, p
     dataset = request.dataset.model_dump(mode="json", exclude_none=True) | {"sha256": sha256(job.dataset)}
     provenance = {"trainer": request.trainer, "dataset": dataset, "parameters": request.parameters}
     return Manifest(
-        name=request.model.name, version=version, file=f"{digest}.onnx", sha256=digest,
-        size=job.output.stat().st_size, created_at=datetime.now(UTC),
-        **product.model_dump(exclude={"provenance"}), provenance=task | provenance | product.provenance,
+        name=request.model.name,
+        version=version,
+        file=f"{digest}.onnx",
+        sha256=digest,
+        size=job.output.stat().st_size,
+        created_at=datetime.now(UTC),
+        **product.model_dump(exclude={"provenance"}),
+        provenance=task | provenance | product.provenance,
     )

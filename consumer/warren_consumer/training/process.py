@@ -62,7 +62,10 @@ async def train(job: Job, report: Callable[[Progress], None], *, threads: int) -
 async def _start(threads: int) -> Process:
     """Start a fresh interpreter, never a fork of this one, as the leader of a process group of its own."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", _MODULE, str(os.getpid()),
+        sys.executable,
+        "-m",
+        _MODULE,
+        str(os.getpid()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

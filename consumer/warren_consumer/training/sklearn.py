@@ -130,7 +130,8 @@ def _product(task: Problem, evaluation: Evaluation, facts: dict[str, Any]) -> Pr
         features=tuple(column.name for column in task.columns),
         labels=task.labels,
         metrics=evaluation.metrics,
-        provenance=facts | {
+        provenance=facts
+        | {
             "rows": {"train": len(task.train), "held_out": len(task.held_out)},
             "categories": {column.name: list(column.categories) for column in task.columns if column.categories},
             "export": {"agreement": evaluation.comparison.agreement, "deviation": evaluation.comparison.deviation},

@@ -113,8 +113,10 @@ def _column(name: str, array: pa.Array) -> Column:
         return Column(name, _single(name, values))
     categories = tuple(sorted(set(values)))
     if len(categories) > MAX_CATEGORIES:
-        detail = (f"the column {name!r} holds {len(categories)} different texts, {MAX_CATEGORIES} are allowed; "
-                  "if it is an identifier, `exclude` it")
+        detail = (
+            f"the column {name!r} holds {len(categories)} different texts, {MAX_CATEGORIES} are allowed; "
+            "if it is an identifier, `exclude` it"
+        )
         raise TaskFault("invalid-feature", detail)
     return Column(name, values, categories)
 

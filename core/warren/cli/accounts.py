@@ -27,9 +27,13 @@ def register(app: typer.Typer) -> None:
 
 
 def write_definitions(
-    passwords: Annotated[Path, typer.Option(
-        help="A folder with one file per account, named after it, that holds its password "
-             f"({', '.join(user.name for user in users())}).")],
+    passwords: Annotated[
+        Path,
+        typer.Option(
+            help="A folder with one file per account, named after it, that holds its password "
+            f"({', '.join(user.name for user in users())})."
+        ),
+    ],
     vhost: Annotated[str, typer.Option(help="The virtual host.")] = "/",
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output unless given.")] = None,
 ) -> None:

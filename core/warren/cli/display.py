@@ -97,8 +97,11 @@ def _bar(document: TaskDocument) -> dict[str, Any]:
     description = f"{document.task} {document.status}"
     if reported is None:
         return {"description": description, "total": None}
-    return {"description": f"{description} {reported.message or ''}".rstrip(), "total": 1.0,
-            "completed": reported.fraction}
+    return {
+        "description": f"{description} {reported.message or ''}".rstrip(),
+        "total": 1.0,
+        "completed": reported.fraction,
+    }
 
 
 def _cell(name: str, value: Any) -> Text:  # noqa: ANN401 - any JSON value

@@ -23,8 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def predict(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or name@version.")],
-    rows: Annotated[str | None, typer.Option(
-        help="JSON: a list of rows, each a list of numbers or an object by feature name.")] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="JSON: a list of rows, each a list of numbers or an object by feature name.")
+    ] = None,
     file: Annotated[Path | None, typer.Option(help="The same, as a file.")] = None,
     image: Annotated[Path | None, typer.Option(help="An image file.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that the prediction may take.")] = PREDICT_SECONDS,

@@ -31,17 +31,23 @@ def register(app: typer.Typer) -> None:
 
 def submit(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name: a function's, or train.")],
-    args: Annotated[list[str] | None, typer.Argument(
-        metavar="[KEY=VALUE]...",
-        help="Arguments. A value that is JSON (3, true, [1,2]) is taken as that, else as text.",
-    )] = None,
+    args: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Arguments. A value that is JSON (3, true, [1,2]) is taken as that, else as text.",
+        ),
+    ] = None,
     json: Annotated[str | None, typer.Option(help="Arguments as a JSON object.")] = None,
     file: Annotated[Path | None, typer.Option(help="Arguments as a file that holds a JSON object.")] = None,
     pool: Annotated[str | None, typer.Option(help="The pool to run in, if not the task's own.")] = None,
-    option: Annotated[list[str] | None, typer.Option(
-        metavar="KEY=VALUE",
-        help="priority=high, delay_seconds=60, timeout_seconds=30, max_attempts=5, ... Repeatable.",
-    )] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="priority=high, delay_seconds=60, timeout_seconds=30, max_attempts=5, ... Repeatable.",
+        ),
+    ] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key again is the same task.")] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end and print the result.")] = False,  # noqa: FBT002
     timeout: Timeout = None,

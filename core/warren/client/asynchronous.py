@@ -43,8 +43,9 @@ class AsyncClient:
     `patience` is how many seconds a call over HTTP is repeated while nothing answers; a repeat never submits twice.
     """
 
-    def __init__(self, url: str, *, records: str | None = None, bucket: str = "warren",
-                 patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, records: str | None = None, bucket: str = "warren", patience: float = PATIENCE_SECONDS
+    ) -> None:
         self._gateway = _gateway(url, records, bucket, patience)
 
     @classmethod
@@ -59,8 +60,9 @@ class AsyncClient:
         await self._gateway.open()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        traceback: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         """Disconnect."""
         await self.close()
 
@@ -68,8 +70,16 @@ class AsyncClient:
         """Disconnect."""
         await self._gateway.close()
 
-    async def submit(self, task: str, /, args: Mapping[str, Any] | None = None, *, options: Options | None = None,
-                     idempotency_key: str | None = None, **named: Any) -> AsyncJob:  # noqa: ANN401 - any JSON value
+    async def submit(
+        self,
+        task: str,
+        /,
+        args: Mapping[str, Any] | None = None,
+        *,
+        options: Options | None = None,
+        idempotency_key: str | None = None,
+        **named: Any,  # noqa: ANN401 - any JSON value
+    ) -> AsyncJob:
         """Submit a task with arguments by name and return its job.
 
         `args` gives arguments whose names this method uses itself. The same `idempotency_key` again is the same job.
@@ -87,8 +97,14 @@ class AsyncClient:
         """Return the job of a task that was submitted before."""
         return AsyncJob(self._gateway, task_id)
 
-    async def predict(self, model: str, rows: Sequence[Row] | None = None, *, image: bytes | None = None,
-                      timeout: float = PREDICT_SECONDS) -> PredictResponse:  # noqa: ASYNC109 - Warren's time limit
+    async def predict(
+        self,
+        model: str,
+        rows: Sequence[Row] | None = None,
+        *,
+        image: bytes | None = None,
+        timeout: float = PREDICT_SECONDS,  # noqa: ASYNC109 - Warren's time limit
+    ) -> PredictResponse:
         """Run a model (`name`, or `name@version`) on rows or on one image file's bytes.
 
         Raises:

@@ -26,8 +26,9 @@ from warren.tasks import Payload
 class DirectGateway:
     """A way to Warren that needs no producer."""
 
-    def __init__(self, broker_url: str, records_url: str, *, bucket: str,
-                 pools: tuple[Pool, ...] = DEFAULT_POOLS) -> None:
+    def __init__(
+        self, broker_url: str, records_url: str, *, bucket: str, pools: tuple[Pool, ...] = DEFAULT_POOLS
+    ) -> None:
         self._broker = AmqpBroker(broker_url, "warren-client")
         self._records = RedisRecords(records_url)
         self._endings = Endings(self._broker, self._records)

@@ -15,8 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from warren.record import Progress, Record, State, TaskError
 from warren.tasks import JSON, TASK_NAME, Payload, TaskOptions
 
-_PLAIN = ("id", "pool", "attempt", "failures", "max_attempts", "timeout_seconds", "priority", "model", "consumer",
-          "progress", "error")
+_PLAIN = (
+    "id",
+    "pool",
+    "attempt",
+    "failures",
+    "max_attempts",
+    "timeout_seconds",
+    "priority",
+    "model",
+    "consumer",
+    "progress",
+    "error",
+)
 _TIMES = ("submitted_at", "started_at", "finished_at", "due_at", "expires_at")
 
 
@@ -26,15 +37,24 @@ class TaskRequest(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra={"examples": [
-            {"task": "audio_length", "args": {"url": "https://example.com/a.mp3"}, "options": {"timeout_seconds": 30}},
-            {"task": "train", "args": {
-                "trainer": "sklearn",
-                "dataset": {"uri": "s3://warren/datasets/iris.csv", "target": "species"},
-                "parameters": {"estimator": "LogisticRegression"},
-                "model": {"name": "iris", "promote": "accuracy >= 0.9"},
-            }},
-        ]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "task": "audio_length",
+                    "args": {"url": "https://example.com/a.mp3"},
+                    "options": {"timeout_seconds": 30},
+                },
+                {
+                    "task": "train",
+                    "args": {
+                        "trainer": "sklearn",
+                        "dataset": {"uri": "s3://warren/datasets/iris.csv", "target": "species"},
+                        "parameters": {"estimator": "LogisticRegression"},
+                        "model": {"name": "iris", "promote": "accuracy >= 0.9"},
+                    },
+                },
+            ]
+        },
     )
 
     task: Annotated[str, Field(pattern=TASK_NAME, description="The task's name.")]
@@ -47,12 +67,24 @@ class TaskDocument(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        json_schema_extra={"examples": [{
-            "id": "0196f0c8-5b7c-7d1e-8a55-6c1f0a3b9d21", "task": "audio_length", "pool": "cpu", "status": "succeeded",
-            "attempt": 1, "failures": 0, "priority": "normal", "result": 182.4, "result_type": "application/json",
-            "submitted_at": "2026-11-21T08:00:00Z", "started_at": "2026-11-21T08:00:00.010000Z",
-            "finished_at": "2026-11-21T08:00:00.250000Z",
-        }]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0196f0c8-5b7c-7d1e-8a55-6c1f0a3b9d21",
+                    "task": "audio_length",
+                    "pool": "cpu",
+                    "status": "succeeded",
+                    "attempt": 1,
+                    "failures": 0,
+                    "priority": "normal",
+                    "result": 182.4,
+                    "result_type": "application/json",
+                    "submitted_at": "2026-11-21T08:00:00Z",
+                    "started_at": "2026-11-21T08:00:00.010000Z",
+                    "finished_at": "2026-11-21T08:00:00.250000Z",
+                }
+            ]
+        },
     )
 
     id: Annotated[str, Field(description="The task's id, a UUIDv7.")]
@@ -67,8 +99,13 @@ class TaskDocument(BaseModel):
     model: Annotated[str | None, Field(description="The model that a prediction is for.")] = None
     consumer: Annotated[str | None, Field(description="Who works, or worked, on it.")] = None
     progress: Annotated[Progress | None, Field(description="How far the running attempt has come.")] = None
-    result: Annotated[Any, Field(description="The result of a task that succeeded: a JSON value, or base64 of the "
-                                             "bytes where `result_type` is not application/json.")] = None
+    result: Annotated[
+        Any,
+        Field(
+            description="The result of a task that succeeded: a JSON value, or base64 of the "
+            "bytes where `result_type` is not application/json."
+        ),
+    ] = None
     result_type: Annotated[str | None, Field(description="The result's media type.")] = None
     error: Annotated[TaskError | None, Field(description="Why it failed, or why the last attempt did.")] = None
     submitted_at: datetime | None = None

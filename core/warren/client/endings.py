@@ -121,6 +121,6 @@ class Endings:
     async def _sweep_once(self) -> None:
         ids = list(self._waiting)
         for start in range(0, len(ids), BULK):
-            for record in await self._records.read(ids[start:start + BULK]):
+            for record in await self._records.read(ids[start : start + BULK]):
                 if record is not None and record.state.terminal:
                     self.tell(record.id)

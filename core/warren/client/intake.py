@@ -51,8 +51,14 @@ class Intake:
     """Accepts tasks and predictions, and tells how they stand."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per port
-        self, submitter: Submitter, records: Records, objects: ObjectStore, endings: Endings, catalog: Catalog,
-        pools: Sequence[Pool], usual_pools: Mapping[str, str] | None = None,
+        self,
+        submitter: Submitter,
+        records: Records,
+        objects: ObjectStore,
+        endings: Endings,
+        catalog: Catalog,
+        pools: Sequence[Pool],
+        usual_pools: Mapping[str, str] | None = None,
     ) -> None:
         """Take the parts; `usual_pools` says, by task name, where tasks go whose submitter wants no pool."""
         self._submitter = submitter
@@ -115,11 +121,26 @@ class Intake:
         self._endings.tell(task_id)
         return await self._whole(record)
 
-    async def _accept(self, payload: Payload, name: str, pool: Pool, options: TaskOptions, order: Order, *,  # noqa: PLR0913 - the parts of a task
-                      model: str | None = None) -> Record:
+    async def _accept(  # noqa: PLR0913 - the parts of a task
+        self,
+        payload: Payload,
+        name: str,
+        pool: Pool,
+        options: TaskOptions,
+        order: Order,
+        *,
+        model: str | None = None,
+    ) -> Record:
         reply = order.reply or order.wait_seconds > 0
-        task = Task(name=name, pool=pool.name, payload=payload, options=options, model=model,
-                    idempotency_key=_checked(order.key), reply_to=self._endings.queue if reply else None)
+        task = Task(
+            name=name,
+            pool=pool.name,
+            payload=payload,
+            options=options,
+            model=model,
+            idempotency_key=_checked(order.key),
+            reply_to=self._endings.queue if reply else None,
+        )
         record = await self._submitter.submit(task)
         if order.wait_seconds > 0:
             record = await self._endings.wait(record.id, order.wait_seconds)

@@ -50,10 +50,18 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        json_schema_extra={"examples": [{
-            "type": "urn:warren:problem:wrong-pool", "title": "Wrong pool", "status": 422, "code": "wrong-pool",
-            "detail": "the pool 'gpu' does not exist; pools: cpu (serve), train-cpu (train)", "instance": "/v1/tasks",
-        }]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:warren:problem:wrong-pool",
+                    "title": "Wrong pool",
+                    "status": 422,
+                    "code": "wrong-pool",
+                    "detail": "the pool 'gpu' does not exist; pools: cpu (serve), train-cpu (train)",
+                    "instance": "/v1/tasks",
+                }
+            ]
+        },
     )
 
     type: Annotated[str, Field(description="`urn:warren:problem:<code>`")]
@@ -68,8 +76,15 @@ class Problem(BaseModel):
     def of(cls, error: WarrenError, instance: str | None = None) -> Self:
         """Return the document of a fault."""
         errors = error.fields if isinstance(error, InvalidFieldsError) else ()
-        return cls(type=problem_type(error.code), title=error.title, status=error.status, code=error.code,
-                   detail=error.detail, instance=instance, errors=errors)
+        return cls(
+            type=problem_type(error.code),
+            title=error.title,
+            status=error.status,
+            code=error.code,
+            detail=error.detail,
+            instance=instance,
+            errors=errors,
+        )
 
     def json_bytes(self) -> bytes:
         """Return the document as JSON, without the fields that do not apply."""
@@ -85,8 +100,9 @@ def problem_type(code: str) -> str:
     return f"urn:warren:problem:{code}"
 
 
-def fault(code: str, detail: str, *, default: type[WarrenError] = WarrenError,
-          retry_after: float | None = None) -> WarrenError:
+def fault(
+    code: str, detail: str, *, default: type[WarrenError] = WarrenError, retry_after: float | None = None
+) -> WarrenError:
     """Return an instance of the class whose code this is, of `default` if it is none's."""
     kind = _CLASSES.get(code, default)
     return kind(detail, retry_after=retry_after)

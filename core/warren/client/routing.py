@@ -24,8 +24,10 @@ def choose_pool(task: str, pools: Sequence[Pool], *, wanted: str | None = None, 
     kind = PoolKind.TRAIN if task == TRAIN_TASK else PoolKind.SERVE
     pool = _named(wanted or usual, pools) if wanted or usual else _default(kind, pools)
     if pool.kind is not kind:
-        detail = (f"the task {task!r} is {kind} work, but the pool {pool.name!r} is of kind {pool.kind}; "
-                  f"pools of kind {kind}: {_list(pool for pool in pools if pool.kind is kind)}")
+        detail = (
+            f"the task {task!r} is {kind} work, but the pool {pool.name!r} is of kind {pool.kind}; "
+            f"pools of kind {kind}: {_list(pool for pool in pools if pool.kind is kind)}"
+        )
         raise WrongPoolError(detail)
     return pool
 

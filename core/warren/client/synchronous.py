@@ -48,8 +48,9 @@ class LoopThread:
 class Client:
     """Submits tasks and predictions: see `AsyncClient`, whose calls and faults are the same."""
 
-    def __init__(self, url: str, *, records: str | None = None, bucket: str = "warren",
-                 patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, records: str | None = None, bucket: str = "warren", patience: float = PATIENCE_SECONDS
+    ) -> None:
         self._client = AsyncClient(url, records=records, bucket=bucket, patience=patience)
         self._thread = LoopThread()
         try:
@@ -62,8 +63,9 @@ class Client:
         """Return the client, which is connected already."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         """Disconnect."""
         self.close()
 
@@ -72,8 +74,16 @@ class Client:
         self._thread.run(self._client.close())
         self._thread.close()
 
-    def submit(self, task: str, /, args: Mapping[str, Any] | None = None, *, options: Options | None = None,
-               idempotency_key: str | None = None, **named: Any) -> Job:  # noqa: ANN401 - any JSON value
+    def submit(
+        self,
+        task: str,
+        /,
+        args: Mapping[str, Any] | None = None,
+        *,
+        options: Options | None = None,
+        idempotency_key: str | None = None,
+        **named: Any,  # noqa: ANN401 - any JSON value
+    ) -> Job:
         """Submit a task with arguments by name and return its job: see `AsyncClient.submit`."""
         submission = self._client.submit(task, args, options=options, idempotency_key=idempotency_key, **named)
         return Job(self._thread, self._thread.run(submission))
@@ -82,8 +92,14 @@ class Client:
         """Return the job of a task that was submitted before."""
         return Job(self._thread, self._client.job(task_id))
 
-    def predict(self, model: str, rows: Sequence[Row] | None = None, *, image: bytes | None = None,
-                timeout: float = PREDICT_SECONDS) -> PredictResponse:
+    def predict(
+        self,
+        model: str,
+        rows: Sequence[Row] | None = None,
+        *,
+        image: bytes | None = None,
+        timeout: float = PREDICT_SECONDS,
+    ) -> PredictResponse:
         """Run a model on rows or on one image file's bytes: see `AsyncClient.predict`."""
         return self._thread.run(self._client.predict(model, rows, image=image, timeout=timeout))
 

@@ -61,8 +61,9 @@ class WebGateway:
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""
         headers = {"Content-Type": payload.content_type, **_wait(seconds)}
-        answer = await self._call("POST", f"/v1/models/{model}/predict", content=payload.body, headers=headers,
-                                  seconds=seconds)
+        answer = await self._call(
+            "POST", f"/v1/models/{model}/predict", content=payload.body, headers=headers, seconds=seconds
+        )
         return PredictResponse.model_validate_json(answer.content)
 
     async def _call(self, method: str, path: str, *, seconds: float = 0, **parts: Any) -> httpx2.Response:  # noqa: ANN401

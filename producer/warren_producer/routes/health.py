@@ -21,8 +21,12 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Is it ready, and what is missing?", response_model=Readiness,
-            responses={503: {"model": Readiness, "description": "The broker, or its topology, has not been seen yet."}})
+@router.get(
+    "/readyz",
+    summary="Is it ready, and what is missing?",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "The broker, or its topology, has not been seen yet."}},
+)
 async def readyz(services: Given) -> Response:
     """Name each dependency and how it stands. While one is away this stays 200: the API goes on answering."""
     report = await services.health.report()

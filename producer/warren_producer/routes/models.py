@@ -26,16 +26,22 @@ from warren_producer.services import Given
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 Name = Annotated[str, Path(description="The model's name.", examples=["iris"])]
-Reference = Annotated[str, Path(
-    description="The model's name: its alias `production`. Or `name@version`, or `name@alias`.", examples=["iris"])]
+Reference = Annotated[
+    str,
+    Path(
+        description="The model's name: its alias `production`. Or `name@version`, or `name@alias`.", examples=["iris"]
+    ),
+]
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
-_BODY: dict[str, Any] = {"requestBody": {
-    "required": True,
-    "content": {
-        JSON: {"schema": PredictRequest.model_json_schema(ref_template="#/components/schemas/{model}")},
-        "image/*": _BYTES,
-    },
-}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": PredictRequest.model_json_schema(ref_template="#/components/schemas/{model}")},
+            "image/*": _BYTES,
+        },
+    }
+}
 
 
 class ModelSummary(BaseModel):
@@ -72,12 +78,19 @@ async def model_by_name(model: Name, services: Given) -> ModelDocument:
     return ModelDocument(name=model, production=await services.repository.alias(model), versions=versions)
 
 
-@router.post("/{model}/predict", summary="Predict", response_model=PredictResponse, openapi_extra=_BODY, responses={
-    202: {"model": TaskDocument, "description": "With `Prefer: respond-async`: accepted; read it at `Location`."},
-    **problems(404, 413, 422, 503, 504),
-})
-async def predict(model: Reference, request: Request, services: Given, preferences: Preferred,
-                  idempotency_key: IdempotencyKey = None) -> Response:
+@router.post(
+    "/{model}/predict",
+    summary="Predict",
+    response_model=PredictResponse,
+    openapi_extra=_BODY,
+    responses={
+        202: {"model": TaskDocument, "description": "With `Prefer: respond-async`: accepted; read it at `Location`."},
+        **problems(404, 413, 422, 503, 504),
+    },
+)
+async def predict(
+    model: Reference, request: Request, services: Given, preferences: Preferred, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Run a model on rows of numbers, on base64 images, or on one image as the body itself (`Content-Type: image/...`).
 
     The answer comes within a time limit, which `Prefer: wait=N` sets; after that it is 504, and the work is dropped.

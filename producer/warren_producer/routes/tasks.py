@@ -21,19 +21,31 @@ from warren_producer.services import Given
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 TaskId = Annotated[str, Path(description="The task's id, as its submission was answered.")]
-IdempotencyKey = Annotated[str | None, Header(
-    min_length=1, max_length=MAX_KEY,
-    description="Any text of your own. The same key again, with the same request, is answered with the task of the "
-                "first time; with another request it is 422.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=MAX_KEY,
+        description="Any text of your own. The same key again, with the same request, is answered with the task of the "
+        "first time; with another request it is 422.",
+    ),
+]
 
 
-@router.post("", status_code=202, summary="Submit a task", response_model=TaskDocument, responses={
-    200: {"model": TaskDocument, "description": "With `Prefer: wait=N`: the task has ended."},
-    202: {"description": "The task is accepted; `Location` is where it is read."},
-    **problems(413, 422, 503),
-})
-async def submit(body: TaskRequest, services: Given, preferences: Preferred,
-                 idempotency_key: IdempotencyKey = None) -> Response:
+@router.post(
+    "",
+    status_code=202,
+    summary="Submit a task",
+    response_model=TaskDocument,
+    responses={
+        200: {"model": TaskDocument, "description": "With `Prefer: wait=N`: the task has ended."},
+        202: {"description": "The task is accepted; `Location` is where it is read."},
+        **problems(413, 422, 503),
+    },
+)
+async def submit(
+    body: TaskRequest, services: Given, preferences: Preferred, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Accept a task. It goes to the pool that `options.pool` names, else to its own: `train` to a pool for training,
     a function to the pool that its package names.
     """  # noqa: D205 - this is the text of the page /docs

@@ -159,11 +159,13 @@ def test_straight_to_the_broker_without_a_queue(workspace: Workspace) -> None:
 
 def test_the_command_line_against_the_real_thing(producer: Producer) -> None:
     warren = Path(sys.executable).parent / "warren"
-    submitted = subprocess.run([warren, "submit", "echo", "text=hello", "--url", producer.url], capture_output=True,
-                               check=True, text=True)
+    submitted = subprocess.run(
+        [warren, "submit", "echo", "text=hello", "--url", producer.url], capture_output=True, check=True, text=True
+    )
     task_id = submitted.stdout.strip()
-    shown = subprocess.run([warren, "status", task_id, "-o", "json", "--url", producer.url], capture_output=True,
-                           check=True, text=True)
+    shown = subprocess.run(
+        [warren, "status", task_id, "-o", "json", "--url", producer.url], capture_output=True, check=True, text=True
+    )
     assert orjson.loads(shown.stdout)["status"] == "queued"
     gone = subprocess.run([warren, "status", "x", "--url", producer.url], capture_output=True, check=False, text=True)
     assert gone.returncode == 3

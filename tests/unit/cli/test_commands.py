@@ -44,8 +44,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     """The API that the commands talk to."""
     api = Api()
     transport = httpx2.MockTransport(api)
-    monkeypatch.setattr("warren.client.asynchronous.WebGateway",
-                        lambda url, *, patience: WebGateway(url, patience=patience / 50, transport=transport))
+    monkeypatch.setattr(
+        "warren.client.asynchronous.WebGateway",
+        lambda url, *, patience: WebGateway(url, patience=patience / 50, transport=transport),
+    )
     monkeypatch.delenv("WARREN_URL", raising=False)
     return api
 
@@ -80,14 +82,17 @@ def test_arguments_as_json_and_as_a_file(api: Api, run: Run, tmp_path: Path) -> 
     assert orjson.loads(api.requests[0].content)["args"] == {"a": 1, "b": 2, "c": 3}
 
 
-@pytest.mark.parametrize(("args", "message"), [
-    (("submit", "echo", "hello"), "'hello' is not of the form key=value"),
-    (("submit", "echo", "--json", "[1]"), "--json: a JSON object is needed"),
-    (("submit", "echo", "--json", "{"), "--json: not JSON"),
-    (("submit", "echo", "--file", "/nope"), "/nope: No such file"),
-    (("submit", "echo", "--option", "retries=3"), "options.retries"),
-    (("predict", "iris", "--rows", "["), "--rows: not JSON"),
-])
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("submit", "echo", "hello"), "'hello' is not of the form key=value"),
+        (("submit", "echo", "--json", "[1]"), "--json: a JSON object is needed"),
+        (("submit", "echo", "--json", "{"), "--json: not JSON"),
+        (("submit", "echo", "--file", "/nope"), "/nope: No such file"),
+        (("submit", "echo", "--option", "retries=3"), "options.retries"),
+        (("predict", "iris", "--rows", "["), "--rows: not JSON"),
+    ],
+)
 def test_wrong_input_is_one_line_and_exit_2(api: Api, run: Run, args: tuple[str, ...], message: str) -> None:
     result = run(*args)
     assert result.exit_code == 2
@@ -136,10 +141,16 @@ def test_cancel(api: Api, run: Run) -> None:
     assert api.requests[0].method == "DELETE"
 
 
-@pytest.mark.parametrize(("status", "code", "exit_code"), [
-    (422, "wrong-pool", 2), (404, "task-not-found", 3), (504, "timeout", 4), (503, "broker-unavailable", 5),
-    (500, "internal", 1),
-])
+@pytest.mark.parametrize(
+    ("status", "code", "exit_code"),
+    [
+        (422, "wrong-pool", 2),
+        (404, "task-not-found", 3),
+        (504, "timeout", 4),
+        (503, "broker-unavailable", 5),
+        (500, "internal", 1),
+    ],
+)
 def test_exit_codes(api: Api, run: Run, status: int, code: str, exit_code: int) -> None:
     api.answer = problem(status, code)
     result = run("status", "0196")
@@ -147,8 +158,14 @@ def test_exit_codes(api: Api, run: Run, status: int, code: str, exit_code: int) 
 
 
 def test_predict_shows_a_table(api: Api, run: Run) -> None:
-    api.answer = httpx2.Response(200, json={"model": "iris", "version": "7", "predictions": [
-        {"label": "setosa", "probabilities": {"setosa": 0.98, "virginica": 0.02}}]})
+    api.answer = httpx2.Response(
+        200,
+        json={
+            "model": "iris",
+            "version": "7",
+            "predictions": [{"label": "setosa", "probabilities": {"setosa": 0.98, "virginica": 0.02}}],
+        },
+    )
     result = run("predict", "iris", "--rows", "[[5.1, 3.5, 1.4, 0.2]]")
     assert result.exit_code == 0
     assert "setosa" in result.stdout
@@ -176,7 +193,16 @@ def test_version(run: Run) -> None:
 def test_every_command_explains_itself(run: Run) -> None:
     shown = run("--help").stdout
     assert "Exit codes" in shown
-    for command in ("submit", "status", "result", "wait", "cancel", "predict", "definitions", "hash-password",
-                    "topology"):
+    for command in (
+        "submit",
+        "status",
+        "result",
+        "wait",
+        "cancel",
+        "predict",
+        "definitions",
+        "hash-password",
+        "topology",
+    ):
         assert command in shown
         assert run(command, "--help").exit_code == 0

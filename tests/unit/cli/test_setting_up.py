@@ -14,7 +14,10 @@ from warren.definitions import definitions, hash_password
 from warren.errors import SettingsError
 from warren.topology import users
 
-BROKER = {"WARREN_BROKER_URL": "amqp://nobody:secret@127.0.0.1:1/", "WARREN_BROKER_MANAGEMENT_URL": "http://127.0.0.1:1"}
+BROKER = {
+    "WARREN_BROKER_URL": "amqp://nobody:secret@127.0.0.1:1/",
+    "WARREN_BROKER_MANAGEMENT_URL": "http://127.0.0.1:1",
+}
 
 
 def _matches(hashed: str, password: str) -> bool:

@@ -61,7 +61,10 @@ async def test_submitting_sends_what_the_api_reads() -> None:
         job = await client.submit("echo", {"options": 1}, options={"pool": "cpu"}, text="hello")
     [request] = api.requests
     assert orjson.loads(request.content) == {
-        "task": "echo", "args": {"options": 1, "text": "hello"}, "options": {"pool": "cpu"}}
+        "task": "echo",
+        "args": {"options": 1, "text": "hello"},
+        "options": {"pool": "cpu"},
+    }
     assert request.headers["Idempotency-Key"]
     assert job.id == "1"
 
@@ -156,9 +159,13 @@ async def test_an_unknown_model() -> None:
             await client.predict("rose", [[1]])
 
 
-@pytest.mark.parametrize(("url", "records", "message"), [
-    ("localhost:17800", None, "neither the API's URL"), ("amqp://localhost", None, "records='redis://"),
-])
+@pytest.mark.parametrize(
+    ("url", "records", "message"),
+    [
+        ("localhost:17800", None, "neither the API's URL"),
+        ("amqp://localhost", None, "records='redis://"),
+    ],
+)
 def test_a_wrong_address_is_refused(url: str, records: str | None, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         AsyncClient(url, records=records)

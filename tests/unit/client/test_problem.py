@@ -37,14 +37,17 @@ def test_an_unknown_code_is_a_fault_all_the_same() -> None:
     assert type(problem.fault()) is WarrenError
 
 
-@pytest.mark.parametrize(("state", "error", "kind", "message"), [
-    (State.FAILED, TaskError(code="exception", message="boom"), errors.TaskCrashedError, "failed: boom"),
-    (State.FAILED, TaskError(code="target-not-found", message="no column"), TaskFailedError, "no column"),
-    (State.FAILED, TaskError(code="object-not-found", message="s3://b/x"), errors.ObjectNotFoundError, "s3://b/x"),
-    (State.CANCELED, None, TaskFailedError, "canceled"),
-    (State.EXPIRED, None, TaskTimeoutError, "expired"),
-    (State.RETRYING, TaskError(code="exception", message="boom"), TaskTimeoutError, "is retrying"),
-])
+@pytest.mark.parametrize(
+    ("state", "error", "kind", "message"),
+    [
+        (State.FAILED, TaskError(code="exception", message="boom"), errors.TaskCrashedError, "failed: boom"),
+        (State.FAILED, TaskError(code="target-not-found", message="no column"), TaskFailedError, "no column"),
+        (State.FAILED, TaskError(code="object-not-found", message="s3://b/x"), errors.ObjectNotFoundError, "s3://b/x"),
+        (State.CANCELED, None, TaskFailedError, "canceled"),
+        (State.EXPIRED, None, TaskTimeoutError, "expired"),
+        (State.RETRYING, TaskError(code="exception", message="boom"), TaskTimeoutError, "is retrying"),
+    ],
+)
 def test_what_an_end_means(state: State, error: TaskError | None, kind: type[WarrenError], message: str) -> None:
     fault = failure("id", "echo", state, error)
     assert type(fault) is kind

@@ -20,7 +20,8 @@ def affine(weights: Any = ((1.0,), (2.0,)), name: str = "rows") -> bytes:
     matrix = np.asarray(weights, dtype=np.float32)
     width, outputs = matrix.shape
     graph = helper.make_graph(
-        [helper.make_node("MatMul", [name, "weights"], ["value"])], "affine",
+        [helper.make_node("MatMul", [name, "weights"], ["value"])],
+        "affine",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, width])],
         [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, outputs])],
         [numpy_helper.from_array(matrix, "weights")],
@@ -31,7 +32,8 @@ def affine(weights: Any = ((1.0,), (2.0,)), name: str = "rows") -> bytes:
 def brightness(channels: int = 3, size: int = 4) -> bytes:
     """Return a model of images that answers with the mean of each channel."""
     graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["image", "axes"], ["scores"], keepdims=0)], "brightness",
+        [helper.make_node("ReduceMean", ["image", "axes"], ["scores"], keepdims=0)],
+        "brightness",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [None, channels, size, size])],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, channels])],
         [numpy_helper.from_array(np.array([2, 3]), "axes")],
@@ -43,13 +45,24 @@ def _bytes(graph: onnx.GraphProto) -> bytes:
     return bytes(helper.make_model(graph, opset_imports=OPSETS, ir_version=10).SerializeToString())
 
 
-async def publish(repository: Repository, folder: Path, content: bytes, *, name: str = "model", version: str = "v1",
-                  **facts: Any) -> Manifest:
+async def publish(
+    repository: Repository, folder: Path, content: bytes, *, name: str = "model", version: str = "v1", **facts: Any
+) -> Manifest:
     """Publish a model file."""
     digest = hashlib.sha256(content).hexdigest()
     file = folder / digest
     file.write_bytes(content)
     inputs = facts.pop("inputs", (TensorSpec(name="rows", datatype="FP32", shape=(None, 2)),))
-    manifest = Manifest(name=name, version=version, file=f"{digest}.onnx", sha256=digest, size=len(content),
-                        framework="test", inputs=inputs, outputs=(), created_at=datetime.now(UTC), **facts)
+    manifest = Manifest(
+        name=name,
+        version=version,
+        file=f"{digest}.onnx",
+        sha256=digest,
+        size=len(content),
+        framework="test",
+        inputs=inputs,
+        outputs=(),
+        created_at=datetime.now(UTC),
+        **facts,
+    )
     return await repository.publish(manifest, file)

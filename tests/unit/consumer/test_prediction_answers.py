@@ -26,8 +26,15 @@ async def case(tmp_path: Path) -> TrainingCase:
     await publish(case.repository, tmp_path, affine(), features=("a", "b"))
     await publish(case.repository, tmp_path, affine([[1, 0, 2], [0, 1, 2]]), name="embedding")
     await publish(case.repository, tmp_path, affine([[1e38], [1e38]]), name="overflows")
-    await publish(case.repository, tmp_path, brightness(), name="colour", labels=COLOURS, inputs=IMAGE,
-                  preprocessing=Preprocessing(width=4, height=4))
+    await publish(
+        case.repository,
+        tmp_path,
+        brightness(),
+        name="colour",
+        labels=COLOURS,
+        inputs=IMAGE,
+        preprocessing=Preprocessing(width=4, height=4),
+    )
     for name in ("model", "embedding", "overflows", "colour"):
         await case.repository.promote(name, "v1", reason="test")
     return case
@@ -72,17 +79,20 @@ async def test_images_in_json(case: TrainingCase) -> None:
     assert [found.label for found in answer.predictions] == ["blue", "red"]
 
 
-@pytest.mark.parametrize(("body", "said"), [
-    ({"instances": [[1, 2], [1]]}, ["instances.1: 1 values", "a, b"]),
-    ({"instances": [{"a": 1, "c": 2}]}, ["instances.0: misses 'b'", "does not know 'c'", "a, b"]),
-    ({"instances": [[1, 2], [1, "x"]]}, ["instances.1: 'x' is a text", "a, b"]),
-    ({"instances": [[1, None]]}, ["instances.0"]),
-    ({"instances": []}, ["instances: List should have at least 1 item"]),
-    ({"rows": [[1, 2]]}, ["instances: Field required", "rows: Extra inputs"]),
-    ({"instances": [[1, 1e300]]}, ["too large for FP32", "a, b"]),
-    ({"instances": [[1, 10**400]]}, ["a, b"]),
-    (b"[1, 2", ["JSON"]),
-])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"instances": [[1, 2], [1]]}, ["instances.1: 1 values", "a, b"]),
+        ({"instances": [{"a": 1, "c": 2}]}, ["instances.0: misses 'b'", "does not know 'c'", "a, b"]),
+        ({"instances": [[1, 2], [1, "x"]]}, ["instances.1: 'x' is a text", "a, b"]),
+        ({"instances": [[1, None]]}, ["instances.0"]),
+        ({"instances": []}, ["instances: List should have at least 1 item"]),
+        ({"rows": [[1, 2]]}, ["instances: Field required", "rows: Extra inputs"]),
+        ({"instances": [[1, 1e300]]}, ["too large for FP32", "a, b"]),
+        ({"instances": [[1, 10**400]]}, ["a, b"]),
+        (b"[1, 2", ["JSON"]),
+    ],
+)
 async def test_rows_that_do_not_fit_are_refused(case: TrainingCase, body: Any, said: list[str]) -> None:
     fault = await refused(case, body)
     assert fault.code == "invalid-payload"

@@ -57,8 +57,9 @@ class Stand:
         self.objects = Switch()
         self.repository = Repository(self.objects, "warren")
         loader = Loader(self.repository, threads=1)
-        self.models = Models(self.repository, loader, refresh_seconds=REFRESH, capacity=capacity,
-                             monotonic=lambda: self.time)
+        self.models = Models(
+            self.repository, loader, refresh_seconds=REFRESH, capacity=capacity, monotonic=lambda: self.time
+        )
 
     async def promote(self, version: str, name: str = "iris") -> None:
         await publish(self.repository, self.folder, affine(), name=name, version=version)

@@ -105,13 +105,16 @@ async def test_a_run_is_a_process_group_of_its_own_whose_chatter_is_no_event(tmp
     assert pid == group != os.getpgid(0)
 
 
-@pytest.mark.parametrize(("trainer", "code", "said", "retryable"), [
-    ("killed", "trainer-died", "SIGKILL; out of memory", True),
-    ("exits", "trainer-died", "exit status 7", True),
-    ("faulty", "bad-luck", "it was not meant to be", True),
-    ("broken", "trainer-failed", "broken: ZeroDivisionError: division by zero", False),
-    ("greedy", "out-of-memory", "ran out of memory", True),
-])
+@pytest.mark.parametrize(
+    ("trainer", "code", "said", "retryable"),
+    [
+        ("killed", "trainer-died", "SIGKILL; out of memory", True),
+        ("exits", "trainer-died", "exit status 7", True),
+        ("faulty", "bad-luck", "it was not meant to be", True),
+        ("broken", "trainer-failed", "broken: ZeroDivisionError: division by zero", False),
+        ("greedy", "out-of-memory", "ran out of memory", True),
+    ],
+)
 async def test_how_a_run_ended_is_told(tmp_path: Path, trainer: str, code: str, said: str, retryable: bool) -> None:  # noqa: FBT001
     with pytest.raises(TaskFault, match=said) as caught:
         await process.train(job(trainer, tmp_path), lambda _: None, threads=1)
@@ -129,8 +132,11 @@ async def test_a_child_that_is_killed_leaves_no_process_and_no_run_that_hangs(tm
 
 async def test_a_cancellation_ends_the_child_and_its_children(tmp_path: Path) -> None:
     pids: list[int] = []
-    run = asyncio.create_task(process.train(
-        job("sleeper", tmp_path), lambda step: pids.append(int((step.message or "").split()[0])), threads=1))
+    run = asyncio.create_task(
+        process.train(
+            job("sleeper", tmp_path), lambda step: pids.append(int((step.message or "").split()[0])), threads=1
+        )
+    )
     await until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_text())
     pids.append(int((tmp_path / "out").read_text()))
     assert all(map(alive, pids))
@@ -143,12 +149,18 @@ async def test_a_cancellation_ends_the_child_and_its_children(tmp_path: Path) ->
 
 
 async def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
-    code = ("import asyncio, sys; from warren_consumer.training import process;"
-            "from warren_consumer.training.job import Job; "
-            "asyncio.run(process.train(Job.model_validate_json(sys.argv[1]), "
-            "lambda step: print(step.message, file=sys.stderr, flush=True), threads=1))")
-    parent = subprocess.Popen([sys.executable, "-c", code, job("sleeper", tmp_path).model_dump_json()],  # noqa: ASYNC220
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    code = (
+        "import asyncio, sys; from warren_consumer.training import process;"
+        "from warren_consumer.training.job import Job; "
+        "asyncio.run(process.train(Job.model_validate_json(sys.argv[1]), "
+        "lambda step: print(step.message, file=sys.stderr, flush=True), threads=1))"
+    )
+    parent = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", code, job("sleeper", tmp_path).model_dump_json()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert parent.stderr is not None
         pid = int((await asyncio.to_thread(parent.stderr.readline)).split()[0])

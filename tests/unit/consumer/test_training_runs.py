@@ -74,8 +74,15 @@ async def test_categories_are_part_of_the_exported_model(case: TrainingCase, tmp
 async def test_a_forest_on_parquet_with_categories(case: TrainingCase, tmp_path: Path) -> None:
     data = io.BytesIO()
     parquet.write_table(arrow_csv.read_csv(io.BytesIO(table())), data)
-    manifest = await case.train_here(tmp_path, data.getvalue(), "kind", estimator="RandomForestClassifier",
-                                     n_estimators=20, exclude=["price"], class_weight={"dear": 2.0, "cheap": 1.0})
+    manifest = await case.train_here(
+        tmp_path,
+        data.getvalue(),
+        "kind",
+        estimator="RandomForestClassifier",
+        n_estimators=20,
+        exclude=["price"],
+        class_weight={"dear": 2.0, "cheap": 1.0},
+    )
     assert manifest.metrics["accuracy"] > 0.8
     answer = await case.predict([[9.0, "red", 1], [1.0, "blue", 0]])
     assert [found.label for found in answer.predictions] == ["dear", "cheap"]

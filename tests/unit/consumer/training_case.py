@@ -71,8 +71,15 @@ class TrainingCase:
         event = run_here(folder, data, target, **parameters)
         assert isinstance(event, Done), event
         digest = sha256(folder / "model.onnx")
-        manifest = Manifest(name="model", version=digest[:12], file=f"{digest}.onnx", sha256=digest, size=1,
-                            created_at=datetime.now(UTC), **event.product.model_dump())
+        manifest = Manifest(
+            name="model",
+            version=digest[:12],
+            file=f"{digest}.onnx",
+            sha256=digest,
+            size=1,
+            created_at=datetime.now(UTC),
+            **event.product.model_dump(),
+        )
         await self.repository.publish(manifest, folder / "model.onnx")
         await self.repository.promote("model", manifest.version, reason="test")
         return manifest
@@ -101,6 +108,12 @@ def run_here(folder: Path, data: bytes, target: str, **parameters: Any) -> Event
     """Do a run in this process, and return how it ended; the data set is CSV, or Parquet by its first bytes."""
     (folder / "dataset").write_bytes(data)
     form = "parquet" if data.startswith(b"PAR1") else "csv"
-    job = Job(trainer="sklearn", dataset=folder / "dataset", format=form, target=target, parameters=parameters,
-              output=folder / "model.onnx")
+    job = Job(
+        trainer="sklearn",
+        dataset=folder / "dataset",
+        format=form,
+        target=target,
+        parameters=parameters,
+        output=folder / "model.onnx",
+    )
     return run(job, StringIO())

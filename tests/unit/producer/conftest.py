@@ -70,8 +70,17 @@ class House:
         """Put a model with a production version into the repository."""
         file = tmp_path / "model.onnx"
         file.write_bytes(b"onnx")
-        manifest = Manifest(name=name, version="1", file="m.onnx", sha256="0" * 64, size=4, framework="test", inputs=(),
-                            outputs=(), created_at=datetime.now(UTC))
+        manifest = Manifest(
+            name=name,
+            version="1",
+            file="m.onnx",
+            sha256="0" * 64,
+            size=4,
+            framework="test",
+            inputs=(),
+            outputs=(),
+            created_at=datetime.now(UTC),
+        )
         await self.repository.publish(manifest, file)
         await self.repository.promote(name, "1", reason="test", pool=pool)
 
@@ -80,8 +89,9 @@ class House:
 def house() -> House:
     """The ports, in memory."""
     objects = MemoryObjects("warren")
-    settings = ProducerSettings(broker_url="amqp://unused", records_url="redis://unused", max_body_bytes=10_000,
-                                max_waiting=2)
+    settings = ProducerSettings(
+        broker_url="amqp://unused", records_url="redis://unused", max_body_bytes=10_000, max_waiting=2
+    )
     broker = MemoryBroker(topology(DEFAULT_POOLS))
     return House(broker, MemoryRecords(), objects, Repository(objects, "warren"), settings)
 
@@ -90,8 +100,9 @@ def house() -> House:
 async def serving(house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""
     submitter = Submitter(house.broker, house.records)
-    app = create_app(submitter, house.records, house.broker, house.repository, house.objects, house.settings,
-                     {"lottery": "lottery"})
+    app = create_app(
+        submitter, house.records, house.broker, house.repository, house.objects, house.settings, {"lottery": "lottery"}
+    )
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     client = httpx2.AsyncClient(transport=transport, base_url="http://api")
     async with app.router.lifespan_context(app), client:

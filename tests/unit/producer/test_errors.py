@@ -29,15 +29,18 @@ async def test_an_unknown_method(api: httpx2.AsyncClient) -> None:
     assert response.headers["Allow"] == "POST"
 
 
-@pytest.mark.parametrize(("body", "field"), [
-    ({}, "task"),
-    ({"task": "no spaces"}, "task"),
-    ({"task": "echo", "arguments": {}}, "arguments"),
-    ({"task": "echo", "args": []}, "args"),
-    ({"task": "echo", "options": {"timeout_seconds": -1}}, "options.timeout_seconds"),
-    ({"task": "echo", "options": {"retries": 1}}, "options.retries"),
-    ({"task": "echo", "options": {"priority": "urgent"}}, "options.priority"),
-])
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "task"),
+        ({"task": "no spaces"}, "task"),
+        ({"task": "echo", "arguments": {}}, "arguments"),
+        ({"task": "echo", "args": []}, "args"),
+        ({"task": "echo", "options": {"timeout_seconds": -1}}, "options.timeout_seconds"),
+        ({"task": "echo", "options": {"retries": 1}}, "options.retries"),
+        ({"task": "echo", "options": {"priority": "urgent"}}, "options.priority"),
+    ],
+)
 async def test_wrong_fields_are_named(api: httpx2.AsyncClient, body: object, field: str) -> None:
     document = await _problem(await api.post("/v1/tasks", json=body), 422, "invalid-request")
     assert isinstance(document["errors"], list)
@@ -74,7 +77,9 @@ async def test_a_body_over_the_limit_that_does_not_say_so(api: httpx2.AsyncClien
 
 
 async def test_a_bug_is_told_without_its_insides(
-    api: httpx2.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch,
+    api: httpx2.AsyncClient,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def broken(_: object) -> None:
         message = "secret"

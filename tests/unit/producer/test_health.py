@@ -18,7 +18,9 @@ async def test_alive_whatever_is_away(api: httpx2.AsyncClient, house: House) -> 
 async def test_ready(api: httpx2.AsyncClient) -> None:
     response = await api.get("/readyz")
     assert response.json() == {
-        "status": "ready", "dependencies": {name: {"state": "ok"} for name in ("broker", "records", "objects")}}
+        "status": "ready",
+        "dependencies": {name: {"state": "ok"} for name in ("broker", "records", "objects")},
+    }
 
 
 async def test_a_missing_store_is_named_and_readiness_stays(api: httpx2.AsyncClient, house: House) -> None:
@@ -67,11 +69,19 @@ async def test_the_description_is_complete(api: httpx2.AsyncClient) -> None:
     assert document["components"]["schemas"]["TaskRequest"]["examples"]
 
 
-@pytest.mark.parametrize(("header", "wait", "later"), [
-    (None, None, False), ("wait=5", 5, False), ("respond-async, wait=5", 5, True), ("WAIT=99", 60, False),
-    ("wait=soon", None, False), ("wait=-1", None, False), ("handling=lenient", None, False),
-    ('wait="7"; x=y', 7, False),
-])
+@pytest.mark.parametrize(
+    ("header", "wait", "later"),
+    [
+        (None, None, False),
+        ("wait=5", 5, False),
+        ("respond-async, wait=5", 5, True),
+        ("WAIT=99", 60, False),
+        ("wait=soon", None, False),
+        ("wait=-1", None, False),
+        ("handling=lenient", None, False),
+        ('wait="7"; x=y', 7, False),
+    ],
+)
 def test_preferences(header: str | None, wait: float | None, later: bool) -> None:  # noqa: FBT001 - a table's column
     assert Preferences.parse(header, 60) == Preferences(wait, later)
 

@@ -21,7 +21,8 @@ async def iris(house: House, tmp_path: Path) -> None:
 
 async def test_a_prediction_is_answered(api: httpx2.AsyncClient, house: House) -> None:
     response, task = await asyncio.gather(
-        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER)))
+        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER))
+    )
     assert (response.status_code, response.content) == (200, ANSWER)
     assert response.headers["Warren-Task"] == task.id
     assert (task.name, task.model) == ("predict", "iris")
@@ -62,10 +63,17 @@ async def test_a_prediction_can_be_asked_for_later(api: httpx2.AsyncClient, hous
     assert (await api.get(response.headers["Location"])).json()["result"]["predictions"] == [{"label": "setosa"}]
 
 
-@pytest.mark.parametrize(("code", "status"), [
-    ("invalid-request", 422), ("timeout", 504), ("model-not-found", 404), ("storage-unavailable", 503),
-    ("invalid-features", 422), ("exception", 500),
-])
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("invalid-request", 422),
+        ("timeout", 504),
+        ("model-not-found", 404),
+        ("storage-unavailable", 503),
+        ("invalid-features", 422),
+        ("exception", 500),
+    ],
+)
 async def test_what_the_consumer_met_is_told(api: httpx2.AsyncClient, house: House, code: str, status: int) -> None:
     work = fault(code, "4 features are needed, not 3")
     response, _ = await asyncio.gather(api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", work))
@@ -73,9 +81,15 @@ async def test_what_the_consumer_met_is_told(api: httpx2.AsyncClient, house: Hou
     assert "4 features are needed, not 3" in response.json()["detail"]
 
 
-@pytest.mark.parametrize(("body", "field"), [
-    ({"instances": []}, "instances"), ({"rows": [[1]]}, "rows"), ({"instances": [[True]]}, "instances.0"), ([], "body"),
-])
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"instances": []}, "instances"),
+        ({"rows": [[1]]}, "rows"),
+        ({"instances": [[True]]}, "instances.0"),
+        ([], "body"),
+    ],
+)
 async def test_wrong_inputs_are_named(api: httpx2.AsyncClient, house: House, body: object, field: str) -> None:
     response = await api.post("/v1/models/iris/predict", json=body)
     assert response.status_code == 422
@@ -101,13 +115,16 @@ async def test_the_alias_names_the_pool(api: httpx2.AsyncClient, house: House, t
 
 
 async def test_a_known_model_is_served_while_storage_is_away(
-    api: httpx2.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch,
+    api: httpx2.AsyncClient,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await asyncio.gather(api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER)))
     house.objects._buckets = frozenset({"gone"})  # noqa: SLF001 - the bucket goes away
     monkeypatch.setattr("warren.client.catalog.REMEMBER_SECONDS", 0)
     response, _ = await asyncio.gather(
-        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER)))
+        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", answer(ANSWER))
+    )
     assert response.status_code == 200
     assert (await api.post("/v1/models/rose/predict", json=ROWS)).json()["code"] == "storage-unavailable"
 

@@ -30,7 +30,8 @@ async def test_a_task_is_accepted_with_its_location(api: httpx2.AsyncClient, hou
 async def test_waiting_answers_with_the_finished_record_by_the_reply(api: httpx2.AsyncClient, house: House) -> None:
     start = time.monotonic()
     response, _ = await asyncio.gather(
-        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b'"hello"')))
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b'"hello"'))
+    )
     assert response.status_code == 200
     assert response.json()["result"] == "hello"
     assert response.headers["Preference-Applied"] == "wait=5"
@@ -40,7 +41,8 @@ async def test_waiting_answers_with_the_finished_record_by_the_reply(api: httpx2
 async def test_waiting_does_not_need_the_reply(api: httpx2.AsyncClient, house: House) -> None:
     response, _ = await asyncio.gather(
         api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}),
-        house.consume("cpu", answer(b'"hello"'), reply=False))
+        house.consume("cpu", answer(b'"hello"'), reply=False),
+    )
     assert response.json()["status"] == "succeeded"
 
 
@@ -52,22 +54,24 @@ async def test_a_wait_that_passes_is_answered_202(api: httpx2.AsyncClient) -> No
 
 async def test_a_failed_task_is_told_with_its_error(api: httpx2.AsyncClient, house: House) -> None:
     response, _ = await asyncio.gather(
-        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}),
-        house.consume("cpu", fault("exception", "boom")))
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", fault("exception", "boom"))
+    )
     assert response.status_code == 200
     assert response.json()["error"] == {"code": "exception", "message": "boom"}
 
 
 async def test_null_is_a_result(api: httpx2.AsyncClient, house: House) -> None:
     response, _ = await asyncio.gather(
-        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"null")))
+        api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"null"))
+    )
     assert response.json()["result"] is None
 
 
 async def test_bytes_come_as_base64(api: httpx2.AsyncClient, house: House) -> None:
     response, _ = await asyncio.gather(
         api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}),
-        house.consume("cpu", answer(b"\x00\x01", "image/png")))
+        house.consume("cpu", answer(b"\x00\x01", "image/png")),
+    )
     assert (response.json()["result"], response.json()["result_type"]) == ("AAE=", "image/png")
 
 
@@ -146,7 +150,8 @@ async def test_reading_an_unknown_task(api: httpx2.AsyncClient) -> None:
 async def test_a_long_poll_is_answered_when_the_task_ends(api: httpx2.AsyncClient, house: House) -> None:
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     response, _ = await asyncio.gather(
-        api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"1")))
+        api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"}), house.consume("cpu", answer(b"1"))
+    )
     assert response.json()["result"] == 1
 
 
@@ -195,4 +200,5 @@ async def test_pools_of_ones_own_are_known(house: House) -> None:
     async with serving(house) as api:
         assert (await api.post("/v1/tasks", json=ECHO)).json()["pool"] == "only"
         assert (await api.get("/v1/pools")).json() == {
-            "pools": [{"name": "only", "kind": "serve", "queue": "warren.tasks.only"}]}
+            "pools": [{"name": "only", "kind": "serve", "queue": "warren.tasks.only"}]
+        }
