@@ -90,6 +90,8 @@ class Namespace:
     @contextmanager
     def _kubectl(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         command = [program("kubectl"), "--kubeconfig", str(KUBECONFIG), "-n", self.name, *arguments]
+        # It ends with this process, however that ends.
+        command = ["setpriv", "--pdeathsig", "TERM", "--", *command]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             try:
                 yield process
