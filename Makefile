@@ -28,7 +28,7 @@ test-unit: venv ## the fast tests
 	@$(RUN) -m pytest tests/unit -q -n auto $(ARGS)
 
 test-integration: venv ## tests against real servers
-	@$(RUN) -m tools.suite servers integration
+	@$(RUN) -m tools.suite servers cluster integration
 
 test-contract: venv ## tests across seams: chart, permissions, dashboards, examples
 	@$(RUN) -m pytest tests/contract -q -n auto $(ARGS)

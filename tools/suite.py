@@ -64,8 +64,8 @@ PARALLEL = ("-n", "auto")
 STAGES = (
     _pytest("unit", 120, *PARALLEL),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
-    _pytest("integration", 1200, needs=("servers",)),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
+    _pytest("integration", 1500, needs=("servers", "cluster")),
     _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins"), 600, needs=("images",)),
