@@ -24,7 +24,7 @@ def encode_event(record: Record) -> Message:
     """Return the event: the record as an API's user sees it, without its result."""
     return Message(
         body=orjson.dumps(record.document()),
-        message_id=record.id,
+        message_id=f"{record.id}.{record.state.value}.{record.attempt}",
         type=event_key(record),
         correlation_id=record.id,
         headers={"warren-protocol": PROTOCOL, "warren-state": record.state.value},

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +26,7 @@ from aio_pika.exceptions import (
 
 from warren.address import without_password
 from warren.broker.link import CONNECT_SECONDS, Link
+from warren.broker.turns import Turns
 from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.message import Message
 from warren.topology import REPLY_PREFIX
@@ -42,27 +43,34 @@ REPLY_PREFETCH: Final = 1000
 
 
 class AmqpDelivery:
-    """A message that RabbitMQ handed out, un-acknowledged."""
+    """A message that RabbitMQ handed out, un-acknowledged; it is settled once, whatever is asked afterwards."""
 
     def __init__(self, incoming: AbstractIncomingMessage) -> None:
         self._incoming = incoming
+        self._channel = incoming.channel  # asked for later, aio-pika raises instead of telling that it is closed
+        self._settled = False
         self.message = _decode(incoming)
         self.redelivered = bool(incoming.redelivered)
 
     @property
     def stale(self) -> bool:
         """Whether the channel that it came on is gone, so that the broker has put it back already."""
-        return bool(self._incoming.channel.is_closed)
+        return bool(self._channel.is_closed)
 
     async def ack(self) -> None:
         """Settle it for good."""
-        with suppress(*CONNECTION_EXCEPTIONS):
-            await self._incoming.ack()
+        await self._settle(self._incoming.ack)
 
     async def nack(self) -> None:
         """Put it back."""
+        await self._settle(self._incoming.nack)
+
+    async def _settle(self, way: Callable[[], Awaitable[None]]) -> None:
+        if self._settled:
+            return
+        self._settled = True
         with suppress(*CONNECTION_EXCEPTIONS):
-            await self._incoming.nack(requeue=True)
+            await way()
 
 
 class AmqpSubscription:
@@ -117,6 +125,7 @@ class AmqpBroker:
         self._exchanges: dict[str, AbstractExchange] = {}
         self._channel: AbstractRobustChannel | None = None
         self._opening = asyncio.Lock()
+        self._turns = Turns()
 
     async def open(self) -> None:
         """Connect to publish.
@@ -131,7 +140,8 @@ class AmqpBroker:
         """Publish and return when the broker has confirmed."""
         target = await self._exchange(exchange)
         try:
-            await target.publish(_encode(message), routing_key, mandatory=mandatory, timeout=CONFIRM_SECONDS)
+            async with asyncio.timeout(CONFIRM_SECONDS), self._turns.taken(message.message_id):
+                await target.publish(_encode(message), routing_key, mandatory=mandatory)
         except PublishError as error:
             raise _unroutable(exchange, routing_key) from error
         except DeliveryError as error:
@@ -144,6 +154,10 @@ class AmqpBroker:
             raise BrokerUnavailableError(detail, retry_after=5) from error
         except CONNECTION_EXCEPTIONS as error:
             raise BrokerUnavailableError(f"the broker at {self._where} is away: {error}") from error
+        except asyncio.CancelledError as error:
+            if _canceled():
+                raise
+            raise BrokerUnavailableError(f"the connection to the broker at {self._where} was lost") from error
 
     @asynccontextmanager
     async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[AmqpSubscription]:
@@ -154,9 +168,10 @@ class AmqpBroker:
             subscription = AmqpSubscription(channel, await channel.declare_queue(queue, passive=True), no_ack=False)
             await subscription.start()
         except ChannelNotFoundEntity as error:
-            await channel.close()
+            await _leave(channel.close())
             raise UnroutableError(f"the queue {queue} does not exist; run: warren topology apply") from error
-        except CONNECTION_EXCEPTIONS as error:
+        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+            await _leave(channel.close())
             raise BrokerUnavailableError(f"cannot consume {queue} at {self._where}: {error}") from error
         try:
             yield subscription
@@ -174,7 +189,8 @@ class AmqpBroker:
             queue = await channel.declare_queue(name, exclusive=True, auto_delete=True)
             subscription = AmqpSubscription(channel, queue, no_ack=True)
             await subscription.start()
-        except CONNECTION_EXCEPTIONS as error:
+        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+            await _leave(channel.close())
             raise BrokerUnavailableError(f"cannot declare a reply queue at {self._where}: {error}") from error
         try:
             yield name, subscription
@@ -234,6 +250,12 @@ async def _leave(farewell: Awaitable[object]) -> None:
     with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
         async with asyncio.timeout(LEAVE_SECONDS):
             await farewell
+
+
+def _canceled() -> bool:
+    """Tell whether this very task is being cancelled: aiormq ends what waits on a lost connection that way, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _unroutable(exchange: str, routing_key: str) -> UnroutableError:

@@ -53,7 +53,7 @@ DUE: Final = "warren:due"
 ANSWER_SECONDS: Final = 0.8
 """How long a step waits for the store, a second try over a new connection included: callers learn within a second."""
 
-CONNECTIONS: Final = 4
+CONNECTIONS: Final = 2
 """How many rounds of steps one process has under way at the store."""
 
 STEPS: Final = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Self
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -77,6 +79,101 @@ async def test_a_message_that_no_queue_is_bound_for_is_refused(broker: AmqpBroke
     await broker.publish(message, exchange=TASKS, routing_key="cpu")
 
 
+async def test_publishes_of_one_id_at_once_are_each_told_their_own_fate(broker: AmqpBroker) -> None:
+    message = encode_task(Task("echo", "cpu"))
+    keys = ["nowhere", "cpu", "nowhere", "nowhere", "cpu"]
+    said = await asyncio.gather(
+        *(broker.publish(message, exchange=TASKS, routing_key=key) for key in keys), return_exceptions=True)
+    assert [type(fate) for fate in said] == [UnroutableError if key == "nowhere" else type(None) for key in keys]
+
+
+async def test_a_broker_that_falls_silent_is_named_and_found_again(
+        workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    await apply(workspace, topology(DEFAULT_POOLS))
+    monkeypatch.setattr("warren.broker.link.HEARTBEAT_SECONDS", 2)
+    async with Passage(workspace.broker_url()) as passage:
+        broker = AmqpBroker(passage.url)
+        for _ in range(2):
+            await broker.publish(encode_task(Task("echo", "cpu")), exchange=TASKS, routing_key="cpu")
+        async with broker.subscribe("warren.tasks.cpu", prefetch=10) as subscription:
+            passage.silent = True
+            said = await asyncio.gather(*(publish_after(broker, 0.25 * number) for number in range(40)))
+            assert {type(fate) for fate in said} == {BrokerUnavailableError}
+            assert not subscription.consuming
+            passage.silent = False
+            async with asyncio.timeout(20):
+                while not subscription.consuming:  # noqa: ASYNC110 - the broker tells nobody
+                    await asyncio.sleep(0.1)
+                while await publish_after(broker, 0.1):
+                    pass
+                count = 0
+                async for delivery in subscription:
+                    await delivery.ack()
+                    count += 1
+                    if count == 3:
+                        break
+        await broker.close()
+
+
+async def publish_after(broker: AmqpBroker, seconds: float) -> BaseException | None:
+    """Publish a task; return what was raised."""
+    await asyncio.sleep(seconds)
+    message = encode_task(Task("echo", "cpu"))
+    try:
+        await broker.publish(message, exchange=TASKS, routing_key="cpu")
+    except BaseException as error:  # noqa: BLE001 - a cancellation that nobody asked for is what is looked for
+        return error
+    return None
+
+
+class Passage:
+    """A way to the broker that can fall silent without a word, as a network does that loses everything."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._to = (parts.hostname, parts.port)
+        self._parts = parts
+        self._server: asyncio.Server | None = None
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.silent = False
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        user = self._parts.netloc.rpartition("@")[0]
+        self.url = self._parts._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Cut all connections."""
+        for pump in self._pumps:
+            pump.cancel()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._to)
+        for source, target in ((reader, back), (there, writer)):
+            pump = asyncio.create_task(self._pump(source, target))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                if not self.silent:
+                    target.write(data)
+        except ConnectionError:
+            return
+        finally:
+            target.close()
+
+
 async def test_a_queue_that_is_missing_is_named(broker: AmqpBroker) -> None:
     with pytest.raises(UnroutableError, match=r"warren\.tasks\.nowhere"):
         async with broker.subscribe("warren.tasks.nowhere", prefetch=1):
@@ -104,6 +201,41 @@ async def test_what_was_not_acknowledged_is_handed_out_again(broker: AmqpBroker)
         async for delivery in subscription:
             assert delivery.redelivered
             break
+
+
+async def test_a_delivery_is_settled_once(broker: AmqpBroker) -> None:
+    await broker.publish(encode_task(Task("echo", "cpu")), exchange=TASKS, routing_key="cpu")
+    async with asyncio.timeout(5), broker.subscribe("warren.tasks.cpu", prefetch=1) as subscription:
+        async for delivery in subscription:
+            await asyncio.gather(delivery.ack(), delivery.ack(), delivery.nack())
+            break
+        await broker.publish(encode_task(Task("last", "cpu")), exchange=TASKS, routing_key="cpu")
+        async for delivery in subscription:
+            assert delivery.message.type == "last"
+            break
+
+
+async def test_deliveries_that_a_lost_connection_left_behind_are_stale_and_not_handed_out(
+        workspace: Workspace, broker: AmqpBroker) -> None:
+    sent = [Task("echo", "cpu") for _ in range(3)]
+    for task in sent:
+        await broker.publish(encode_task(task), exchange=TASKS, routing_key="cpu")
+    async with Passage(workspace.broker_url()) as passage:
+        other = AmqpBroker(passage.url)
+        async with asyncio.timeout(30), other.subscribe("warren.tasks.cpu", prefetch=3) as subscription:
+            deliveries = aiter(subscription)
+            first = await anext(deliveries)
+            await asyncio.sleep(0.3)
+            passage.cut()
+            while not first.stale:  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(0.05)
+            await first.ack()
+            again = [await anext(deliveries) for _ in sent]
+            assert {delivery.message.message_id for delivery in again} == {task.id for task in sent}
+            for delivery in again:
+                assert not delivery.stale
+                await delivery.ack()
+        await other.close()
 
 
 async def test_stopping_puts_back_what_nobody_has_seen(broker: AmqpBroker) -> None:
