@@ -28,9 +28,12 @@ class Events:
         self._waiting: asyncio.Queue[Record] = asyncio.Queue(MOST_WAITING)
 
     def tell(self, record: Record) -> None:
-        """Tell of the record's present state, unless too much waits to be told already."""
+        """Tell of the record's present state, unless too much waits to be told already.
+
+        What an event does not carry is not kept: results that wait for a broker would fill the memory.
+        """
         if not self._waiting.full():
-            self._waiting.put_nowait(record)
+            self._waiting.put_nowait(record.model_copy(update={"result": None, "payload": None}))
 
     async def run(self) -> None:
         """Publish what is told, until cancelled."""

@@ -8,6 +8,7 @@ Forbidden here: I/O, imports of adapters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 
 from warren.errors import InvalidRequestError
 from warren.record import Record, State
-from warren.tasks import JSON, Payload, Priority, Task, TaskOptions
+from warren.tasks import JSON, TASK_NAME, Payload, Priority, Task, TaskOptions
 
 PROTOCOL: Final = 1
 """The version of this mapping, in the header `warren-protocol`."""
@@ -71,6 +72,9 @@ def decode_task(message: Message, pool: str) -> Task:
     """
     if not message.message_id or not message.type:
         detail = "a task's message needs the properties message_id (a UUID) and type (the task's name)"
+        raise InvalidRequestError(detail)
+    if not re.fullmatch(TASK_NAME, message.type):
+        detail = f"the message's type {message.type!r} is no task's name: those match {TASK_NAME}"
         raise InvalidRequestError(detail)
     text = {name: message.headers.get(header) for name, header in _FIELD_HEADERS.items()}
     return Task(

@@ -115,7 +115,10 @@ def topology(pools: Iterable[Pool]) -> Topology:
             Binding(RESULTS, RESULTS, RESULTS),
             *(binding for level in levels for binding in _delay_bindings(level)),
         ),
-        policies=(Policy("warren-tasks", r"^warren\.(tasks|delay)\.", {"delivery-limit": DELIVERY_LIMIT}),),
+        policies=(
+            # RabbitMQ 4's own limit is 20, and what a queue without a dead-letter exchange gives up on is gone.
+            Policy("warren-tasks", r"^warren\.((tasks|delay|dead)\.|results$)", {"delivery-limit": DELIVERY_LIMIT}),
+        ),
     )
 
 

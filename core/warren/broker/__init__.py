@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Delivery(Protocol):
-    """A message that the broker handed to this process and holds until it is settled, once: what comes later is idle."""
+    """A message that the broker handed to this process and holds until it is settled; that happens once."""
 
     @property
     def message(self) -> Message:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -235,6 +237,31 @@ async def test_a_message_that_is_no_task_goes_to_the_dead_letters_with_the_reaso
     ((message, _),) = stage.broker.queues[POOL.dead_letter_queue].ready
     assert message.body == b"what?"
     assert "message_id" in message.headers["warren-reason"]
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "two.words", "line\nbreak", ""])
+async def test_a_message_whose_type_cannot_be_a_tasks_name_goes_to_the_dead_letters(stage: Stage, name: str) -> None:
+    message = replace(encode_task(Task("work", POOL.name)), type=name)
+    await stage.broker.publish(message, exchange=TASKS, routing_key=POOL.name)
+    async with stage.working():
+        await until(lambda: stage.empty)
+    ((dead, _),) = stage.broker.queues[POOL.dead_letter_queue].ready
+    assert "name" in dead.headers["warren-reason"]
+
+
+async def test_events_that_wait_keep_no_results(stage: Stage) -> None:
+    stage.knows_work()
+    stage.gate.set()
+    task = await stage.submit()
+    async with stage.working():
+        await until(lambda: stage.empty)
+    record = await stage.record(task)
+    tracemalloc.start()
+    for _ in range(20):
+        stage.events.tell(record.model_copy(update={"result": bytes(1_000_000), "payload": bytes(1_000_000)}))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 2_000_000
 
 
 async def test_a_store_that_is_away_holds_up_claims_but_loses_nothing(stage: Stage) -> None:
