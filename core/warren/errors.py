@@ -37,6 +37,13 @@ class InvalidRequestError(WarrenError):
     title = "Invalid request"
 
 
+class InvalidPayloadError(InvalidRequestError):
+    """A consumer found that a task's payload is not what the task, or its model, takes."""
+
+    code = "invalid-payload"
+    title = "Invalid payload"
+
+
 class WrongPoolError(InvalidRequestError):
     """The task is of a kind that the pool does not serve, or the pool does not exist."""
 

@@ -8,11 +8,26 @@ Forbidden here: I/O, models, numerics.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from warren.errors import InvalidRequestError
 from warren.training import MODEL_NAME
@@ -23,12 +38,34 @@ MAX_INSTANCES: Final = 10_000
 IMAGE_KEY: Final = "b64"
 """The one key of an instance that is an image: `{"b64": "<base64 of the file>"}`."""
 
+MAX_NAMED: Final = 10_000
+"""How many values a row by name may hold."""
+
+_KINDS: Final = {
+    bool: "a truth value",
+    type(None): "null",
+    list: "a list",
+    dict: "an object",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+}
+
 _FINITE: Final = Field(allow_inf_nan=False)
 
 Value = StrictInt | Annotated[StrictFloat, _FINITE] | StrictStr
 """A number, or the text of a categorical feature."""
 
-Instance = list[Value] | dict[str, Value]
+
+def _few(value: Any) -> Any:  # noqa: ANN401 - anything may be sent
+    if isinstance(value, dict) and len(value) > MAX_NAMED:
+        text = "holds {count} values by name; at most {most} are allowed"
+        raise PydanticCustomError("too_many", text, {"count": len(value), "most": MAX_NAMED})
+    return value
+
+
+# The first wrong value ends the check: a body of wrong values would otherwise keep its reader busy for many seconds.
+Instance = Annotated[list[Value], Field(fail_fast=True)] | Annotated[dict[str, Value], BeforeValidator(_few)]
 """A row in the order of the model's features, a row by feature name, or `{"b64": "..."}` for a model of images."""
 
 
@@ -60,6 +97,39 @@ class ModelReference:
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
+def _plainly(value: Any, check: ValidatorFunctionWrapHandler) -> list[Instance]:  # noqa: ANN401 - anything may be sent
+    """Say of the first wrong value what is wrong with it, not what each member of a union had to say."""
+    try:
+        return check(value)  # type: ignore[no-any-return]
+    except ValidationError:
+        found = _first_wrong(value) if isinstance(value, list) else None
+        if found is None:
+            raise
+        raise ValidationError.from_exception_data("instances", [found]) from None
+
+
+def _first_wrong(instances: list[Any]) -> InitErrorDetails | None:
+    for index, instance in enumerate(instances[:MAX_INSTANCES]):
+        if not isinstance(instance, list | dict):
+            return _wrong(instance, "a row is a list of values, or an object by feature name, not {kind}", index)
+        named: Iterable[tuple[int | str, Any]] = instance.items() if isinstance(instance, dict) else enumerate(instance)
+        for place, value in named:
+            if not _is_value(value):
+                return _wrong(value, "a value is a finite number or a text, not {kind}", index, place)
+    return None
+
+
+def _is_value(value: Any) -> bool:  # noqa: ANN401 - anything may be sent
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def _wrong(value: Any, text: str, *place: int | str) -> InitErrorDetails:  # noqa: ANN401 - anything may be sent
+    kind = str(value) if isinstance(value, float) and not math.isfinite(value) else _KINDS[type(value)]
+    return InitErrorDetails(type=PydanticCustomError("instance", text, {"kind": kind}), loc=place, input=value)
+
+
 class PredictRequest(BaseModel):
     """The inputs of a prediction."""
 
@@ -75,7 +145,9 @@ class PredictRequest(BaseModel):
         },
     )
 
-    instances: Annotated[list[Instance], Field(min_length=1, max_length=MAX_INSTANCES)]
+    instances: Annotated[
+        list[Instance], Field(min_length=1, max_length=MAX_INSTANCES, fail_fast=True), WrapValidator(_plainly)
+    ]
     """Rows (in the order of the model's features, or by their names), or images as `{"b64": "..."}`."""
 
 

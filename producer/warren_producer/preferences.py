@@ -45,15 +45,15 @@ def _word(part: str) -> tuple[str, str]:
 def _preferences(
     services: Given,
     prefer: Annotated[
-        str | None,
+        list[str] | None,
         Header(
             description="`wait=N`: answer when the task has ended, or after N seconds. "
             "`respond-async`: answer at once.",
-            examples=["wait=10"],
+            examples=[["wait=10"]],
         ),
     ] = None,
 ) -> Preferences:
-    return Preferences.parse(prefer, services.max_wait_seconds)
+    return Preferences.parse(",".join(prefer or ()), services.max_wait_seconds)
 
 
 Preferred = Annotated[Preferences, Depends(_preferences)]

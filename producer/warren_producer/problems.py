@@ -13,8 +13,17 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from warren.client.problem import PROBLEM_JSON, FieldProblem, InvalidFieldsError, Problem, problem_type
-from warren.errors import PayloadTooLargeError, WarrenError
+from warren.client.problem import (
+    MOST_FIELDS,
+    PROBLEM_JSON,
+    FieldProblem,
+    InvalidFieldsError,
+    Problem,
+    field_problem,
+    problem_type,
+)
+from warren.errors import InvalidRequestError, PayloadTooLargeError, WarrenError
+from warren.tasks import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +61,10 @@ async def _on_fault(request: Request, error: Exception) -> Response:
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
-    fields = tuple(_field(item) for item in cast("RequestValidationError", error).errors())
+    fields = tuple(_field(item) for item in cast("RequestValidationError", error).errors()[:MOST_FIELDS])
+    kind = request.headers.get("content-type")
+    if fields and fields[0].field == "body" and kind is not None and not _is_json(kind):
+        fields = (FieldProblem(field="header.Content-Type", message=f"{kind!r} is not {JSON}, which is read here"),)
     return _answer(Problem.of(InvalidFieldsError(fields), request.url.path))
 
 
@@ -61,6 +73,9 @@ async def _on_http(request: Request, error: Exception) -> Response:
     status = HTTPStatus(fault.status_code)
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _answer(Problem.of(PayloadTooLargeError(fault.detail), request.url.path), {"Connection": "close"})
+    if status is HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that its JSON parser failed on
+        detail = "the body cannot be read as JSON: it is not UTF-8, or it is nested too deeply"
+        return _answer(Problem.of(InvalidRequestError(detail), request.url.path))
     code = status.phrase.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {fault.detail}; the API is described at /docs"
     problem = Problem(
@@ -87,5 +102,9 @@ def _field(item: Mapping[str, Any]) -> FieldProblem:
     place = [str(part) for part in item["loc"]]
     if item["type"] == "json_invalid":
         return FieldProblem(field="body", message=f"not JSON: {item['ctx']['error']} at character {place[-1]}")
-    inner = place[1:] if place[0] == "body" and len(place) > 1 else place
-    return FieldProblem(field=".".join(inner), message=item["msg"])
+    return field_problem({**item, "loc": place[1:] if place[0] == "body" else place})
+
+
+def _is_json(media_type: str) -> bool:
+    kind = media_type.partition(";")[0].strip().lower()
+    return kind == JSON or kind.endswith("+json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from pydantic import ValidationError
 
 from warren.prediction import Prediction
 from warren_consumer.handler import TaskFault
@@ -34,8 +35,9 @@ def predictions(outputs: Mapping[str, NDArray[Any]], manifest: Manifest) -> list
     """
     try:
         return _predictions(outputs, manifest)
-    except ValueError as error:  # of pydantic too: NaN or infinity
-        detail = f"the model {manifest.name}@{manifest.version} answered with what is no prediction: {error}"
+    except ValueError as error:
+        said = "NaN or infinity" if isinstance(error, ValidationError) else error
+        detail = f"the model {manifest.name}@{manifest.version} answered with what is no prediction: {said}"
         raise TaskFault("invalid-output", detail) from error
 
 

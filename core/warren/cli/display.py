@@ -51,6 +51,8 @@ def show_task(document: TaskDocument, output: Output) -> None:
         show_json(orjson.loads(document.json_bytes()))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")  # an address or an id that is cut off is of no use
     for name, value in orjson.loads(document.json_bytes()).items():
         table.add_row(name, _cell(name, value))
     Console().print(table)

@@ -28,7 +28,7 @@ def predict(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comm
     ] = None,
     file: Annotated[Path | None, typer.Option(help="The same, as a file.")] = None,
     image: Annotated[Path | None, typer.Option(help="An image file.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that the prediction may take.")] = PREDICT_SECONDS,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that the prediction may take.")] = PREDICT_SECONDS,
     output: Shown = Output.TABLE,
     url: Url = DEFAULT_URL,
 ) -> None:

@@ -12,9 +12,11 @@ import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
 from warren.cli.display import show_result, show_task, watch
+from warren.cli.fault import exit_code
 from warren.cli.values import file_bytes, json_object, pairs
 from warren.client.documents import TaskDocument
 from warren.client.outcome import failure
+from warren.errors import WarrenError
 from warren.record import State
 
 PANEL = "Tasks"
@@ -103,11 +105,15 @@ def _arguments(texts: list[str] | None, json: str | None, file: Path | None) -> 
 def _finish(document: TaskDocument, output: Output) -> None:
     if output is Output.JSON:
         show_task(document, output)
-        raise typer.Exit(0 if document.status is State.SUCCEEDED else 1)
+        raise typer.Exit(0 if document.status is State.SUCCEEDED else exit_code(_failure(document)))
     _show_end(document)
 
 
 def _show_end(document: TaskDocument) -> None:
     if document.status is not State.SUCCEEDED:
-        raise failure(document.id, document.task, document.status, document.error)
+        raise _failure(document)
     show_result(document)
+
+
+def _failure(document: TaskDocument) -> WarrenError:
+    return failure(document.id, document.task, document.status, document.error)

@@ -9,15 +9,17 @@ import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
-import orjson
 from pydantic import ValidationError
 
-from warren.client.documents import TaskDocument, TaskRequest
+from warren.address import without_password
+from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.outcome import failure
 from warren.client.problem import InvalidFieldsError
 from warren.client.web import WebGateway
 from warren.errors import InvalidRequestError
+from warren.prediction import ModelReference
 from warren.record import State
 from warren.tasks import Payload, TaskOptions, new_task_id
 
@@ -113,7 +115,9 @@ class AsyncClient:
             TaskTimeoutError: no consumer answered within `timeout` seconds.
 
         """
-        return await self._gateway.predict(model, _inputs(rows, image), timeout)
+        if timeout <= 0:
+            raise InvalidRequestError(f"a prediction's time limit is more than 0 seconds, not {timeout:g}")
+        return await self._gateway.predict(str(ModelReference.parse(model)), _inputs(rows, image), timeout)
 
 
 class AsyncJob:
@@ -160,14 +164,27 @@ class AsyncJob:
 
 def _gateway(url: str, records: str | None, bucket: str, patience: float) -> Gateway:
     if url.startswith(("http://", "https://")):
+        _check_address(url, "the API's")
         return WebGateway(url, patience=patience)
     if not url.startswith(("amqp://", "amqps://")):
         raise InvalidRequestError(f"{url!r} is neither the API's URL (http://...) nor the broker's (amqp://...)")
-    if records is None:
+    if records is None or not records.startswith(("redis://", "rediss://")):
         raise InvalidRequestError("straight to the broker, the records' URL is needed too: records='redis://...'")
+    _check_address(url, "the broker's")
+    _check_address(records, "the records'")
     from warren.client.direct import DirectGateway  # noqa: PLC0415 - aio-pika, redis and boto3 only where they are used
 
     return DirectGateway(url, records, bucket=bucket)
+
+
+def _check_address(url: str, whose: str) -> None:
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # of a port that is none
+        known = False
+    if not known:
+        raise InvalidRequestError(f"{without_password(url)!r} is not {whose} URL; its form is scheme://host:port")
 
 
 def _request(task: str, args: Mapping[str, Any], options: Options | None) -> TaskRequest:
@@ -183,7 +200,10 @@ def _inputs(rows: Sequence[Row] | None, image: bytes | None) -> Payload:
         raise InvalidRequestError("a prediction takes either rows or one image")
     if image is not None:
         return Payload(image, _image_type(image))
-    return Payload(orjson.dumps({"instances": rows}, option=orjson.OPT_SERIALIZE_NUMPY))
+    try:
+        return Payload(json_bytes({"instances": rows}))
+    except ValueError as error:
+        raise InvalidRequestError(f"the rows are {error}") from error
 
 
 def _image_type(image: bytes) -> str:

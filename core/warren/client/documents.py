@@ -6,11 +6,12 @@ Forbidden here: I/O, imports of adapters.
 from __future__ import annotations
 
 import base64
+import math
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from warren.record import Progress, Record, State, TaskError
 from warren.tasks import JSON, TASK_NAME, Payload, TaskOptions
@@ -29,6 +30,41 @@ _PLAIN = (
     "error",
 )
 _TIMES = ("submitted_at", "started_at", "finished_at", "due_at", "expires_at")
+
+
+MOST_FIELDS: Final = 100
+"""How many fields a request and its options may have together: far more than there are."""
+
+
+def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """Return a value as JSON; NaN and infinity, which JSON has not, are refused instead of becoming null.
+
+    Raises:
+        ValueError: it is not JSON; the message says why.
+
+    """
+    try:
+        data = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:  # of orjson: anything that it cannot write
+        message = f"not JSON: {error}"
+        raise ValueError(message) from error
+    if b"null" in data and _holds_nonfinite(value):
+        message = "not JSON: it holds NaN or infinity"
+        raise ValueError(message)
+    return data
+
+
+def _holds_nonfinite(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return any(map(_holds_nonfinite, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_nonfinite, value))
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _as_json(args: dict[str, Any]) -> dict[str, Any]:
+    json_bytes(args)
+    return args
 
 
 class TaskRequest(BaseModel):
@@ -58,8 +94,22 @@ class TaskRequest(BaseModel):
     )
 
     task: Annotated[str, Field(pattern=TASK_NAME, description="The task's name.")]
-    args: Annotated[dict[str, Any], Field(description="The task's arguments, by name.")] = Field(default_factory=dict)
+    args: Annotated[dict[str, Any], AfterValidator(_as_json), Field(description="The task's arguments, by name.")] = (
+        Field(default_factory=dict)
+    )
     options: Annotated[TaskOptions, Field(description="What is asked for beyond the work itself.")] = TaskOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:  # noqa: ANN401 - anything may be sent
+        """Refuse a mass of unknown fields at once: to name each of a million takes seconds."""
+        if isinstance(value, dict):
+            options = value.get("options")
+            count = len(value) + (len(options) if isinstance(options, dict) else 0)
+            if count > MOST_FIELDS:
+                message = f"{count} fields are too many; a task has `task`, `args` and `options`"
+                raise ValueError(message)
+        return value
 
 
 class TaskDocument(BaseModel):

@@ -6,11 +6,11 @@ Forbidden here: HTTP, imports of adapters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
 from pydantic import BaseModel, ValidationError
 
+from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
 from warren.errors import InvalidRequestError, TaskNotFoundError
@@ -80,7 +80,7 @@ class Intake:
         _check_arguments(request)
         usual = self._usual_pools.get(request.task)
         pool = choose_pool(request.task, self._pools, wanted=request.options.pool, usual=usual)
-        return await self._accept(_json(request.args), request.task, pool, request.options, order)
+        return await self._accept(Payload(json_bytes(request.args)), request.task, pool, request.options, order)
 
     async def predict(self, model: str, payload: Payload, seconds: float | None, order: Order) -> Record:
         """Accept a prediction; return its record, ended if that came about within the order's seconds.
@@ -154,18 +154,11 @@ class Intake:
         return record.model_copy(update={"result": result})
 
 
-def _json(value: Any) -> Payload:  # noqa: ANN401 - any JSON value
-    try:
-        return Payload(orjson.dumps(value))
-    except TypeError as error:
-        raise InvalidRequestError(f"the arguments are not JSON: {error}") from error
-
-
 def _check_arguments(request: TaskRequest) -> None:
     if request.task == PREDICT_TASK:
         raise InvalidRequestError("predictions are for a model: POST /v1/models/<model>/predict, or Client.predict")
     if request.task == TRAIN_TASK:
-        _check(TrainRequest, orjson.dumps(request.args), "args")
+        _check(TrainRequest, json_bytes(request.args), "args")
 
 
 def _check_inputs(payload: Payload) -> None:

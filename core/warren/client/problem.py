@@ -5,7 +5,7 @@ Forbidden here: I/O, web frameworks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from warren.errors import InvalidRequestError, WarrenError
 
 PROBLEM_JSON: Final = "application/problem+json"
+
+MOST_FIELDS: Final = 100
+"""How many wrong fields are named one by one."""
 
 
 class FieldProblem(BaseModel):
@@ -34,15 +37,17 @@ class InvalidFieldsError(InvalidRequestError):
     @classmethod
     def of(cls, error: ValidationError, *place: str) -> Self:
         """Return the fault that pydantic found in the part of a request that lies at the place."""
-        return cls(field_problems(error.errors(), *place))
+        count = error.error_count()
+        if count > MOST_FIELDS:  # to name a million takes pydantic seconds
+            return cls((FieldProblem(field=".".join(place) or "body", message=f"{count} fields are wrong"),))
+        return cls(tuple(field_problem(item, *place) for item in error.errors(include_url=False, include_input=False)))
 
 
-def field_problems(errors: Iterable[Mapping[str, Any]], *place: str) -> tuple[FieldProblem, ...]:
-    """Return what pydantic's errors say, each under its field's full name."""
-    return tuple(
-        FieldProblem(field=".".join((*place, *map(str, error["loc"]))) or "body", message=error["msg"])
-        for error in errors
-    )
+def field_problem(error: Mapping[str, Any], *place: str) -> FieldProblem:
+    """Return what one of pydantic's errors says, under its field's full name."""
+    unknown = error["type"] == "extra_forbidden"
+    said = "there is no such field" if unknown else error["msg"].removeprefix("Value error, ")
+    return FieldProblem(field=".".join((*place, *map(str, error["loc"]))) or "body", message=said)
 
 
 class Problem(BaseModel):

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import httpx2
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from warren.client.documents import TaskDocument, TaskRequest
+from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.problem import PROBLEM_JSON, Problem
-from warren.errors import NotFoundError, UnavailableError, WarrenError
+from warren.errors import InvalidRequestError, NotFoundError, UnavailableError, WarrenError
 from warren.prediction import PredictResponse
 from warren.tasks import JSON, Payload
 
@@ -26,6 +27,9 @@ ANSWER_SECONDS: Final = 10.0
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 2.0
+
+
+Document = TypeVar("Document", bound=BaseModel)
 
 
 class WebGateway:
@@ -45,18 +49,21 @@ class WebGateway:
 
     async def submit(self, request: TaskRequest, key: str) -> TaskDocument:
         """Accept a task, once per idempotency key."""
-        body = request.model_dump_json(exclude_unset=True)
+        if not (key.isascii() and key.isprintable()):
+            raise InvalidRequestError(f"an idempotency key is printable ASCII over HTTP, {key!r} is not")
+        options = request.options.model_dump(mode="json", exclude_unset=True)
+        body = json_bytes({"task": request.task, "args": request.args, "options": options})
         headers = {"Content-Type": JSON, "Idempotency-Key": key}
-        return _document(await self._call("POST", "/v1/tasks", content=body, headers=headers))
+        return _read(TaskDocument, await self._call("POST", "/v1/tasks", content=body, headers=headers))
 
     async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
         """Return how a task stands, when it has ended or when the seconds are over."""
-        path = f"/v1/tasks/{task_id}"
-        return _document(await self._call("GET", path, headers=_wait(wait_seconds), seconds=wait_seconds))
+        answer = await self._call("GET", _task(task_id), headers=_wait(wait_seconds), seconds=wait_seconds)
+        return _read(TaskDocument, answer)
 
     async def cancel(self, task_id: str) -> TaskDocument:
         """Cancel a task unless it has ended; return how it stands."""
-        return _document(await self._call("DELETE", f"/v1/tasks/{task_id}"))
+        return _read(TaskDocument, await self._call("DELETE", _task(task_id)))
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""
@@ -64,7 +71,7 @@ class WebGateway:
         answer = await self._call(
             "POST", f"/v1/models/{model}/predict", content=payload.body, headers=headers, seconds=seconds
         )
-        return PredictResponse.model_validate_json(answer.content)
+        return _read(PredictResponse, answer)
 
     async def _call(self, method: str, path: str, *, seconds: float = 0, **parts: Any) -> httpx2.Response:  # noqa: ANN401
         parts["timeout"] = httpx2.Timeout(seconds + ANSWER_SECONDS, connect=ANSWER_SECONDS)
@@ -86,13 +93,21 @@ class WebGateway:
             what = str(error) or type(error).__name__
             detail = f"no answer from {self._url}: {what}; is this the API's address, and is the producer running?"
             raise UnavailableError(detail, retry_after=None) from error
-        if answer.is_error:
+        if not answer.is_success:
             raise _fault(answer)
         return answer
 
 
-def _document(answer: httpx2.Response) -> TaskDocument:
-    return TaskDocument.model_validate_json(answer.content)
+def _task(task_id: str) -> str:
+    """Return the path of a task; whatever the id holds, it leads nowhere else."""
+    return f"/v1/tasks/{quote(task_id, safe='').replace('.', '%2E')}"
+
+
+def _read(kind: type[Document], answer: httpx2.Response) -> Document:
+    try:
+        return kind.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise _unnamed(answer, None) from error
 
 
 def _wait(seconds: float) -> dict[str, str]:

@@ -16,8 +16,10 @@ from warren.errors import (
     ModelNotFoundError,
     NotFoundError,
     TaskCrashedError,
+    TaskNotFoundError,
     TaskTimeoutError,
     UnavailableError,
+    WarrenError,
     WrongPoolError,
 )
 from warren.record import State
@@ -100,6 +102,68 @@ async def test_another_server_is_told_apart() -> None:
             await client.job("1").record()
 
 
+@pytest.mark.parametrize(
+    "answer", [httpx2.Response(200, text="<html>"), httpx2.Response(302, headers={"Location": "/login"})]
+)
+async def test_another_server_is_told_apart_by_any_answer(answer: httpx2.Response) -> None:
+    async with Api(answer).client() as client:
+        with pytest.raises(WarrenError, match="not as Warren's API does"):
+            await client.job("1").record()
+        with pytest.raises(WarrenError, match="not as Warren's API does"):
+            await client.predict("rose", [[1]])
+
+
+async def test_an_id_leads_to_no_other_path() -> None:
+    api = Api(problem(404, "task-not-found"))
+    async with api.client() as client:
+        for task_id in ("../../healthz", "a?b", "a#b", "a/b"):
+            with pytest.raises(TaskNotFoundError):
+                await client.job(task_id).record()
+    assert all(request.url.raw_path.count(b"/") == 3 and not request.url.query for request in api.requests)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "NaN or infinity"),
+        ([1, {"a": float("-inf")}], "NaN or infinity"),
+        ({1, 2}, "set"),
+        (b"\xff", "bytes"),
+        (object(), "object"),
+        ("\ud800", "surrogates"),
+        (10**30, "64-bit"),
+    ],
+)
+async def test_what_is_no_json_is_refused_before_it_is_sent(value: object, said: str) -> None:
+    api = Api(document("queued"))
+    async with api.client() as client:
+        with pytest.raises(InvalidRequestError, match=said):
+            await client.submit("echo", text=value)
+    assert not api.requests
+
+
+async def test_inputs_that_cannot_be_sent_are_refused() -> None:
+    api = Api(document("queued"))
+    async with api.client() as client:
+        for value in (float("nan"), object()):
+            with pytest.raises(InvalidRequestError, match="the rows are not JSON"):
+                await client.predict("iris", [[value]])  # type: ignore[list-item]
+        with pytest.raises(InvalidRequestError, match="more than 0 seconds"):
+            await client.predict("iris", [[1]], timeout=0)
+        with pytest.raises(InvalidRequestError, match="not a model's name"):
+            await client.predict("iris/../x?", [[1]])
+    assert not api.requests
+
+
+async def test_a_key_that_http_cannot_carry_is_refused_at_once() -> None:
+    api = Api(document("queued"))
+    async with api.client() as client:
+        for key in ("a\nb", "日本"):
+            with pytest.raises(InvalidRequestError, match="printable ASCII"):
+                await client.submit("echo", idempotency_key=key)
+    assert not api.requests
+
+
 async def test_wrong_options_are_refused_before_they_are_sent() -> None:
     api = Api(document("queued"))
     async with api.client() as client:
@@ -163,7 +227,13 @@ async def test_an_unknown_model() -> None:
     ("url", "records", "message"),
     [
         ("localhost:17800", None, "neither the API's URL"),
+        ("http://", None, "not the API's URL"),
+        ("http://localhost:abc", None, "not the API's URL"),
+        ("http://localhost:99999", None, "not the API's URL"),
         ("amqp://localhost", None, "records='redis://"),
+        ("amqp://localhost", "http://localhost", "records='redis://"),
+        ("amqp://localhost:x", "redis://localhost", "not the broker's URL"),
+        ("amqp://localhost", "redis://u:secret@localhost:x", "'redis://localhost:x' is not the records' URL"),
     ],
 )
 def test_a_wrong_address_is_refused(url: str, records: str | None, message: str) -> None:

@@ -43,6 +43,7 @@ def test_an_unknown_code_is_a_fault_all_the_same() -> None:
         (State.FAILED, TaskError(code="exception", message="boom"), errors.TaskCrashedError, "failed: boom"),
         (State.FAILED, TaskError(code="target-not-found", message="no column"), TaskFailedError, "no column"),
         (State.FAILED, TaskError(code="object-not-found", message="s3://b/x"), errors.ObjectNotFoundError, "s3://b/x"),
+        (State.FAILED, TaskError(code="invalid-payload", message="3 values"), errors.InvalidPayloadError, "3 values"),
         (State.CANCELED, None, TaskFailedError, "canceled"),
         (State.EXPIRED, None, TaskTimeoutError, "expired"),
         (State.RETRYING, TaskError(code="exception", message="boom"), TaskTimeoutError, "is retrying"),

@@ -96,6 +96,15 @@ def house() -> House:
     return House(broker, MemoryRecords(), objects, Repository(objects, "warren"), settings)
 
 
+@pytest.fixture
+def spacious_house(house: House) -> House:
+    """The ports, with the limit on bodies that a producer has unless it is told another."""
+    house.settings = house.settings.model_copy(
+        update={"max_body_bytes": ProducerSettings.model_fields["max_body_bytes"].default}
+    )
+    return house
+
+
 @asynccontextmanager
 async def serving(house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""

@@ -1,11 +1,13 @@
 """Every error is a problem document that names what is wrong."""
 
+import time
 from collections.abc import AsyncIterator
 
 import httpx2
+import orjson
 import pytest
 
-from tests.unit.producer.conftest import House
+from tests.unit.producer.conftest import House, serving
 
 
 async def _problem(response: httpx2.Response, status: int, code: str) -> dict[str, object]:
@@ -52,6 +54,47 @@ async def test_a_body_that_is_no_json(api: httpx2.AsyncClient) -> None:
     document = await _problem(response, 422, "invalid-request")
     message = "not JSON: Expecting property name enclosed in double quotes at character 1"
     assert document["errors"] == [{"field": "body", "message": message}]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"task": "echo", "args": {"text": NaN}}', "args: not JSON: it holds NaN or infinity"),
+        (b'{"task": "echo", "args": {"text": [1e999]}}', "args: not JSON: it holds NaN or infinity"),
+        (b'{"task": "echo", "args": {"text": "\\ud800"}}', "args: not JSON: str is not valid UTF-8"),
+        (b'{"task": "\xff"}', "the body cannot be read as JSON: it is not UTF-8"),
+        (b"[" * 4_000 + b"]" * 4_000, "nested too deeply"),
+    ],
+)
+async def test_what_json_has_not_is_refused(api: httpx2.AsyncClient, content: bytes, said: str) -> None:
+    response = await api.post("/v1/tasks", content=content, headers={"Content-Type": "application/json"})
+    document = await _problem(response, 422, "invalid-request")
+    assert said in str(document["detail"])
+
+
+async def test_a_body_of_another_type_is_told_by_its_type(api: httpx2.AsyncClient) -> None:
+    kind = "application/x-www-form-urlencoded"
+    response = await api.post("/v1/tasks", content=b'{"task": "echo"}', headers={"Content-Type": kind})
+    document = await _problem(response, 422, "invalid-request")
+    assert document["detail"] == f"header.Content-Type: {kind!r} is not application/json, which is read here"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/tasks", {"task": "echo"} | {f"field{number}": 0 for number in range(200_000)}),
+        ("/v1/tasks", {"task": "echo", "options": {f"option{number}": 0 for number in range(200_000)}}),
+        ("/v1/tasks", {"task": "train", "args": {f"field{number}": 0 for number in range(100_000)}}),
+    ],
+)
+async def test_a_mass_of_mistakes_is_refused_in_no_time(spacious_house: House, path: str, body: object) -> None:
+    content = orjson.dumps(body)
+    async with serving(spacious_house) as api:
+        started = time.monotonic()
+        response = await api.post(path, content=content, headers={"Content-Type": "application/json"})
+    await _problem(response, 422, "invalid-request")
+    assert len(response.content) < 1000
+    assert time.monotonic() - started < 2
 
 
 async def test_a_key_that_is_too_long(api: httpx2.AsyncClient) -> None:

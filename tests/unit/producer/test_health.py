@@ -86,6 +86,12 @@ def test_preferences(header: str | None, wait: float | None, later: bool) -> Non
     assert Preferences.parse(header, 60) == Preferences(wait, later)
 
 
+async def test_preferences_may_come_in_several_headers(api: httpx2.AsyncClient) -> None:
+    headers = [("Prefer", "handling=lenient"), ("Prefer", "wait=1")]
+    response = await api.post("/v1/tasks", json={"task": "echo"}, headers=headers)
+    assert response.headers["Preference-Applied"] == "wait=1"
+
+
 def test_a_wrong_setting_is_named() -> None:
     environ = {"WARREN_BROKER_URL": "amqp://b", "WARREN_RECORDS_URL": "redis://r", "WARREN_PORT": "x"}
     with pytest.raises(SettingsError, match="WARREN_PORT"):

@@ -1,14 +1,17 @@
 """`/v1/models`: predictions in time, late, wrong, and what there is."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import httpx2
+import orjson
 import pytest
 
-from tests.unit.producer.conftest import House, answer, fault
+from tests.unit.producer.conftest import House, answer, fault, serving
 from warren.record import State
 
+PREDICT = "/v1/models/iris/predict"
 ROWS = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
 ANSWER = b'{"model":"iris","version":"1","predictions":[{"label":"setosa"}]}'
 
@@ -95,6 +98,34 @@ async def test_wrong_inputs_are_named(api: httpx2.AsyncClient, house: House, bod
     assert response.status_code == 422
     assert any(error["field"].startswith(field) for error in response.json()["errors"])
     assert house.waiting("cpu") == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "said"),
+    [
+        ([1, True], "instances.1.1", "a value is a finite number or a text, not a truth value"),
+        ({"a": None}, "instances.1.a", "a value is a finite number or a text, not null"),
+        ([[1]], "instances.1.0", "a value is a finite number or a text, not a list"),
+        (5, "instances.1", "a row is a list of values, or an object by feature name, not a number"),
+    ],
+)
+async def test_a_wrong_value_is_told_in_one_sentence(
+    api: httpx2.AsyncClient, row: object, field: str, said: str
+) -> None:
+    response = await api.post("/v1/models/iris/predict", json={"instances": [[1], row, [None]]})
+    assert response.json()["errors"] == [{"field": field, "message": said}]
+
+
+@pytest.mark.parametrize(
+    "instances", [[[None] * 40] * 10_000, [{f"feature{n}": None for n in range(300_000)}], [[1]] * 200_000]
+)
+async def test_a_mass_of_wrong_values_is_refused_in_no_time(spacious_house: House, instances: object) -> None:
+    content = orjson.dumps({"instances": instances})
+    async with serving(spacious_house) as api:
+        started = time.monotonic()
+        response = await api.post(PREDICT, content=content, headers={"Content-Type": "application/json"})
+    assert (response.status_code, len(response.json()["errors"])) == (422, 1)
+    assert time.monotonic() - started < 2
 
 
 async def test_another_kind_of_input_is_refused(api: httpx2.AsyncClient) -> None:
