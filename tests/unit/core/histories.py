@@ -1,0 +1,346 @@
+"""Histories of tasks: submitters, consumers, an operator and the system pool, interleaved in any order.
+
+The machine plays everybody's part as the worker does (the record first, then the message, then the ack) and lets each
+of them die, freeze and thaw, or miss an answer, between any two steps. It watches that a task ends once, that nothing is
+written by an older fence, that no two leases live at once, and, at the end, that every accepted task can still end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multiple, rule
+
+from warren.record import Claim, Lease, Outcome, Record, Renewal, State, Submission, TaskError, Verdict
+from warren.records import LEASE_SECONDS, MAX_LAPSES, Records
+from warren.tasks import Task, TaskOptions
+
+T = TypeVar("T")
+CONSUMERS = ("c1", "c2", "c3")
+SWEPT_AFTER = 300.0
+FAULT = TaskError(code="exception", message="no luck")
+LIFE_SECONDS = 10_000_000.0
+"""Longer than any history: how long a record lives is not what is tried here."""
+
+
+class World(Protocol):
+    """Records on a clock that can be moved."""
+
+    records: Records
+
+    def now(self) -> float:
+        """Return how far the clock was moved."""
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+
+    async def close(self) -> None:
+        """Let go of the records."""
+
+
+@dataclass(eq=False)
+class Work:
+    """A claimed task in the hands of a consumer."""
+
+    task: Task
+    consumer: str
+    lease: Lease
+    has_message: bool = True
+    """Whether the un-acknowledged message is still this consumer's; the broker takes it from one that seems dead."""
+    released: bool = False
+
+
+@dataclass
+class Told:
+    """What the machine knows of a task beyond the records."""
+
+    task: Task
+    created: float
+    accepted: bool = False
+    messages: int = 0
+    end: tuple[State, float | None, bytes | None] | None = None
+    newest: int = 0
+    leased_until: float = 0.0
+    alone: bool = False
+    lapses: int = 0
+    retries: int = 0
+    held: bool = False
+
+
+class Histories(RuleBasedStateMachine):
+    """The machine; a subclass says in which world."""
+
+    tasks = Bundle("tasks")
+    works = Bundle("works")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.world = self.do(self.begin())
+        self.told: dict[str, Told] = {}
+        self.hands: list[Work] = []
+
+    async def begin(self) -> World:
+        """Return a new world."""
+        raise NotImplementedError
+
+    def do(self, step: Awaitable[T]) -> T:
+        """Carry out a step."""
+        return self.loop.run_until_complete(_awaited(step))
+
+    @rule(target=tasks, delay=st.sampled_from([0, 0, 20]), expires=st.sampled_from([None, None, 50]))
+    def conceive(self, delay: float, expires: float | None) -> Task:
+        """Somebody has a task in mind."""
+        return Task("echo", "cpu", options=TaskOptions(delay_seconds=delay, expires_seconds=expires))
+
+    @rule(task=tasks, dies=st.sampled_from(["after all", "after all", "before publish", "before accept"]))
+    def submit(self, task: Task, dies: str) -> None:
+        """Submit it, for the first time or again."""
+        submission, record = self.do(self.world.records.create(task))
+        told = self.told.get(task.id)
+        if told is None:
+            assert submission is Submission.CREATED
+            told = self.told[task.id] = Told(task, self.world.now())
+        else:
+            assert submission is not Submission.CREATED or not told.accepted
+            told.created = self.world.now() if submission is not Submission.ACCEPTED else told.created
+        self.see(record)
+        if submission is Submission.ACCEPTED or dies == "before publish":
+            return
+        told.messages += not record.state.terminal
+        if dies == "after all":
+            self.do(self.world.records.accept(task.id))
+            told.accepted = True
+
+    @rule(target=works, task=tasks, consumer=st.sampled_from(CONSUMERS), alone=st.booleans(), answered=st.booleans())
+    def deliver(self, task: Task, consumer: str, *, alone: bool, answered: bool) -> Any:
+        """The broker hands a message to a consumer, whose claim's answer may get lost."""
+        told = self.told.get(task.id)
+        if told is None or not told.messages:
+            return multiple()
+        claim = self.claim(told, consumer, alone=alone)
+        if not answered:
+            return multiple()
+        if claim.lease is not None:
+            told.messages -= 1
+            self.hands.append(Work(task, consumer, claim.lease))
+            return self.hands[-1]
+        told.messages -= claim.verdict in (Verdict.ENDED, Verdict.HELD, Verdict.POISON, Verdict.EXPIRED)
+        return multiple()
+
+    def claim(self, told: Told, consumer: str, *, alone: bool) -> Claim:
+        """Claim, and check what may be answered."""
+        live = told.leased_until > self.world.now()
+        claim = self.do(self.world.records.claim(told.task, consumer, alone=alone))
+        told.accepted = True
+        if told.leased_until and not live and claim.verdict is not Verdict.ENDED and not told.held:
+            told.lapses += told.alone
+            told.leased_until = 0
+        if claim.verdict is Verdict.POISON:
+            assert told.lapses >= MAX_LAPSES
+        if claim.verdict is Verdict.CLAIMED:
+            assert not live, "two leases live at once"
+            assert told.lapses < MAX_LAPSES
+            assert claim.record.fence > told.newest
+            assert claim.record.failures == told.retries
+            told.newest, told.alone = claim.record.fence, alone
+            told.leased_until = self.world.now() + LEASE_SECONDS
+        if claim.verdict is Verdict.HELD:
+            assert told.held
+        self.see(claim.record)
+        return claim
+
+    @rule(target=works, work=consumes(works))
+    def renew(self, work: Work) -> Any:
+        """A heartbeat."""
+        answer = self.do(self.world.records.renew(work.lease, work.task, work.consumer))
+        if answer is Renewal.LOST:
+            return self.let_go(work)
+        told = self.written(work)
+        told.leased_until = self.world.now() + LEASE_SECONDS
+        if answer is Renewal.RENEWED:
+            assert not told.held
+            return work
+        assert told.held
+        return self.hand_back(work)
+
+    @rule(
+        work=consumes(works),
+        end=st.sampled_from([State.SUCCEEDED, State.FAILED]),
+        asked=st.integers(1, 2),
+        dies=st.booleans(),
+    )
+    def finish(self, work: Work, end: State, asked: int, *, dies: bool) -> None:
+        """The work is done; the answer may get lost, and the consumer may die before the ack."""
+        outcome = Outcome(end, result=str(work.lease.fence).encode())
+        said = [self.do(self.world.records.finish(work.lease, work.task, outcome)) for _ in range(asked)]
+        assert len(set(said)) == 1
+        if not said[0]:
+            self.let_go(work)
+            return
+        told = self.written(work)
+        told.leased_until = 0
+        record = self.read(work.task)
+        assert record is not None
+        assert (record.state, record.result) == (outcome.state, outcome.result), "another's end was taken for ours"
+        self.done_with(work, put_back=dies)
+
+    @rule(work=consumes(works), after=st.sampled_from([1, 40]), asked=st.integers(1, 2))
+    def retry(self, work: Work, after: float, asked: int) -> None:
+        """The attempt failed."""
+        records = self.world.records
+        said = [self.do(records.retry(work.lease, work.task, FAULT, after_seconds=after)) for _ in range(asked)]
+        assert len(set(said)) == 1
+        if said[0]:
+            told = self.written(work)
+            told.leased_until, told.lapses = 0, 0
+            told.retries += 1
+        self.done_with(work, put_back=True)
+
+    @rule(target=works, work=consumes(works), goes_on=st.booleans())
+    def release(self, work: Work, *, goes_on: bool) -> Any:
+        """The consumer stops and hands back; a confused one goes on all the same."""
+        self.hand_back(work)
+        return work if goes_on else multiple()
+
+    @rule(work=works)
+    def freeze(self, work: Work) -> None:
+        """The broker loses a consumer and puts its message back; the work may go on unaware."""
+        self.done_with(work, put_back=True)
+
+    @rule(work=consumes(works))
+    def die(self, work: Work) -> None:
+        """A consumer is killed."""
+        self.done_with(work, put_back=True)
+
+    @rule(seconds=st.sampled_from([0.5, 5, LEASE_SECONDS + 1, SWEPT_AFTER + 1]))
+    def wait(self, seconds: float) -> None:
+        """Time passes."""
+        self.world.advance(seconds)
+
+    @rule(task=tasks)
+    def cancel(self, task: Task) -> None:
+        """Somebody cancels the task."""
+        record = self.do(self.world.records.cancel(task.id))
+        if record is not None:
+            assert record.state.terminal
+            self.see(record)
+
+    @rule(task=tasks, held=st.booleans())
+    def hold(self, task: Task, *, held: bool) -> None:
+        """The operator suspends or resumes; a resumption publishes the message again."""
+        record = self.do(self.world.records.hold(task.id, held=held))
+        if record is None or record.state.terminal:
+            return
+        told = self.told[task.id]
+        told.held = held
+        told.messages += not held
+
+    @rule(task=tasks)
+    def look(self, task: Task) -> None:
+        """Somebody reads the record."""
+        self.read(task)
+
+    @rule()
+    def sweep(self) -> None:
+        """The system pool deletes what was never accepted."""
+        for task_id in self.do(self.world.records.sweep(older_than_seconds=SWEPT_AFTER)):
+            told = self.told[task_id]
+            assert not told.accepted, "an accepted task was swept"
+            assert told.end is None
+            assert self.world.now() - told.created >= SWEPT_AFTER
+            told.held = False
+
+    @rule(settled=st.booleans())
+    def tell(self, *, settled: bool) -> None:
+        """The system pool tells what is due."""
+        for record in self.do(self.world.records.due(older_than_seconds=10)):
+            assert record.state.terminal
+            self.see(record)
+            if settled:
+                self.do(self.world.records.settle(record.id, ttl_seconds=LIFE_SECONDS))
+
+    def let_go(self, work: Work) -> Any:
+        """Leave a task that is another's: its message goes back unless it has ended."""
+        record = self.read(work.task)
+        self.done_with(work, put_back=record is None or not record.state.terminal)
+        return multiple()
+
+    def hand_back(self, work: Work) -> Any:
+        """Release the lease, then put the message back."""
+        if self.do(self.world.records.release(work.lease)) and not work.released:
+            self.written(work).leased_until = 0
+            work.released = True
+        self.done_with(work, put_back=True)
+        return multiple()
+
+    def done_with(self, work: Work, *, put_back: bool) -> None:
+        """Put the message back, or ack it."""
+        self.told[work.task.id].messages += put_back and work.has_message
+        work.has_message = False
+
+    def written(self, work: Work) -> Told:
+        """Check a write that was let through."""
+        told = self.told[work.task.id]
+        assert work.lease.fence == told.newest, "a fenced-out write"
+        return told
+
+    def read(self, task: Task) -> Record | None:
+        """Read the record, if there is one."""
+        [record] = self.do(self.world.records.read([task.id]))
+        if record is not None:
+            self.see(record)
+        return record
+
+    def see(self, record: Record) -> None:
+        """Check that an end stays as it is."""
+        told = self.told[record.id]
+        if not record.state.terminal:
+            assert told.end is None, "an end was taken back"
+            return
+        end = (
+            record.state,
+            record.finished_at and round(record.finished_at - record.now + self.world.now(), 1),
+            record.result,
+        )
+        if told.end is None:
+            told.end, told.leased_until = end, 0
+        assert told.end[0::2] == end[0::2], "a second end"
+        assert abs((told.end[1] or 0) - (end[1] or 0)) < 1.0, "an end at another time"
+
+    def teardown(self) -> None:
+        """Let one consumer work off all messages: every accepted task must have ended then."""
+        try:
+            self.work_off()
+            ends = {told.task.id: self.read(told.task) for told in self.told.values() if told.accepted}
+            lost = [task_id for task_id, record in ends.items() if record is None or not record.state.terminal]
+            assert not lost, f"lost tasks, of {Counter(str(record and record.state) for record in ends.values())}"
+        finally:
+            self.do(self.world.close())
+            self.loop.close()
+
+    def work_off(self) -> None:
+        """Let all die, resume, wait until nothing is leased or delayed, then finish whatever has a message."""
+        for work in self.hands:
+            self.done_with(work, put_back=True)
+        for told in self.told.values():
+            if told.held:
+                self.hold(told.task, held=False)
+        self.world.advance(100)
+        for told in self.told.values():
+            while told.messages:
+                claim = self.claim(told, "last", alone=True)
+                if claim.lease is not None:
+                    self.finish(Work(told.task, "last", claim.lease, has_message=False), State.SUCCEEDED, 1, dies=False)
+                else:
+                    assert claim.verdict in (Verdict.ENDED, Verdict.POISON, Verdict.EXPIRED), claim
+                told.messages -= 1
+
+
+async def _awaited(step: Awaitable[T]) -> T:
+    return await step

@@ -1,0 +1,37 @@
+"""No history of the records in memory ends a task twice, loses one, or lets an older fence write."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+from tests.unit.core.histories import Histories, World
+from warren.clock import ManualClock
+from warren.records import Records
+from warren.records.memory import MemoryRecords
+
+
+class Memory:
+    """Records in memory, on a clock that stands."""
+
+    def __init__(self) -> None:
+        self._clock = ManualClock()
+        self._start = self._clock.now()
+        self.records: Records = MemoryRecords(self._clock)
+
+    def now(self) -> float:
+        return self._clock.now() - self._start
+
+    def advance(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+    async def close(self) -> None:
+        await self.records.close()
+
+
+class InMemory(Histories):
+    async def begin(self) -> World:
+        return Memory()
+
+
+TestInMemory = InMemory.TestCase
+TestInMemory.settings = settings(max_examples=120, stateful_step_count=40, deadline=None, database=None)
