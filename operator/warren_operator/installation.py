@@ -27,7 +27,7 @@ INSTANCE: Final = "app.kubernetes.io/instance"
 COMPONENT: Final = "app.kubernetes.io/component"
 PATIENCE_SECONDS: Final = 60.0
 """How long to wait for a kind to be served, and for the operator's pod to be gone."""
-GRACE_SECONDS: Final = 20
+GRACE_SECONDS: Final = 10
 """What a consumer gets to end its work; what it has not finished by then is in its queue again, on the volume."""
 
 _POLL_SECONDS: Final = 0.5

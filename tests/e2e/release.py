@@ -49,6 +49,10 @@ class Release:
         """Uninstall the release."""
         self._helm("uninstall", NAME, "--timeout=120s")
 
+    def installed(self) -> bool:
+        """Tell whether Helm knows of the release."""
+        return bool(json.loads(self._helm("list", "--all", "--filter", f"^{NAME}$", "--output=json")))
+
     def clear(self) -> None:
         """Remove whatever an earlier run left, one that was killed in the middle too, the CRDs included."""
         if answers("get", "namespace", NAME):
@@ -66,7 +70,7 @@ class Release:
             self.namespace.patch("consumerpool", pool, {"scaleDown": {"stabilizationSeconds": 5}})
 
     def _uninstall_rest(self) -> None:
-        if json.loads(self._helm("list", "--all", "--filter", f"^{NAME}$", "--output=json")):
+        if self.installed():
             self._helm("uninstall", NAME, "--no-hooks")
         for job in self.namespace.tried("get", "mljobs", "-o", "name").split():
             self.namespace.tried("patch", job, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')

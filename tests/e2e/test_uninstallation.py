@@ -20,7 +20,7 @@ ENDLESS = {"estimator": "MLPClassifier", "max_iter": 10**8, "n_iter_no_change": 
 LEFT = ("mljob.warren.dev/", "persistentvolumeclaim/")
 
 
-def test_only_what_the_user_made_is_left_and_can_be_deleted(
+def test_only_what_the_user_made_is_left(
     release: Release, namespace: Namespace, client: Client, diary: Diary
 ) -> None:
     namespace.apply(iris("endless", parameters=ENDLESS))
@@ -37,6 +37,9 @@ def test_only_what_the_user_made_is_left_and_can_be_deleted(
     assert "mljob.warren.dev/endless" in _resources(namespace)
     assert all(answers("get", "crd", crd) for crd in CRDS)
 
+
+def test_what_is_left_can_be_deleted(release: Release, namespace: Namespace, diary: Diary) -> None:
+    assert not release.installed(), "this follows the uninstall"
     with diary.stage("deleting the MLJob"):
         namespace.run("delete", "mljob", "endless", "--wait=false")
         until("the MLJob is gone", lambda: not namespace.tried("get", "mljob", "endless"), seconds=20)
