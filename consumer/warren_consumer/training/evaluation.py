@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn import metrics
+from sklearn.base import is_classifier
 
 from warren_consumer.handler import TaskFault
 from warren_consumer.prediction.containment import ContainmentError
@@ -41,6 +42,14 @@ class Evaluation:
     outputs: tuple[TensorSpec, ...]
     metrics: dict[str, float]
     comparison: Comparison
+
+
+def measured(estimator: Estimator) -> tuple[str, ...]:
+    """Return the names of the metrics that an estimator's evaluation will hold."""
+    if not is_classifier(estimator):
+        return ("r2", "rmse", "mae")
+    classes = ("accuracy", "f1_macro")
+    return (*classes, "log_loss") if hasattr(estimator, "predict_proba") else classes
 
 
 def evaluate(estimator: Estimator, problem: Problem, path: Path) -> Evaluation:

@@ -58,6 +58,7 @@ class _Training:
         try:
             check_version(version)
             manifest = await self._existing(request.model.name, version) or await self._train(context, request, version)
+            _check_own(manifest, context.task.id)
             promoted = await self._promote(request, manifest)
         except InvalidRequestError as error:
             raise TaskFault("invalid-payload", error.detail) from error
@@ -81,6 +82,7 @@ class _Training:
                 format=form,
                 target=request.dataset.target,
                 parameters=request.parameters,
+                metric=_metric(request),
                 output=Path(folder, "model.onnx"),
             )
             context.report(Progress(fraction=0.0, message=f"downloading {source}"))
@@ -125,6 +127,22 @@ class _Training:
             metrics=manifest.metrics,
             promoted=promoted,
         )
+
+
+def _metric(request: TrainRequest) -> str | None:
+    rule = request.model.promote
+    return None if rule is None else PromotionRule.parse(rule).metric
+
+
+def _check_own(manifest: Manifest, task_id: str) -> None:
+    """Refuse a version that another task made: its model may come of other data and parameters."""
+    maker = manifest.provenance.get("task", task_id)
+    if maker != task_id:
+        detail = (
+            f"the model {manifest.name!r} has a version {manifest.version!r} already, which the task {maker} made; "
+            "name another version, or none"
+        )
+        raise TaskFault("version-exists", detail)
 
 
 def read_request(body: bytes) -> TrainRequest:

@@ -23,6 +23,8 @@ class Job(BaseModel):
     format: Literal["csv", "parquet"]
     target: str
     parameters: dict[str, Any] = Field(default_factory=dict)
+    metric: str | None = None
+    """What decides on the model's promotion: a trainer that does not measure it refuses the run before it trains."""
     output: Path
     """Where the trainer writes the ONNX file."""
 

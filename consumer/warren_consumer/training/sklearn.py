@@ -15,7 +15,7 @@ from sklearn.base import is_classifier
 
 from warren_consumer.handler import TaskFault
 from warren_consumer.training import estimators, problem, table
-from warren_consumer.training.evaluation import Evaluation, evaluate
+from warren_consumer.training.evaluation import Evaluation, evaluate, measured
 from warren_consumer.training.export import export
 from warren_consumer.training.job import Product
 
@@ -53,6 +53,7 @@ class SklearnTrainer:
         """Fit, export and compare; see `Trainer`."""
         parameters = read_parameters(job.parameters)
         estimator = estimators.build(parameters.estimator, parameters.model_extra or {}, parameters.seed)
+        _check_metric(job.metric, parameters.estimator, measured(estimator))
         report(0.15, "reading the data set")
         task = _problem(job, parameters, classes=is_classifier(estimator))
         report(0.25, f"fitting {parameters.estimator} on {len(task.train)} rows")
@@ -83,6 +84,12 @@ def read_parameters(given: dict[str, Any]) -> Parameters:
         name = ".".join(map(str, first["loc"]))
         said = "is required" if first["type"] == "missing" else f"{first['msg']}. Got {first['input']!r}"
         raise TaskFault("invalid-parameter", f"the parameter {name!r} of the trainer sklearn: {said}") from error
+
+
+def _check_metric(wanted: str | None, estimator: str, known: tuple[str, ...]) -> None:
+    if wanted is not None and wanted not in known:
+        detail = f"model.promote: there is no metric {wanted!r}; {estimator} is judged by {', '.join(known)}"
+        raise TaskFault("invalid-parameter", detail)
 
 
 def fit(estimator: Estimator, task: Problem) -> dict[str, Any]:

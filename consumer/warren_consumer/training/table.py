@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_CATEGORIES: Final = 200
 """How many different texts a feature may hold: more are identifiers or prose, not categories."""
 
+_MAX_SAID: Final = 300
 _NUMERIC: Final = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 
 
@@ -61,6 +62,8 @@ def read(path: Path, form: str, target: str, exclude: Sequence[str] = ()) -> Tab
     """
     table = _read(path, form)
     _check_columns(table.column_names, target, exclude)
+    if not table.num_rows:
+        raise TaskFault("dataset-too-small", "the data set has columns and no rows")
     names = [name for name in table.column_names if name != target and name not in exclude]
     _check_complete(table.select([*names, target]))
     columns = tuple(_column(name, table.column(name).combine_chunks()) for name in names)
@@ -73,7 +76,14 @@ def _read(path: Path, form: str) -> pa.Table:
             return parquet.read_table(path)
         return csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise TaskFault("invalid-dataset", f"the data set cannot be read as {form}: {error}") from error
+        said = _readable(str(error).replace(str(path), path.name))
+        raise TaskFault("invalid-dataset", f"the data set cannot be read as {form}: {said}") from error
+
+
+def _readable(text: str) -> str:
+    """Shorten what a parser says of a file, and keep the file's own bytes from acting on the reader's terminal."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text[:_MAX_SAID])
+    return f"{shown} ..." if len(text) > _MAX_SAID else shown
 
 
 def _check_columns(names: list[str], target: str, exclude: Sequence[str]) -> None:
@@ -107,7 +117,8 @@ def _missing(column: pa.ChunkedArray) -> int:
 def _column(name: str, array: pa.Array) -> Column:
     values = _values(array)
     if values is None:
-        detail = f"the column {name!r} holds {array.type}; features hold numbers, truth values or texts; `exclude` it"
+        held = _held(array.type)
+        detail = f"the column {name!r} holds {held}; features hold numbers, truth values or texts; `exclude` it"
         raise TaskFault("invalid-feature", detail)
     if values.dtype == np.float64:
         return Column(name, _single(name, values))
@@ -135,8 +146,15 @@ def _target(name: str, array: pa.Array) -> NDArray[Any]:
         return np.array([str(value).lower() for value in array.to_pylist()], dtype=object)
     values = _values(array)
     if values is None:
-        raise TaskFault("invalid-target", f"the target {name!r} holds {array.type}; it must hold numbers or texts")
+        raise TaskFault(
+            "invalid-target", f"the target {name!r} holds {_held(array.type)}; it must hold numbers or texts"
+        )
     return values
+
+
+def _held(kind: pa.DataType) -> str:
+    """Say what a column holds that is of no use."""
+    return "bytes that are no UTF-8 text" if pa.types.is_binary(kind) else str(kind)
 
 
 def _values(array: pa.Array) -> NDArray[Any] | None:

@@ -35,6 +35,8 @@ class ObjectUri:
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket or not key:
             raise InvalidRequestError(f"{text!r} is not an object's URI; the form is s3://bucket/key")
+        if {".", ".."} & set(key.split("/")):
+            raise InvalidRequestError(f"{text!r} is not an object's URI: a key has no parts . and .. as a path has")
         return cls(bucket, key)
 
     def __str__(self) -> str:

@@ -73,6 +73,28 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, code: str, said
         assert words in caught.value.message
 
 
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TaskFault, match="no rows") as caught:
+        column(tmp_path, pa.array([], pa.float64()))
+    assert caught.value.code == "dataset-too-small"
+    with pytest.raises(TaskFault, match="no rows"):
+        read(tmp_path, "x,y\n")
+
+
+def test_bytes_of_a_data_set_do_not_reach_the_readers_terminal(tmp_path: Path) -> None:
+    with pytest.raises(TaskFault) as caught:
+        read(tmp_path, "x,y\n1,2\n\x1b[31m\x07" + "z" * 1000 + "\n")
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 400
+
+
+def test_texts_in_another_encoding_are_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("x,y\n1,é\n2,b\n".encode("latin-1"))
+    with pytest.raises(TaskFault, match="bytes that are no UTF-8 text"):
+        table.read(path, "csv", "y")
+
+
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     path.write_bytes(b"x,y\n1,2\n")
