@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -16,25 +17,31 @@ if TYPE_CHECKING:
 
 
 def configure(settings: Settings) -> None:
-    """Send the logs of this process to standard error in the form that the settings ask for."""
+    """Send the logs of this process, those of its libraries too, to standard error in the form the settings ask for."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    if settings.log_format == "json":
-        shape: list[structlog.typing.Processor] = [
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ]
-    else:
-        shape = [structlog.dev.ConsoleRenderer()]
+    shape = _shape(settings.log_format)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *shape,
-        ],
+        processors=[structlog.contextvars.merge_contextvars, *_SAID, *shape],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # Libraries log by the standard way; what they say at warning and above is for operators too.
-    logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *_SAID],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shape],
+        )
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    # Each try to connect again is told by aio_pika; aiormq beneath it would tell it once more.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+
+
+_SAID: Final = (structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True))
+
+
+def _shape(log_format: str) -> Sequence[structlog.typing.Processor]:
+    if log_format == "json":
+        return (structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer())
+    return (structlog.dev.ConsoleRenderer(),)
