@@ -1,0 +1,97 @@
+"""Doing to a site what the plan says, and noting what that explains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.soak.plan import Event
+from tests.soak.site import Site
+from tests.soak.verdict import Excuses, Span, extended
+
+_LOW_WATERMARK, _USUAL_WATERMARK = "0.00001", "0.4"
+_POISON_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A fault that was done."""
+
+    event: Event
+    in_flight: frozenset[str]
+    """The tasks that were accepted and had not ended when it began."""
+    span: Span
+
+
+class Injector:
+    """Does faults, one after the other; it blocks while one stands."""
+
+    def __init__(self, site: Site, poison: Callable[[], None], at_large: Callable[[], bool]) -> None:
+        self.excuses = Excuses(deaths=site.deaths)
+        self._site = site
+        self._poison_task = poison
+        self._at_large = at_large
+        """Whether a task that kills its consumers has not ended."""
+
+    def inject(self, event: Event, in_flight: frozenset[str]) -> Happening:
+        """Do it and take it back, as far as it is to be taken back."""
+        began = time.time()
+        getattr(self, f"_{event.fault.name.lower()}")(event)
+        return Happening(event, in_flight, Span(began, time.time()))
+
+    def _consumer_killed(self, event: Event) -> None:
+        consumer = self._site.consumers[event.target % len(self._site.consumers)]
+        self._site.kill(consumer)
+        time.sleep(event.lasts)
+        self._site.start(consumer)
+
+    def _consumer_frozen(self, event: Event) -> None:
+        consumer = self._site.consumers[event.target % len(self._site.consumers)]
+        pid, began = consumer.process.pid or 0, time.time()
+        consumer.freeze()
+        time.sleep(event.lasts)
+        consumer.thaw()
+        self.excuses.frozen.setdefault(pid, []).append(extended(Span(began, time.time())))
+
+    def _producer_killed(self, event: Event) -> None:
+        self._site.kill(self._site.producer)
+        time.sleep(event.lasts)
+        self._site.start(self._site.producer)
+
+    def _broker_restarted(self, _event: Event) -> None:
+        self._site.servers.rabbitmq.restart()
+
+    def _broker_killed(self, event: Event) -> None:
+        broker = self._site.servers.rabbitmq
+        broker.kill()
+        time.sleep(event.lasts)
+        broker.start()
+        broker.wait()
+
+    def _store_killed(self, event: Event) -> None:
+        store, began = self._site.servers.store, time.time()
+        store.kill()
+        time.sleep(event.lasts)
+        store.start()
+        store.wait()
+        self.excuses.storeless.append(extended(Span(began, time.time())))
+
+    def _black_hole(self, event: Event) -> None:
+        proxies = [proxy for name, proxy in self._site.proxies.items() if name != self._site.system.spec.name]
+        proxy = proxies[event.target % len(proxies)]
+        proxy.cut()
+        time.sleep(event.lasts)
+        proxy.mend()
+
+    def _memory_alarm(self, event: Event) -> None:
+        self._site.control("set_vm_memory_high_watermark", _LOW_WATERMARK)
+        time.sleep(event.lasts)
+        self._site.control("set_vm_memory_high_watermark", _USUAL_WATERMARK)
+
+    def _poison(self, _event: Event) -> None:
+        self._poison_task()
+        deadline = time.monotonic() + _POISON_SECONDS
+        while self._at_large() and time.monotonic() < deadline:
+            self._site.tend()
+            time.sleep(0.2)

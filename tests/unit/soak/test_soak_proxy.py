@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.soak.proxy import Proxy
+from tools.stack.server import is_free
+
+PORTS = range(27_900, 27_990)
+
+
+class Upper:
+    """A server that answers each line in capitals."""
+
+    def __init__(self) -> None:
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        while line := await reader.readline():
+            writer.write(line.upper())
+        writer.close()
+
+
+@pytest.fixture(name="proxy")
+async def _proxy() -> AsyncIterator[Proxy]:
+    upper = Upper()
+    server = await asyncio.start_server(upper.answer, "127.0.0.1", 0)
+    proxy = Proxy(next(filter(is_free, PORTS)), server.sockets[0].getsockname()[1])
+    serving = asyncio.create_task(proxy.run())
+    await asyncio.sleep(0.05)
+    yield proxy
+    for writer in upper.writers:
+        writer.close()
+    await asyncio.sleep(0.1)
+    serving.cancel()
+    server.close()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+class Caller:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def to(cls, proxy: Proxy) -> Caller:
+        return cls(*await asyncio.open_connection("127.0.0.1", proxy.port))
+
+    async def ask(self, line: bytes) -> bytes:
+        self.writer.write(line)
+        async with asyncio.timeout(0.2):
+            return await self.reader.readline()
+
+
+async def test_it_forwards_both_ways_and_the_end(proxy: Proxy) -> None:
+    caller = await Caller.to(proxy)
+    assert await caller.ask(b"hello\n") == b"HELLO\n"
+    caller.writer.write_eof()
+    assert await caller.reader.read() == b""
+    caller.writer.close()
+
+
+async def test_what_was_open_stays_dead_without_a_word_and_what_connects_later_works(proxy: Proxy) -> None:
+    before = await Caller.to(proxy)
+    assert await before.ask(b"hello\n") == b"HELLO\n"
+    proxy.cut()
+    meanwhile = await Caller.to(proxy)
+    for caller in (before, meanwhile):
+        with pytest.raises(TimeoutError):
+            await caller.ask(b"hello?\n")
+    proxy.mend()
+    after = await Caller.to(proxy)
+    assert await after.ask(b"hello\n") == b"HELLO\n"
+    with pytest.raises(TimeoutError):
+        await before.ask(b"hello?\n")
+    for caller in (before, meanwhile, after):
+        caller.writer.close()
