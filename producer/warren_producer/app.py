@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from warren.client.catalog import Catalog
 from warren.client.endings import Endings
@@ -76,7 +77,8 @@ def _assemble(services: Services, endings: Endings, max_body_bytes: int) -> Fast
         async with endings:
             yield
 
-    app = FastAPI(title="Warren", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    # Its page /docs brings its own files: a closed network reaches no content delivery network.
+    app = FastAPIOffline(title="Warren", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.services = services
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     for resource in (tasks, models, pools, health):

@@ -1,5 +1,7 @@
 """Health, readiness, figures, the description, the settings."""
 
+import re
+
 import httpx2
 import pytest
 
@@ -51,6 +53,16 @@ async def test_figures_count_by_route_and_pool(api: httpx2.AsyncClient) -> None:
     assert 'warren_http_request_seconds_count{method="GET",route="/v1/tasks/{task_id}",status="404"} 2.0' in text
     assert 'warren_http_request_seconds_count{method="any",route="unmatched",status="404"} 1.0' in text
     assert "warren_requests_waiting 0.0" in text
+
+
+async def test_the_page_of_the_api_needs_nothing_from_elsewhere(api: httpx2.AsyncClient) -> None:
+    page = await api.get("/docs")
+    assert page.status_code == 200
+    addresses = re.findall(r"""(?:src|href)="([^"]+)""", page.text)
+    assert len(addresses) >= 3
+    for address in addresses:
+        file = await api.get(address)
+        assert (file.status_code, bool(file.content)) == (200, True), address
 
 
 async def test_the_description_is_complete(api: httpx2.AsyncClient) -> None:
