@@ -119,6 +119,21 @@ async def test_a_body_over_the_limit_that_does_not_say_so(api: httpx2.AsyncClien
         await _problem(await api.post(path, content=chunks(), headers={"Content-Type": kind}), 413, "payload-too-large")
 
 
+async def test_a_refused_body_is_taken_to_its_end_so_that_the_answer_arrives(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    sent = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for number in range(30):
+            sent.append(number)
+            yield b"x" * (house.settings.max_body_bytes // 10)
+
+    headers = {"Content-Type": "application/json"}
+    await _problem(await api.post("/v1/tasks", content=chunks(), headers=headers), 413, "payload-too-large")
+    assert len(sent) == 30
+
+
 async def test_a_bug_is_told_without_its_insides(
     api: httpx2.AsyncClient,
     house: House,
