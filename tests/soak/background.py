@@ -31,11 +31,15 @@ class Background:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def call(self, function: Callable[[], None]) -> None:
-        """Call the function on the loop, soon."""
-        self._loop.call_soon_threadsafe(function)
+        """Call the function on the loop and return when it has returned."""
+        self.result(_called(function))
 
     def check(self) -> None:
         """Raise what any of the work has raised."""
         for work in self._running:
             if work.done():
                 work.result()
+
+
+async def _called(function: Callable[[], None]) -> None:
+    function()

@@ -22,6 +22,8 @@ class Happening:
     in_flight: frozenset[str]
     """The tasks that were accepted and had not ended when it began."""
     span: Span
+    on: str
+    """The process that it was done to."""
 
 
 class Injector:
@@ -37,61 +39,69 @@ class Injector:
     def inject(self, event: Event, in_flight: frozenset[str]) -> Happening:
         """Do it and take it back, as far as it is to be taken back."""
         began = time.time()
-        getattr(self, f"_{event.fault.name.lower()}")(event)
-        return Happening(event, in_flight, Span(began, time.time()))
+        on: str = getattr(self, f"_{event.fault.name.lower()}")(event)
+        return Happening(event, in_flight, Span(began, time.time()), on)
 
-    def _consumer_killed(self, event: Event) -> None:
+    def _consumer_killed(self, event: Event) -> str:
         consumer = self._site.consumers[event.target % len(self._site.consumers)]
         self._site.kill(consumer)
         time.sleep(event.lasts)
         self._site.start(consumer)
+        return consumer.spec.name
 
-    def _consumer_frozen(self, event: Event) -> None:
+    def _consumer_frozen(self, event: Event) -> str:
         consumer = self._site.consumers[event.target % len(self._site.consumers)]
         pid, began = consumer.process.pid or 0, time.time()
         consumer.freeze()
         time.sleep(event.lasts)
         consumer.thaw()
         self.excuses.frozen.setdefault(pid, []).append(extended(Span(began, time.time())))
+        return consumer.spec.name
 
-    def _producer_killed(self, event: Event) -> None:
+    def _producer_killed(self, event: Event) -> str:
         self._site.kill(self._site.producer)
         time.sleep(event.lasts)
         self._site.start(self._site.producer)
+        return self._site.producer.spec.name
 
-    def _broker_restarted(self, _event: Event) -> None:
+    def _broker_restarted(self, _event: Event) -> str:
         self._site.servers.rabbitmq.restart()
+        return self._site.servers.rabbitmq.spec.name
 
-    def _broker_killed(self, event: Event) -> None:
+    def _broker_killed(self, event: Event) -> str:
         broker = self._site.servers.rabbitmq
         broker.kill()
         time.sleep(event.lasts)
         broker.start()
         broker.wait()
+        return broker.spec.name
 
-    def _store_killed(self, event: Event) -> None:
+    def _store_killed(self, event: Event) -> str:
         store, began = self._site.servers.store, time.time()
         store.kill()
         time.sleep(event.lasts)
         store.start()
         store.wait()
         self.excuses.storeless.append(extended(Span(began, time.time())))
+        return store.spec.name
 
-    def _black_hole(self, event: Event) -> None:
-        proxies = [proxy for name, proxy in self._site.proxies.items() if name != self._site.system.spec.name]
-        proxy = proxies[event.target % len(proxies)]
+    def _black_hole(self, event: Event) -> str:
+        name, proxy = list(self._site.proxies.items())[event.target % len(self._site.proxies)]
         proxy.cut()
         time.sleep(event.lasts)
         proxy.mend()
+        return name
 
-    def _memory_alarm(self, event: Event) -> None:
+    def _memory_alarm(self, event: Event) -> str:
         self._site.control("set_vm_memory_high_watermark", _LOW_WATERMARK)
         time.sleep(event.lasts)
         self._site.control("set_vm_memory_high_watermark", _USUAL_WATERMARK)
+        return self._site.servers.rabbitmq.spec.name
 
-    def _poison(self, _event: Event) -> None:
+    def _poison(self, _event: Event) -> str:
         self._poison_task()
         deadline = time.monotonic() + _POISON_SECONDS
         while self._at_large() and time.monotonic() < deadline:
             self._site.tend()
             time.sleep(0.2)
+        return "any consumer"

@@ -29,7 +29,7 @@ LEASE_SECONDS = 4.0
 
 _LASTS = {
     Fault.CONSUMER_KILLED: (0.0, 1.0),
-    Fault.CONSUMER_FROZEN: (1.5 * LEASE_SECONDS, 3.0 * LEASE_SECONDS),
+    Fault.CONSUMER_FROZEN: (1.5 * LEASE_SECONDS, 35.0),
     Fault.PRODUCER_KILLED: (0.0, 2.0),
     Fault.BROKER_RESTARTED: (0.0, 0.0),
     Fault.BROKER_KILLED: (0.0, 5.0),
@@ -38,7 +38,8 @@ _LASTS = {
     Fault.MEMORY_ALARM: (3.0, 12.0),
     Fault.POISON: (0.0, 0.0),
 }
-"""How long each fault is left standing, in seconds; the longer black holes outlast two heartbeats of AMQP."""
+"""How long each fault is left standing, in seconds. AMQP's heartbeat is 10 s, and after two the broker gives up on a
+connection: only a longer freeze or black hole makes it hand the tasks to others meanwhile."""
 
 _FIRST_AT = 8.0
 _LONGEST_GAP = 15.0
@@ -91,9 +92,9 @@ def at_random(seed: int, seconds: float, faults: Sequence[Fault] = tuple(Fault))
 
 
 def one_by_one(seed: int, faults: Sequence[Fault] = tuple(Fault)) -> tuple[Event, ...]:
-    """Return each fault once, each after the one before has settled."""
+    """Return each fault once, each after the one before has settled and for as long as it may last."""
     random = Random(f"faults {seed}")  # noqa: S311
-    return tuple(_event(random, fault, 0.0, alone=True) for fault in faults)
+    return tuple(Event(fault, 0.0, _LASTS[fault][1], random.randrange(1000), alone=True) for fault in faults)
 
 
 def job(seed: int, number: int) -> Job:
@@ -103,8 +104,8 @@ def job(seed: int, number: int) -> Job:
     return Job(number, kind, round(random.uniform(0.1, 0.9), 3), twice=random.random() < 0.05)
 
 
-def _event(random: Random, fault: Fault, at: float, *, alone: bool = False) -> Event:
-    return Event(fault, round(at, 3), round(random.uniform(*_LASTS[fault]), 3), random.randrange(1000), alone)
+def _event(random: Random, fault: Fault, at: float) -> Event:
+    return Event(fault, round(at, 3), round(random.uniform(*_LASTS[fault]), 3), random.randrange(1000))
 
 
 def _shuffled(random: Random, faults: Sequence[Fault]) -> Iterator[Fault]:

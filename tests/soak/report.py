@@ -26,7 +26,7 @@ def all_problems(outcome: Outcome) -> list[Problem]:
 
 def lines(outcome: Outcome, wrong: Sequence[Problem]) -> Iterator[str]:
     """Return the report."""
-    yield f"{'fault':<18}{'lasted':>8}{'in flight':>11}{'accepting':>11}{'finishing':>11}{'all ended':>11}"
+    yield f"{'fault':<18}{'on':<14}{'lasted':>7}{'in flight':>11}{'accepting':>11}{'finishing':>11}{'all ended':>11}"
     for happening in outcome.happenings:
         yield _row(happening, outcome)
     yield "(seconds after the fault's end: a submission accepted, a task finished, all in flight at its begin ended)"
@@ -56,7 +56,7 @@ def _row(happening: Happening, outcome: Outcome) -> str:
     )
     said = "".join(f"{figure:>11}" for figure in figures)
     lasted = f"{span.ended - span.began:.1f}"
-    return f"{happening.event.fault:<18}{lasted:>8}{len(happening.in_flight):>11}{said}"
+    return f"{happening.event.fault:<18}{happening.on:<14}{lasted:>7}{len(happening.in_flight):>11}{said}"
 
 
 def _after(at: float | None, end: float) -> str:
