@@ -6,7 +6,6 @@ Forbidden here: I/O, running models.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -71,7 +70,7 @@ def _file(index: int, instance: Instance) -> bytes:
     try:
         if isinstance(text, str):
             return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # of letters that are none of ASCII, too
         raise TaskFault("invalid-payload", f"instances.{index}.{IMAGE_KEY}: not base64: {error}") from error
     detail = f"instances.{index}: the model takes images: {{{IMAGE_KEY!r}: '<base64 of the file>'}}"
     raise TaskFault("invalid-payload", detail)

@@ -135,6 +135,18 @@ def test_json_of_a_failed_wait_still_exits_1(api: Api, run: Run) -> None:
     assert (result.exit_code, json.loads(result.stdout)["status"]) == (1, "canceled")
 
 
+def test_an_input_that_the_task_refuses_exits_2_in_both_forms(api: Api, run: Run) -> None:
+    api.answer = task("failed", error={"code": "invalid-payload", "message": "text: Field required"})
+    assert run("wait", "1").exit_code == 2
+    assert run("wait", "1", "--output", "json").exit_code == 2
+
+
+def test_a_table_cuts_nothing_off(api: Api, run: Run) -> None:
+    uri = "s3://warren/models/" + "x" * 200
+    api.answer = task("succeeded", result=uri, result_type="application/json")
+    assert uri in "".join(run("status", "1").stdout.split())
+
+
 def test_cancel(api: Api, run: Run) -> None:
     api.answer = task("canceled")
     assert "canceled" in run("cancel", "0196").stdout

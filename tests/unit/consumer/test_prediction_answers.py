@@ -107,6 +107,7 @@ async def test_images_that_do_not_fit_are_refused(case: TrainingCase) -> None:
         (picture("red")[:60], "image/png", "cannot be decoded"),
         (picture("red", "TIFF"), "image/tiff", "formats are JPEG"),
         ({"instances": [{"b64": "?"}]}, JSON, "not base64"),
+        ({"instances": [{"b64": "日本"}]}, JSON, "not base64"),
         ({"instances": [[1, 2]]}, JSON, "takes images"),
         (b"x", "text/plain", "text/plain"),
     ):
