@@ -29,10 +29,15 @@ from warren.resources import (
 from warren.training import MODEL_NAME, Dataset, ModelTarget, PromotionRule
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
-CRDS = {kind: yaml.safe_load((MANIFESTS / "crds" / f"{plural}.yaml").read_text())
-        for kind, plural in (("MLJob", "mljobs"), ("ConsumerPool", "consumerpools"))}
-EXAMPLES = [(path, document) for path in sorted((MANIFESTS / "examples").glob("*.yaml"))
-            for document in yaml.safe_load_all(path.read_text())]
+CRDS = {
+    kind: yaml.safe_load((MANIFESTS / "crds" / f"{plural}.yaml").read_text())
+    for kind, plural in (("MLJob", "mljobs"), ("ConsumerPool", "consumerpools"))
+}
+EXAMPLES = [
+    (path, document)
+    for path in sorted((MANIFESTS / "examples").glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+]
 PLACES: list[tuple[str, str, type[BaseModel]]] = [
     ("MLJob", "spec", MLJobSpec),
     ("MLJob", "spec.dataset", Dataset),

@@ -20,9 +20,7 @@ ENDLESS = {"estimator": "MLPClassifier", "max_iter": 10**8, "n_iter_no_change": 
 LEFT = ("mljob.warren.dev/", "persistentvolumeclaim/")
 
 
-def test_only_what_the_user_made_is_left(
-    release: Release, namespace: Namespace, client: Client, diary: Diary
-) -> None:
+def test_only_what_the_user_made_is_left(release: Release, namespace: Namespace, client: Client, diary: Diary) -> None:
     namespace.apply(iris("endless", parameters=ENDLESS))
     busy = client.submit("sleep", seconds=600)
     until("a consumer is busy", lambda: busy.status is State.STARTED, seconds=40)

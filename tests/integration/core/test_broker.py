@@ -21,8 +21,9 @@ from warren.topology import TASKS, Policy, Queue, Topology, delay_route, topolog
 
 async def apply(workspace: Workspace, wanted: Topology) -> list[str]:
     said: list[str] = []
-    await provision(wanted, workspace.broker_url("warren-topology"), workspace.management_url("warren-topology"),
-                    said.append)
+    await provision(
+        wanted, workspace.broker_url("warren-topology"), workspace.management_url("warren-topology"), said.append
+    )
     return said
 
 
@@ -48,8 +49,13 @@ async def one(broker: AmqpBroker, queue: str, *, within: float = 5) -> Message:
 
 
 async def test_a_task_arrives_as_it_was_sent(broker: AmqpBroker) -> None:
-    task = Task("predict", "cpu", Payload(b"\xff\xd8jpeg", "image/jpeg"), model="iris",
-                options=TaskOptions(priority=Priority.HIGH, timeout_seconds=2.5, max_attempts=4))
+    task = Task(
+        "predict",
+        "cpu",
+        Payload(b"\xff\xd8jpeg", "image/jpeg"),
+        model="iris",
+        options=TaskOptions(priority=Priority.HIGH, timeout_seconds=2.5, max_attempts=4),
+    )
     await broker.publish(encode_task(task), exchange=TASKS, routing_key="cpu")
     assert decode_task(await one(broker, "warren.tasks.cpu"), "cpu") == task
 
@@ -83,12 +89,14 @@ async def test_publishes_of_one_id_at_once_are_each_told_their_own_fate(broker: 
     message = encode_task(Task("echo", "cpu"))
     keys = ["nowhere", "cpu", "nowhere", "nowhere", "cpu"]
     said = await asyncio.gather(
-        *(broker.publish(message, exchange=TASKS, routing_key=key) for key in keys), return_exceptions=True)
+        *(broker.publish(message, exchange=TASKS, routing_key=key) for key in keys), return_exceptions=True
+    )
     assert [type(fate) for fate in said] == [UnroutableError if key == "nowhere" else type(None) for key in keys]
 
 
 async def test_a_broker_that_falls_silent_is_named_and_found_again(
-        workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await apply(workspace, topology(DEFAULT_POOLS))
     monkeypatch.setattr("warren.broker.link.HEARTBEAT_SECONDS", 2)
     async with Passage(workspace.broker_url()) as passage:
@@ -216,7 +224,8 @@ async def test_a_delivery_is_settled_once(broker: AmqpBroker) -> None:
 
 
 async def test_deliveries_that_a_lost_connection_left_behind_are_stale_and_not_handed_out(
-        workspace: Workspace, broker: AmqpBroker) -> None:
+    workspace: Workspace, broker: AmqpBroker
+) -> None:
     sent = [Task("echo", "cpu") for _ in range(3)]
     for task in sent:
         await broker.publish(encode_task(task), exchange=TASKS, routing_key="cpu")
@@ -273,7 +282,8 @@ async def test_consuming_goes_on_after_the_broker_was_restarted(broker: AmqpBrok
 
 
 async def test_leaving_a_subscription_takes_a_bounded_time_while_the_broker_is_away(
-        broker: AmqpBroker, workspace: Workspace) -> None:
+    broker: AmqpBroker, workspace: Workspace
+) -> None:
     async with broker.subscribe("warren.tasks.cpu", prefetch=1) as subscription:
         workspace.servers.rabbitmq.stop()
         while subscription.consuming:  # noqa: ASYNC110 - the broker tells nobody
@@ -285,12 +295,16 @@ async def test_leaving_a_subscription_takes_a_bounded_time_while_the_broker_is_a
     await settled()
 
 
-@pytest.mark.parametrize(("url", "words"), [
-    ("amqp://warren:secret@127.0.0.1:1/", "127.0.0.1:1"),
-    ("wrong password", "refuses the credentials"),
-])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("amqp://warren:secret@127.0.0.1:1/", "127.0.0.1:1"),
+        ("wrong password", "refuses the credentials"),
+    ],
+)
 async def test_a_broker_that_cannot_be_used_is_named_without_its_password(
-        workspace: Workspace, url: str, words: str) -> None:
+    workspace: Workspace, url: str, words: str
+) -> None:
     wrong = workspace.broker_url("warren-producer").replace("@", "secret@") if url == "wrong password" else url
     broker = AmqpBroker(wrong)
     async with asyncio.timeout(4):

@@ -37,8 +37,9 @@ def a_task(**options: object) -> Task:
     return Task("echo", "cpu", Payload(b'{"text": "hello"}'), TaskOptions.model_validate(options))
 
 
-async def claimed(records: Records, task: Task, consumer: str = "c1", *, alone: bool = False,
-                  seconds: float = 30.0) -> Lease:
+async def claimed(
+    records: Records, task: Task, consumer: str = "c1", *, alone: bool = False, seconds: float = 30.0
+) -> Lease:
     claim = await records.claim(task, consumer, alone=alone, seconds=seconds)
     assert claim.verdict is Verdict.CLAIMED, claim
     assert claim.lease is not None
@@ -402,11 +403,14 @@ async def test_running_time_leaves_out_waiting(records: Records) -> None:
     assert 2 * SHORT <= record.running_seconds < 3.5 * SHORT
 
 
-@pytest.mark.parametrize("call", [
-    lambda records: records.ping(),
-    lambda records: records.read(["x"]),
-    lambda records: records.create(a_task()),
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda records: records.ping(),
+        lambda records: records.read(["x"]),
+        lambda records: records.create(a_task()),
+    ],
+)
 async def test_a_store_that_is_away_is_named_within_a_second(call: Callable[[Records], object]) -> None:
     records = RedisRecords("redis://:secret@127.0.0.1:1/0")
     async with asyncio.timeout(1):
@@ -432,7 +436,8 @@ async def test_steps_are_known_to_a_store_that_was_restarted(store: RedisRecords
 
 
 async def test_a_store_that_hangs_is_named_within_a_second_and_answers_rightly_afterwards(
-        store: RedisRecords, workspace: Workspace) -> None:
+    store: RedisRecords, workspace: Workspace
+) -> None:
     task, loop = a_task(), asyncio.get_running_loop()
     lease = await claimed(store, task)
     with redis.Redis.from_url(workspace.records_url) as admin:
@@ -446,7 +451,8 @@ async def test_a_store_that_hangs_is_named_within_a_second_and_answers_rightly_a
     await asyncio.sleep(max(0.0, began + 2.7 - loop.time()))
     other = a_task()
     created, renewed, found = await asyncio.gather(
-        store.create(other), store.renew(lease, task, "c1"), store.read([task.id, other.id, "none"]))
+        store.create(other), store.renew(lease, task, "c1"), store.read([task.id, other.id, "none"])
+    )
     assert (created[0], renewed) == (Submission.CREATED, Renewal.RENEWED)
     assert [record and record.id for record in found] == [task.id, other.id, None]
 

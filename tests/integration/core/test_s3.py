@@ -38,9 +38,7 @@ class TestS3Objects(ObjectStoreContract):
     """They keep the contract."""
 
 
-async def test_a_key_that_is_refused_is_told(
-    environment: None, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_key_that_is_refused_is_told(environment: None, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     for call in (S3Objects().ping(bucket), S3Objects().put(ObjectUri(bucket, "key"), b"")):
         with pytest.raises(StorageUnavailableError, match=r"refuses access.*AWS_SECRET_ACCESS_KEY"):

@@ -40,10 +40,21 @@ def kubeconfig() -> Path:
 @pytest.fixture(scope="session")
 def crds(kubeconfig: Path) -> Path:
     """Put the CRDs in place and return the cluster's kubeconfig."""
-    kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(REPOSITORY / "manifests" / "crds"),
-            kubeconfig=kubeconfig)
-    kubectl("wait", "--for=condition=Established", "crd/mljobs.warren.dev", "crd/consumerpools.warren.dev",
-            kubeconfig=kubeconfig)
+    kubectl(
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--filename",
+        str(REPOSITORY / "manifests" / "crds"),
+        kubeconfig=kubeconfig,
+    )
+    kubectl(
+        "wait",
+        "--for=condition=Established",
+        "crd/mljobs.warren.dev",
+        "crd/consumerpools.warren.dev",
+        kubeconfig=kubeconfig,
+    )
     return kubeconfig
 
 

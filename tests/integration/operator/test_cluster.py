@@ -16,10 +16,17 @@ from warren_operator.cluster.memory import MemoryCluster
 EXAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "examples"
 IRIS = EXAMPLES / "iris.yaml"
 DEPLOYMENT = {
-    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "consumer"},
-    "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "consumer"}}, "template": {
-        "metadata": {"labels": {"app": "consumer"}},
-        "spec": {"containers": [{"name": "consumer", "image": "warren.invalid/none:0"}]}}},
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "consumer"},
+    "spec": {
+        "replicas": 0,
+        "selector": {"matchLabels": {"app": "consumer"}},
+        "template": {
+            "metadata": {"labels": {"app": "consumer"}},
+            "spec": {"containers": [{"name": "consumer", "image": "warren.invalid/none:0"}]},
+        },
+    },
 }
 QUEUED = {"type": "Queued", "status": "True", "reason": "Waiting", "lastTransitionTime": "2026-01-01T00:00:00Z"}
 
@@ -54,10 +61,20 @@ async def test_what_is_listed_is_what_is_got(cluster: Cluster) -> None:
 
 
 async def test_a_status_replaces_the_one_before(cluster: Cluster) -> None:
-    first = await cluster.write_status(Kind.MLJOB, await iris(cluster), {
-        "phase": "Queued", "taskId": "t", "metrics": {"accuracy": 0.5}, "conditions": [QUEUED]})
-    second = await cluster.write_status(Kind.MLJOB, first, {"phase": "Running", "taskId": "t", "conditions": [
-        {**QUEUED, "status": "False"}, {**QUEUED, "type": "Running"}]})
+    first = await cluster.write_status(
+        Kind.MLJOB,
+        await iris(cluster),
+        {"phase": "Queued", "taskId": "t", "metrics": {"accuracy": 0.5}, "conditions": [QUEUED]},
+    )
+    second = await cluster.write_status(
+        Kind.MLJOB,
+        first,
+        {
+            "phase": "Running",
+            "taskId": "t",
+            "conditions": [{**QUEUED, "status": "False"}, {**QUEUED, "type": "Running"}],
+        },
+    )
     assert second["status"]["phase"] == "Running"
     assert "metrics" not in second["status"]
     assert [condition["type"] for condition in second["status"]["conditions"]] == ["Queued", "Running"]

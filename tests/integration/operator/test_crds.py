@@ -36,23 +36,26 @@ def test_every_example_is_taken(namespace: Namespace, path: Path) -> None:
     assert yaml.safe_load(path.read_text())["metadata"]["name"] in table
 
 
-@pytest.mark.parametrize(("name", "path", "value", "said"), [
-    ("iris", "spec.trainr", "sklearn", 'unknown field "spec.trainr"'),
-    ("iris", "spec.model.promot", "x", 'unknown field "spec.model.promot"'),
-    ("iris", "spec.dataset.uri", "http://a/b", "the dataset's uri has the form s3://bucket/path/to/file.csv"),
-    ("iris", "spec.dataset.target", "", "spec.dataset.target"),
-    ("iris", "spec.model.promote", "accuracy is good", "promote is one metric, one of >= > <= < == and a number"),
-    ("iris", "spec.model.promote", "__import__('os') > 1", "promote is one metric"),
-    ("iris", "spec.model.name", "Iris_2", "a model's name is a lower-case word"),
-    ("iris", "spec.pool", "GPU 1", "a pool's name is a lower-case word"),
-    ("iris", "spec.accelerator", "tpu", 'supported values: "cpu", "gpu"'),
-    ("iris", "spec.priority", "urgent", 'supported values: "normal", "high"'),
-    ("iris", "spec.backoffLimit", -1, "greater than or equal to 0"),
-    ("iris", "spec.activeDeadlineSeconds", 0, "greater than or equal to 1"),
-    ("consumerpool", "spec.minReplicas", 6, "minReplicas must not be above maxReplicas"),
-    ("consumerpool", "spec.target.waitSeconds", 5, "exactly one of waitSeconds and tasksPerReplica"),
-    ("consumerpool", "spec.scaleTargetRef", {}, "spec.scaleTargetRef.name: Required value"),
-])
+@pytest.mark.parametrize(
+    ("name", "path", "value", "said"),
+    [
+        ("iris", "spec.trainr", "sklearn", 'unknown field "spec.trainr"'),
+        ("iris", "spec.model.promot", "x", 'unknown field "spec.model.promot"'),
+        ("iris", "spec.dataset.uri", "http://a/b", "the dataset's uri has the form s3://bucket/path/to/file.csv"),
+        ("iris", "spec.dataset.target", "", "spec.dataset.target"),
+        ("iris", "spec.model.promote", "accuracy is good", "promote is one metric, one of >= > <= < == and a number"),
+        ("iris", "spec.model.promote", "__import__('os') > 1", "promote is one metric"),
+        ("iris", "spec.model.name", "Iris_2", "a model's name is a lower-case word"),
+        ("iris", "spec.pool", "GPU 1", "a pool's name is a lower-case word"),
+        ("iris", "spec.accelerator", "tpu", 'supported values: "cpu", "gpu"'),
+        ("iris", "spec.priority", "urgent", 'supported values: "normal", "high"'),
+        ("iris", "spec.backoffLimit", -1, "greater than or equal to 0"),
+        ("iris", "spec.activeDeadlineSeconds", 0, "greater than or equal to 1"),
+        ("consumerpool", "spec.minReplicas", 6, "minReplicas must not be above maxReplicas"),
+        ("consumerpool", "spec.target.waitSeconds", 5, "exactly one of waitSeconds and tasksPerReplica"),
+        ("consumerpool", "spec.scaleTargetRef", {}, "spec.scaleTargetRef.name: Required value"),
+    ],
+)
 def test_a_mistake_is_refused_in_words(namespace: Namespace, name: str, path: str, value: object, said: str) -> None:
     with pytest.raises(ClusterError) as refusal:
         namespace.kubectl("apply", "--filename", "-", given=changed(name, path, value))
@@ -65,19 +68,30 @@ def test_a_job_that_was_handed_over_cannot_become_another(namespace: Namespace) 
 
     namespace.kubectl("apply", "--filename", str(EXAMPLES / "iris.yaml"))
     patch('{"parameters": {"C": 2}}')
-    namespace.kubectl("patch", "mljob", "iris", "--subresource=status", "--type=merge", "--patch",
-                      '{"status": {"taskId": "t"}}')
-    for spec in ('{"parameters": {"C": 3}}', '{"trainer": "other"}', '{"dataset": {"target": "x"}}',
-                 '{"pool": "other"}', '{"model": {"name": "other"}}',
-                 '{"activeDeadlineSeconds": 5}', '{"priority": "high"}'):
+    namespace.kubectl(
+        "patch", "mljob", "iris", "--subresource=status", "--type=merge", "--patch", '{"status": {"taskId": "t"}}'
+    )
+    for spec in (
+        '{"parameters": {"C": 3}}',
+        '{"trainer": "other"}',
+        '{"dataset": {"target": "x"}}',
+        '{"pool": "other"}',
+        '{"model": {"name": "other"}}',
+        '{"activeDeadlineSeconds": 5}',
+        '{"priority": "high"}',
+    ):
         with pytest.raises(ClusterError, match=r"only spec\.suspend and spec\.ttlSecondsAfterFinished can be changed"):
             patch(spec)
     patch('{"suspend": true, "ttlSecondsAfterFinished": 60}')
 
 
 def test_defaults_are_filled_in(namespace: Namespace) -> None:
-    pool = {"apiVersion": "warren.dev/v1alpha1", "kind": "ConsumerPool", "metadata": {"name": "p"},
-            "spec": {"queue": "q", "scaleTargetRef": {"name": "d"}}}
+    pool = {
+        "apiVersion": "warren.dev/v1alpha1",
+        "kind": "ConsumerPool",
+        "metadata": {"name": "p"},
+        "spec": {"queue": "q", "scaleTargetRef": {"name": "d"}},
+    }
     namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(pool))
     found = yaml.safe_load(namespace.kubectl("get", "cpool", "p", "--output=yaml"))["spec"]
     assert found["target"] == {"waitSeconds": 5}

@@ -38,15 +38,28 @@ from warren_operator.permissions import PERMISSIONS
 EXAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "examples"
 POOL = DEFAULT_POOLS[1]
 DEPLOYMENT = {
-    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "trainers"},
-    "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "trainers"}}, "template": {
-        "metadata": {"labels": {"app": "trainers"}},
-        "spec": {"containers": [{"name": "trainer", "image": "warren.invalid/none:0"}]}}},
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "trainers"},
+    "spec": {
+        "replicas": 0,
+        "selector": {"matchLabels": {"app": "trainers"}},
+        "template": {
+            "metadata": {"labels": {"app": "trainers"}},
+            "spec": {"containers": [{"name": "trainer", "image": "warren.invalid/none:0"}]},
+        },
+    },
 }
 SCALING = {
-    "apiVersion": "warren.dev/v1alpha1", "kind": "ConsumerPool", "metadata": {"name": "trainers"},
-    "spec": {"queue": POOL.queue, "scaleTargetRef": {"name": "trainers"}, "maxReplicas": 2,
-             "scaleDown": {"stabilizationSeconds": 3}},
+    "apiVersion": "warren.dev/v1alpha1",
+    "kind": "ConsumerPool",
+    "metadata": {"name": "trainers"},
+    "spec": {
+        "queue": POOL.queue,
+        "scaleTargetRef": {"name": "trainers"},
+        "maxReplicas": 2,
+        "scaleDown": {"stabilizationSeconds": 3},
+    },
 }
 
 
@@ -86,14 +99,20 @@ class Operator:
 
 def with_its_role(namespace: Namespace, folder: Path) -> Path:
     """Return a kubeconfig that may do what the operator's Role allows, and nothing else."""
-    rules = [{"apiGroups": [call.group], "resources": [call.resource], "verbs": [call.verb]}
-             for call in sorted(PERMISSIONS)]
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "operator"},
-            "rules": rules}
+    rules = [
+        {"apiGroups": [call.group], "resources": [call.resource], "verbs": [call.verb]} for call in sorted(PERMISSIONS)
+    ]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "operator"},
+        "rules": rules,
+    }
     namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(role))
     namespace.kubectl("create", "serviceaccount", "operator")
-    namespace.kubectl("create", "rolebinding", "operator", "--role=operator",
-                      f"--serviceaccount={namespace.name}:operator")
+    namespace.kubectl(
+        "create", "rolebinding", "operator", "--role=operator", f"--serviceaccount={namespace.name}:operator"
+    )
     config = json.loads(namespace.kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json"))
     config["users"][0]["user"] = {"token": namespace.kubectl("create", "token", "operator").strip()}
     path = folder / "kubeconfig"
@@ -102,8 +121,9 @@ def with_its_role(namespace: Namespace, folder: Path) -> Path:
 
 
 @pytest.fixture
-def operator(workspace: Workspace, namespace: Namespace, tmp_path: Path,
-             monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
+def operator(
+    workspace: Workspace, namespace: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Operator]:
     """Run the operator with no more rights than it has in a release: its Role here, its user on the broker."""
     urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
     asyncio.run(provision(topology(DEFAULT_POOLS), *urls, lambda _: None))
@@ -112,16 +132,19 @@ def operator(workspace: Workspace, namespace: Namespace, tmp_path: Path,
     for document in (DEPLOYMENT, SCALING):
         namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(document))
     assert workspace.servers.prometheus
-    process = Operator({
-        **workspace.objects_environment,
-        "PATH": os.environ["PATH"],
-        "KUBECONFIG": str(with_its_role(namespace, tmp_path)),
-        "WARREN_NAMESPACE": namespace.name,
-        "WARREN_BROKER_URL": workspace.broker_url("warren-operator"),
-        "WARREN_RECORDS_URL": workspace.records_url,
-        "WARREN_STORAGE_BUCKET": workspace.bucket,
-        "WARREN_PROMETHEUS_URL": workspace.servers.prometheus.spec.url,
-    }, tmp_path / "operator.log")
+    process = Operator(
+        {
+            **workspace.objects_environment,
+            "PATH": os.environ["PATH"],
+            "KUBECONFIG": str(with_its_role(namespace, tmp_path)),
+            "WARREN_NAMESPACE": namespace.name,
+            "WARREN_BROKER_URL": workspace.broker_url("warren-operator"),
+            "WARREN_RECORDS_URL": workspace.records_url,
+            "WARREN_STORAGE_BUCKET": workspace.bucket,
+            "WARREN_PROMETHEUS_URL": workspace.servers.prometheus.spec.url,
+        },
+        tmp_path / "operator.log",
+    )
     try:
         yield process
         assert process.stop() == 0, process.log
@@ -171,11 +194,24 @@ class Consumer:
         file.write_bytes(b"a model")
         version = json.loads(self.task.payload.body)["version"]
         manifest = await self._repository.publish(
-            Manifest(name="iris", version=version, file="m.onnx", sha256="a" * 64, size=7, framework="by hand",
-                     inputs=(), outputs=(), metrics={"accuracy": 0.97}, created_at=datetime.now(UTC)), file)
+            Manifest(
+                name="iris",
+                version=version,
+                file="m.onnx",
+                sha256="a" * 64,
+                size=7,
+                framework="by hand",
+                inputs=(),
+                outputs=(),
+                metrics={"accuracy": 0.97},
+                created_at=datetime.now(UTC),
+            ),
+            file,
+        )
         uri = str(self._repository.uri("iris", version, manifest.file))
-        report = TrainReport(name="iris", version=version, uri=uri, sha256=manifest.sha256, metrics=manifest.metrics,
-                             promoted=False)
+        report = TrainReport(
+            name="iris", version=version, uri=uri, sha256=manifest.sha256, metrics=manifest.metrics, promoted=False
+        )
         await self._end(Outcome(State.SUCCEEDED, result=report.model_dump_json().encode()))
 
     async def fail(self, code: str, message: str) -> None:
@@ -204,7 +240,10 @@ async def consumer(workspace: Workspace) -> AsyncIterator[Consumer]:
 
 
 async def test_a_run_from_zero_to_its_model_with_the_operator_killed_in_between(
-    operator: Operator, namespace: Namespace, workspace: Workspace, tmp_path: Path,
+    operator: Operator,
+    namespace: Namespace,
+    workspace: Workspace,
+    tmp_path: Path,
 ) -> None:
     namespace.kubectl("apply", "--filename", str(EXAMPLES / "iris.yaml"))
     await until("Queued", in_phase(namespace, "Queued"), operator)
@@ -224,7 +263,10 @@ async def test_a_run_from_zero_to_its_model_with_the_operator_killed_in_between(
     assert told["model"]["uri"].startswith(f"s3://{workspace.bucket}/models/iris/")
     conditions = {condition["type"]: condition for condition in told["conditions"]}
     assert {name: condition["status"] for name, condition in conditions.items()} == {
-        "Queued": "False", "Running": "False", "Complete": "True"}
+        "Queued": "False",
+        "Running": "False",
+        "Complete": "True",
+    }
     times = [conditions[name]["lastTransitionTime"] for name in ("Queued", "Running", "Complete")]
     assert times == sorted(times)
     events = namespace.kubectl("events", "--for", "mljob/iris")
@@ -234,15 +276,16 @@ async def test_a_run_from_zero_to_its_model_with_the_operator_killed_in_between(
 
 
 async def test_a_failed_run_and_a_deleted_one(
-    operator: Operator, namespace: Namespace, workspace: Workspace,
+    operator: Operator,
+    namespace: Namespace,
+    workspace: Workspace,
 ) -> None:
     namespace.kubectl("apply", "--filename", str(EXAMPLES / "iris.yaml"))
     async with consumer(workspace) as trainer:
         await trainer.fail("dataset-not-found", "s3://warren/datasets/iris.csv does not exist")
     await until("Failed", in_phase(namespace, "Failed"), operator)
     (failed,) = (condition for condition in status(namespace)["conditions"] if condition["type"] == "Failed")
-    assert (failed["reason"], failed["message"]) == (
-        "DatasetNotFound", "s3://warren/datasets/iris.csv does not exist")
+    assert (failed["reason"], failed["message"]) == ("DatasetNotFound", "s3://warren/datasets/iris.csv does not exist")
 
     namespace.kubectl("apply", "--filename", str(EXAMPLES / "wine.yaml"))
     await until("Queued", lambda: status(namespace, "wine").get("phase") == "Queued", operator)

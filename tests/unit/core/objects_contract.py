@@ -44,9 +44,7 @@ class ObjectStoreContract:
         assert await objects.get(uri) == b"first"
 
     @pytest.mark.parametrize("size", [0, 1000, 40 * 1024 * 1024], ids=["empty", "small", "in parts"])
-    async def test_files_go_and_come_back(
-        self, objects: ObjectStore, bucket: str, tmp_path: Path, size: int
-    ) -> None:
+    async def test_files_go_and_come_back(self, objects: ObjectStore, bucket: str, tmp_path: Path, size: int) -> None:
         data = bytes(range(250)) * (size // 250) + b"x" * (size % 250)
         (tmp_path / "up").write_bytes(data)
         uri = ObjectUri(bucket, "file")
@@ -72,8 +70,12 @@ class ObjectStoreContract:
         await objects.ping(bucket)
         uri = ObjectUri("no-such-bucket", "key")
         (tmp_path / "file").write_bytes(b"")
-        for call in (objects.ping(uri.bucket), objects.put(uri, b""), objects.list(uri),
-                     objects.upload(tmp_path / "file", uri)):
+        for call in (
+            objects.ping(uri.bucket),
+            objects.put(uri, b""),
+            objects.list(uri),
+            objects.upload(tmp_path / "file", uri),
+        ):
             with pytest.raises(StorageUnavailableError, match="no-such-bucket"):
                 await call
         for read in (objects.get(uri), objects.download(uri, tmp_path / "file")):

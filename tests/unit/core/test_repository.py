@@ -19,8 +19,17 @@ BUCKET = "warren"
 
 def manifest(version: str, content: bytes = b"model", name: str = "iris", hours: float = 0) -> Manifest:
     digest = hashlib.sha256(content).hexdigest()
-    return Manifest(name=name, version=version, file=f"{digest}.onnx", sha256=digest, size=len(content),
-                    framework="test", inputs=(), outputs=(), created_at=START + timedelta(hours=hours))
+    return Manifest(
+        name=name,
+        version=version,
+        file=f"{digest}.onnx",
+        sha256=digest,
+        size=len(content),
+        framework="test",
+        inputs=(),
+        outputs=(),
+        created_at=START + timedelta(hours=hours),
+    )
 
 
 @pytest.fixture
@@ -33,8 +42,9 @@ def repository(objects: MemoryObjects) -> Repository:
     return Repository(objects, BUCKET)
 
 
-async def publish(repository: Repository, tmp_path: Path, version: str, content: bytes = b"model",
-                  hours: float = 0) -> Manifest:
+async def publish(
+    repository: Repository, tmp_path: Path, version: str, content: bytes = b"model", hours: float = 0
+) -> Manifest:
     file = tmp_path / hashlib.sha256(content).hexdigest()
     file.write_bytes(content)
     return await repository.publish(manifest(version, content, hours=hours), file)
