@@ -60,6 +60,8 @@ class Soak:
         began = time.monotonic()
         for event in events:
             self._prepare(event, began)
+            if not event.alone and time.monotonic() - began >= seconds:
+                break
             self.say(f"{event.fault} for {event.lasts:g} s, {len(self.watch.open)} tasks in flight")
             self.happenings.append(injector.inject(event, frozenset(self.watch.open)))
             if event.alone:
