@@ -55,5 +55,5 @@ def test_no_history_ends_a_task_twice_or_loses_it(workspace: Workspace) -> None:
         async def begin(self) -> World:
             return Store(workspace.records_url)
 
-    options = settings(max_examples=40, stateful_step_count=40, deadline=None, database=None)
+    options = settings(max_examples=60, stateful_step_count=50, deadline=None, database=None)
     run_state_machine_as_test(InStore, settings=options)

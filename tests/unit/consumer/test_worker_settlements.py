@@ -109,6 +109,23 @@ async def test_a_task_past_its_time_limit_is_stopped_and_fails(stage: Stage) -> 
     assert stage.canceled == [task.id]
 
 
+async def test_a_message_is_acked_only_when_its_retry_is_published(stage: Stage) -> None:
+    async def handle(_: Context) -> Payload:
+        stage.broker.available = False
+        raise ValueError
+
+    stage.knows("flaky", handle, max_attempts=2)
+    task = await stage.submit("flaky")
+    async with stage.working():
+        await until(lambda: not stage.broker.available)
+        await asyncio.sleep(0.02)
+        assert (await stage.record(task)).state is State.RETRYING
+        assert [delivery.message.message_id for delivery in stage.queue.unacked] == [task.id]
+        stage.broker.available = True
+        await until(lambda: bool(stage.broker.delayed))
+        await until(lambda: not stage.queue.unacked)
+
+
 async def test_a_timeout_is_retried_while_attempts_are_left(stage: Stage) -> None:
     stage.knows_work()
     task = await stage.submit(timeout_seconds=0.02, max_attempts=2)

@@ -1,8 +1,8 @@
 """Histories of tasks: submitters, consumers, an operator and the system pool, interleaved in any order.
 
 The machine plays everybody's part as the worker does (the record first, then the message, then the ack) and lets each
-of them die, freeze and thaw, or miss an answer, between any two steps. It watches that a task ends once, that nothing is
-written by an older fence, that no two leases live at once, and, at the end, that every accepted task can still end.
+of them die, freeze and thaw, or miss an answer, between any two steps. It watches that a task ends once, that nothing
+is written by an older fence, that no two leases live at once, and, at the end, that every accepted task can still end.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from warren.record import Claim, Lease, Outcome, Record, Renewal, State, Submission, TaskError, Verdict
 from warren.records import LEASE_SECONDS, MAX_LAPSES, Records
@@ -22,8 +22,11 @@ from warren.tasks import Task, TaskOptions
 
 T = TypeVar("T")
 CONSUMERS = ("c1", "c2", "c3")
+FATES = ("works", "works", "freezes", "freezes", "dies", "dies", "misses the answer")
 SWEPT_AFTER = 300.0
 FAULT = TaskError(code="exception", message="no luck")
+TASK = st.sampled_from([0, 0, 0, 1, 1, 2])
+WORK = st.integers(0, 3)
 LIFE_SECONDS = 10_000_000.0
 """Longer than any history: how long a record lives is not what is tried here."""
 
@@ -75,14 +78,12 @@ class Told:
 class Histories(RuleBasedStateMachine):
     """The machine; a subclass says in which world."""
 
-    tasks = Bundle("tasks")
-    works = Bundle("works")
-
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.world = self.do(self.begin())
         self.told: dict[str, Told] = {}
+        self.tasks: list[Task] = []
         self.hands: list[Work] = []
 
     async def begin(self) -> World:
@@ -93,14 +94,23 @@ class Histories(RuleBasedStateMachine):
         """Carry out a step."""
         return self.loop.run_until_complete(_awaited(step))
 
-    @rule(target=tasks, delay=st.sampled_from([0, 0, 20]), expires=st.sampled_from([None, None, 50]))
-    def conceive(self, delay: float, expires: float | None) -> Task:
-        """Somebody has a task in mind."""
-        return Task("echo", "cpu", options=TaskOptions(delay_seconds=delay, expires_seconds=expires))
+    @initialize(delay=st.sampled_from([0, 20]), expires=st.sampled_from([None, 50]))
+    def conceive(self, delay: float, expires: float | None) -> None:
+        """Somebody submits a plain task and one with options, and has a third in mind."""
+        options = TaskOptions(delay_seconds=delay, expires_seconds=expires)
+        self.tasks = [Task("echo", "cpu"), Task("echo", "cpu", options=options), Task("echo", "cpu")]
+        self.submit(0, "after all")
+        self.submit(1, "after all")
 
-    @rule(task=tasks, dies=st.sampled_from(["after all", "after all", "before publish", "before accept"]))
-    def submit(self, task: Task, dies: str) -> None:
-        """Submit it, for the first time or again."""
+    @rule(task=TASK, dies=st.sampled_from(["after all", "after all", "before publish", "before accept"]))
+    def submit(self, task: int, dies: str) -> None:
+        """Submit it, for the first time or again; once it has ended, another in its place."""
+        known = self.told.get(self.tasks[task].id)
+        if known and known.end:
+            self.tasks[task] = Task("echo", "cpu")
+        self._submit(self.tasks[task], dies)
+
+    def _submit(self, task: Task, dies: str) -> None:
         submission, record = self.do(self.world.records.create(task))
         told = self.told.get(task.id)
         if told is None:
@@ -117,21 +127,21 @@ class Histories(RuleBasedStateMachine):
             self.do(self.world.records.accept(task.id))
             told.accepted = True
 
-    @rule(target=works, task=tasks, consumer=st.sampled_from(CONSUMERS), alone=st.booleans(), answered=st.booleans())
-    def deliver(self, task: Task, consumer: str, *, alone: bool, answered: bool) -> Any:
-        """The broker hands a message to a consumer, whose claim's answer may get lost."""
-        told = self.told.get(task.id)
-        if told is None or not told.messages:
-            return multiple()
+    @precondition(lambda self: any(told.messages for told in self.told.values()))
+    @rule(which=TASK, consumer=st.sampled_from(CONSUMERS), alone=st.booleans(), fate=st.sampled_from(FATES))
+    def deliver(self, which: int, consumer: str, fate: str, *, alone: bool) -> None:
+        """The broker hands a message to a consumer, which may miss its claim's answer, or be out of luck after it."""
+        waiting = [told for told in self.told.values() if told.messages]
+        told = waiting[which % len(waiting)]
         claim = self.claim(told, consumer, alone=alone)
-        if not answered:
-            return multiple()
+        if fate == "misses the answer":
+            return
         if claim.lease is not None:
             told.messages -= 1
-            self.hands.append(Work(task, consumer, claim.lease))
-            return self.hands[-1]
+            self.hands.append(Work(told.task, consumer, claim.lease))
+            if fate != "works":
+                self.freeze(0, LEASE_SECONDS + 1, thaws=fate == "freezes")
         told.messages -= claim.verdict in (Verdict.ENDED, Verdict.HELD, Verdict.POISON, Verdict.EXPIRED)
-        return multiple()
 
     def claim(self, told: Told, consumer: str, *, alone: bool) -> Claim:
         """Claim, and check what may be answered."""
@@ -155,45 +165,45 @@ class Histories(RuleBasedStateMachine):
         self.see(claim.record)
         return claim
 
-    @rule(target=works, work=consumes(works))
-    def renew(self, work: Work) -> Any:
+    @precondition(lambda self: self.hands)
+    @rule(which=WORK)
+    def renew(self, which: int) -> None:
         """A heartbeat."""
+        work = self.hand(which)
         answer = self.do(self.world.records.renew(work.lease, work.task, work.consumer))
         if answer is Renewal.LOST:
-            return self.let_go(work)
+            self.let_go(work)
+            return
         told = self.written(work)
         told.leased_until = self.world.now() + LEASE_SECONDS
-        if answer is Renewal.RENEWED:
-            assert not told.held
-            return work
-        assert told.held
-        return self.hand_back(work)
+        assert told.held is (answer is Renewal.HAND_BACK)
+        if told.held:
+            self.hand_back(work)
 
-    @rule(
-        work=consumes(works),
-        end=st.sampled_from([State.SUCCEEDED, State.FAILED]),
-        asked=st.integers(1, 2),
-        dies=st.booleans(),
-    )
-    def finish(self, work: Work, end: State, asked: int, *, dies: bool) -> None:
+    @precondition(lambda self: self.hands)
+    @rule(which=WORK, end=st.sampled_from([State.SUCCEEDED, State.FAILED]), asked=st.integers(1, 2), dies=st.booleans())
+    def finish(self, which: int, end: State, asked: int, *, dies: bool) -> None:
         """The work is done; the answer may get lost, and the consumer may die before the ack."""
+        self._finish(self.hand(which), end, asked, dies=dies)
+
+    def _finish(self, work: Work, end: State, asked: int, *, dies: bool) -> None:
         outcome = Outcome(end, result=str(work.lease.fence).encode())
         said = [self.do(self.world.records.finish(work.lease, work.task, outcome)) for _ in range(asked)]
         assert len(set(said)) == 1
         if not said[0]:
             self.let_go(work)
             return
-        told = self.written(work)
-        told.leased_until = 0
+        self.written(work).leased_until = 0
         record = self.read(work.task)
         assert record is not None
         assert (record.state, record.result) == (outcome.state, outcome.result), "another's end was taken for ours"
         self.done_with(work, put_back=dies)
 
-    @rule(work=consumes(works), after=st.sampled_from([1, 40]), asked=st.integers(1, 2))
-    def retry(self, work: Work, after: float, asked: int) -> None:
+    @precondition(lambda self: self.hands)
+    @rule(which=WORK, after=st.sampled_from([1, 40]), asked=st.integers(1, 2))
+    def retry(self, which: int, after: float, asked: int) -> None:
         """The attempt failed."""
-        records = self.world.records
+        work, records = self.hand(which), self.world.records
         said = [self.do(records.retry(work.lease, work.task, FAULT, after_seconds=after)) for _ in range(asked)]
         assert len(set(said)) == 1
         if said[0]:
@@ -202,38 +212,43 @@ class Histories(RuleBasedStateMachine):
             told.retries += 1
         self.done_with(work, put_back=True)
 
-    @rule(target=works, work=consumes(works), goes_on=st.booleans())
-    def release(self, work: Work, *, goes_on: bool) -> Any:
+    @precondition(lambda self: self.hands)
+    @rule(which=WORK, goes_on=st.booleans())
+    def release(self, which: int, *, goes_on: bool) -> None:
         """The consumer stops and hands back; a confused one goes on all the same."""
+        work = self.hand(which)
         self.hand_back(work)
-        return work if goes_on else multiple()
+        if goes_on:
+            self.hands.append(work)
 
-    @rule(work=works)
-    def freeze(self, work: Work) -> None:
-        """The broker loses a consumer and puts its message back; the work may go on unaware."""
+    @precondition(lambda self: self.hands)
+    @rule(which=WORK, thaws=st.booleans(), seconds=st.sampled_from([0, 15, LEASE_SECONDS + 1, LEASE_SECONDS + 1]))
+    def freeze(self, which: int, seconds: float, *, thaws: bool) -> None:
+        """The broker takes the message from a consumer that is dead, or frozen: then it goes on unaware one day."""
+        self.world.advance(seconds)
+        work = self.hand(which)
         self.done_with(work, put_back=True)
+        if thaws:
+            self.hands.append(work)
 
-    @rule(work=consumes(works))
-    def die(self, work: Work) -> None:
-        """A consumer is killed."""
-        self.done_with(work, put_back=True)
-
-    @rule(seconds=st.sampled_from([0.5, 5, LEASE_SECONDS + 1, SWEPT_AFTER + 1]))
+    @rule(seconds=st.sampled_from([0, 1, 15, LEASE_SECONDS + 1, LEASE_SECONDS + 1, SWEPT_AFTER + 1]))
     def wait(self, seconds: float) -> None:
         """Time passes."""
         self.world.advance(seconds)
 
-    @rule(task=tasks)
-    def cancel(self, task: Task) -> None:
-        """Somebody cancels the task."""
-        record = self.do(self.world.records.cancel(task.id))
+    @rule(which=TASK, way=st.sampled_from(["suspend", "resume", "cancel"]))
+    def meddle(self, which: int, way: str) -> None:
+        """Somebody cancels the task, or the operator suspends or resumes it."""
+        if way != "cancel":
+            self._hold(self.tasks[which], held=way == "suspend")
+            return
+        record = self.do(self.world.records.cancel(self.tasks[which].id))
         if record is not None:
             assert record.state.terminal
             self.see(record)
 
-    @rule(task=tasks, held=st.booleans())
-    def hold(self, task: Task, *, held: bool) -> None:
-        """The operator suspends or resumes; a resumption publishes the message again."""
+    def _hold(self, task: Task, *, held: bool) -> None:
+        """Suspend or resume; a resumption publishes the message again."""
         record = self.do(self.world.records.hold(task.id, held=held))
         if record is None or record.state.terminal:
             return
@@ -241,14 +256,17 @@ class Histories(RuleBasedStateMachine):
         told.held = held
         told.messages += not held
 
-    @rule(task=tasks)
-    def look(self, task: Task) -> None:
-        """Somebody reads the record."""
-        self.read(task)
+    @rule(which=TASK, duty=st.sampled_from(["look", "sweep", "tell", "settle"]))
+    def see_to(self, which: int, duty: str) -> None:
+        """Somebody reads the record; the system pool sweeps, and tells what is due."""
+        if duty == "look":
+            self.read(self.tasks[which])
+        elif duty == "sweep":
+            self._sweep()
+        else:
+            self._tell(settled=duty == "settle")
 
-    @rule()
-    def sweep(self) -> None:
-        """The system pool deletes what was never accepted."""
+    def _sweep(self) -> None:
         for task_id in self.do(self.world.records.sweep(older_than_seconds=SWEPT_AFTER)):
             told = self.told[task_id]
             assert not told.accepted, "an accepted task was swept"
@@ -256,33 +274,35 @@ class Histories(RuleBasedStateMachine):
             assert self.world.now() - told.created >= SWEPT_AFTER
             told.held = False
 
-    @rule(settled=st.booleans())
-    def tell(self, *, settled: bool) -> None:
-        """The system pool tells what is due."""
+    def _tell(self, *, settled: bool) -> None:
         for record in self.do(self.world.records.due(older_than_seconds=10)):
             assert record.state.terminal
             self.see(record)
             if settled:
                 self.do(self.world.records.settle(record.id, ttl_seconds=LIFE_SECONDS))
 
-    def let_go(self, work: Work) -> Any:
+    def hand(self, which: int) -> Work:
+        """Return one of the works at hand, the newest first."""
+        return self.hands[-1 - which % len(self.hands)]
+
+    def let_go(self, work: Work) -> None:
         """Leave a task that is another's: its message goes back unless it has ended."""
         record = self.read(work.task)
         self.done_with(work, put_back=record is None or not record.state.terminal)
-        return multiple()
 
-    def hand_back(self, work: Work) -> Any:
+    def hand_back(self, work: Work) -> None:
         """Release the lease, then put the message back."""
         if self.do(self.world.records.release(work.lease)) and not work.released:
             self.written(work).leased_until = 0
             work.released = True
         self.done_with(work, put_back=True)
-        return multiple()
 
     def done_with(self, work: Work, *, put_back: bool) -> None:
-        """Put the message back, or ack it."""
+        """Put the message back, or ack it; the work is at hand no more."""
         self.told[work.task.id].messages += put_back and work.has_message
         work.has_message = False
+        if work in self.hands:
+            self.hands.remove(work)
 
     def written(self, work: Work) -> Told:
         """Check a write that was let through."""
@@ -326,17 +346,19 @@ class Histories(RuleBasedStateMachine):
 
     def work_off(self) -> None:
         """Let all die, resume, wait until nothing is leased or delayed, then finish whatever has a message."""
-        for work in self.hands:
+        for work in tuple(self.hands):
             self.done_with(work, put_back=True)
         for told in self.told.values():
             if told.held:
-                self.hold(told.task, held=False)
+                self._hold(told.task, held=False)
         self.world.advance(100)
         for told in self.told.values():
             while told.messages:
                 claim = self.claim(told, "last", alone=True)
                 if claim.lease is not None:
-                    self.finish(Work(told.task, "last", claim.lease, has_message=False), State.SUCCEEDED, 1, dies=False)
+                    self._finish(
+                        Work(told.task, "last", claim.lease, has_message=False), State.SUCCEEDED, 1, dies=False
+                    )
                 else:
                     assert claim.verdict in (Verdict.ENDED, Verdict.POISON, Verdict.EXPIRED), claim
                 told.messages -= 1

@@ -8,6 +8,7 @@ from tests.unit.core.histories import Histories, World
 from warren.clock import ManualClock
 from warren.records import Records
 from warren.records.memory import MemoryRecords
+from warren.tasks import Task
 
 
 class Memory:
@@ -34,4 +35,16 @@ class InMemory(Histories):
 
 
 TestInMemory = InMemory.TestCase
-TestInMemory.settings = settings(max_examples=120, stateful_step_count=40, deadline=None, database=None)
+TestInMemory.settings = settings(max_examples=200, stateful_step_count=50, deadline=None, database=None)
+
+
+async def test_a_fence_grows_even_while_the_clock_stands_or_goes_back() -> None:
+    clock, task = ManualClock(), Task("echo", "cpu")
+    records, newest = MemoryRecords(clock), 0
+    for _ in range(3):
+        claim = await records.claim(task, "c1", alone=True)
+        assert claim.lease is not None
+        assert claim.lease.fence > newest
+        newest = claim.lease.fence
+        await records.release(claim.lease)
+        clock.advance(-1)
