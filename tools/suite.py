@@ -76,8 +76,11 @@ STAGES = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stages that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tools.suite", description=__doc__)
-    parser.add_argument("stages", nargs="*", choices=[stage.name for stage in STAGES], default=[])
+    known = [stage.name for stage in STAGES]
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"of {', '.join(known)}; default: all")
     wanted = parser.parse_args(arguments).stages
+    if unknown := set(wanted).difference(known):
+        parser.error(f"there is no stage {', '.join(unknown)}; there are {', '.join(known)}")
     results = list(_run_all([stage for stage in STAGES if not wanted or stage.name in wanted]))
     _summarize(results)
     return 0 if all(result.well for result in results) else 1
