@@ -325,7 +325,7 @@ class MemoryRecords:
     def _stop_running(entry: _Entry, at: float) -> None:
         record = entry.record
         ran = max(0.0, at - (record.started_at or at))
-        entry.set(running_seconds=round(record.running_seconds + ran, 3), lease_until=None, consumer=None)
+        entry.set(running_seconds=round(record.running_seconds + ran, 3), lease_until=None)
 
     def _standing(self, lease: Lease, step: str, task: Task | None) -> _Entry | bool:
         """Return the entry that the lease's bearer may write to; else whether this very step was done already."""

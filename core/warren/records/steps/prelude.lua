@@ -21,7 +21,7 @@ end
 -- A lease's end: the time that the attempt ran is added up, so that deadlines count running time alone.
 local function stop_running(key, at)
   local ran = number(key, 'running_ms') + math.max(0, at - number(key, 'started_at'))
-  redis.call('HSET', key, 'running_ms', whole(ran), 'lease_until', '0', 'consumer', '')
+  redis.call('HSET', key, 'running_ms', whole(ran), 'lease_until', '0')
 end
 
 -- The one way in which a record ends: terminal state, time, and its place in the list of what is due to be told.
