@@ -9,7 +9,7 @@ TAG ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-unit test-integration test-contract test-e2e lint format lock cluster cluster-down \
-	images deploy undeploy check-bare chart bench-tasks clean
+	images deploy undeploy check-bare chart soak bench-tasks clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
@@ -65,6 +65,9 @@ deploy: venv ## build the images and install the chart into the current context 
 
 check-bare: ## make run ARGS=--once in a fresh debootstrap chroot with empty caches
 	@exec $(PYTHON) -m tools.bare
+
+soak: venv ## faults at random under load (ARGS="--seconds 600 --seed 4711", or "--each")
+	@$(RUN) -m tests.soak $(ARGS)
 
 bench-tasks: venv ## submits and finished tasks per second, beside peers
 	@$(RUN) -m benchmarks.tasks $(ARGS)

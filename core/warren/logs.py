@@ -42,6 +42,8 @@ _SAID: Final = (structlog.processors.add_log_level, structlog.processors.TimeSta
 
 
 def _shape(log_format: str) -> Sequence[structlog.typing.Processor]:
+    """Return what makes a line of an event; tracebacks come without local variables, which hold users' payloads."""
     if log_format == "json":
-        return (structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer())
-    return (structlog.dev.ConsoleRenderer(),)
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return (structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer())
+    return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)

@@ -154,6 +154,10 @@ class AmqpBroker:
             raise BrokerUnavailableError(detail, retry_after=5) from error
         except CONNECTION_EXCEPTIONS as error:
             raise BrokerUnavailableError(f"the broker at {self._where} is away: {error}") from error
+        except asyncio.CancelledError as error:
+            if _canceled():
+                raise
+            raise BrokerUnavailableError(f"the connection to the broker at {self._where} was lost") from error
 
     @asynccontextmanager
     async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[AmqpSubscription]:
@@ -246,6 +250,12 @@ async def _leave(farewell: Awaitable[object]) -> None:
     with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
         async with asyncio.timeout(LEAVE_SECONDS):
             await farewell
+
+
+def _canceled() -> bool:
+    """Tell whether this very task is being canceled: aiormq ends what waits on a lost connection that way, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _unroutable(exchange: str, routing_key: str) -> UnroutableError:

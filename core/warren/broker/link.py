@@ -73,4 +73,5 @@ class Link:
         except TimeoutError as error:
             raise BrokerUnavailableError(f"the broker at {where} did not answer in {CONNECT_SECONDS:.0f} s") from error
         except CONNECTION_EXCEPTIONS as error:
-            raise BrokerUnavailableError(f"the broker at {where} does not answer: {error}") from error
+            reason = str(error) or type(error).__name__
+            raise BrokerUnavailableError(f"the broker at {where} does not answer: {reason}") from error

@@ -76,6 +76,22 @@ async def test_a_policy_that_is_refused_says_so(workspace: Workspace) -> None:
         await apply(workspace, Topology((), (), (), (Policy("warren-tasks", ".*", {"no-such-key": 1}),)))
 
 
+async def test_a_publish_whose_connection_is_lost_is_refused_and_not_canceled(
+    broker: AmqpBroker, workspace: Workspace
+) -> None:
+    await broker.open()
+    workspace.servers.rabbitmq.freeze()
+    publish = asyncio.create_task(broker.publish(encode_task(Task("echo", "cpu")), exchange=TASKS, routing_key="cpu"))
+    await asyncio.sleep(0.2)
+    closing = asyncio.create_task(broker.close())  # aiormq gives up on a silent connection in the same way
+    try:
+        with pytest.raises(BrokerUnavailableError, match="was lost"):
+            await asyncio.wait_for(publish, 3)
+    finally:
+        workspace.servers.rabbitmq.thaw()
+        await closing
+
+
 async def test_a_message_that_no_queue_is_bound_for_is_refused(broker: AmqpBroker) -> None:
     message = encode_task(Task("echo", "nowhere"))
     with pytest.raises(UnroutableError, match="topology apply"):
