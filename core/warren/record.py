@@ -8,7 +8,7 @@ Forbidden here: I/O, clocks, imports of adapters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -106,6 +106,15 @@ class Record(BaseModel):
     payload: bytes | None = None
     """Kept for a failed task, so that it can be replayed."""
     payload_type: str | None = None
+    payload_ref: str | None = None
+    """Where a large payload lies in object storage; kept in place of `payload`."""
+    payload_sha256: str | None = None
+    replay_of: str | None = None
+    """The failed task that this one was made from."""
+    replays: int = 0
+    """How many replays lie between the task that was first submitted and this one."""
+    replayed_as: str | None = None
+    """The task that was made from this one, which failed."""
     now: float = 0.0
     """The store's clock when the record was read."""
 
@@ -126,6 +135,8 @@ class Record(BaseModel):
             "result",
             "payload",
             "payload_type",
+            "payload_ref",
+            "payload_sha256",
             "now",
             "reply_to",
             "idempotency_key",
@@ -210,3 +221,39 @@ class Outcome:
     error: TaskError | None = None
     payload: bytes | None = None
     payload_type: str | None = None
+    payload_ref: str | None = None
+    payload_sha256: str | None = None
+
+
+class End(StrEnum):
+    """The answer to a result that was published by a worker without a lease."""
+
+    ENDED = "ended"
+    """The record has just ended so."""
+    ALREADY = "already"
+    """It had ended before: nothing was changed."""
+    LEASED = "leased"
+    """A consumer holds a live lease: nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one look at the open records found and did."""
+
+    looked: int
+    """How many records were looked at; as many as the limit means that more may be waiting to be."""
+    deleted: list[str] = field(default_factory=list)
+    """The ids of records that were never accepted."""
+    expired: list[str] = field(default_factory=list)
+    """The ids of records that have just ended as expired; they are due."""
+    stale: list[Record] = field(default_factory=list)
+    """Records that seem to have been forgotten: accepted and due, without a lease, unchanged for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadPage:
+    """A page of the dead letters, the newest end first."""
+
+    records: list[Record]
+    next: str | None = None
+    """Where the next page begins; None when this was the last."""

@@ -71,6 +71,10 @@ class Payload:
 
     body: bytes = b"{}"
     content_type: str = JSON
+    reference: str | None = None
+    """Where a large body lies in object storage; `body` is empty then, and `sha256` is given."""
+    sha256: str | None = None
+    """The SHA-256 of a body in object storage, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +94,10 @@ class Task:
     reply_to: str | None = None
     """The queue that a reply is published to when the task ends."""
     traceparent: str | None = None
+    replay_of: str | None = None
+    """The failed task that this one was made from."""
+    replays: int = 0
+    """How many replays lie between the task that was first submitted and this one."""
+    deadline: float | None = None
+    """When the task expires, in seconds since the epoch by the store's clock, as its message says; None before it was
+    published, or without an expiry."""

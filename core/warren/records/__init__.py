@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warren.record import Claim, Lease, Outcome, Progress, Record, Renewal, Submission, TaskError
+    from warren.record import (
+        Claim,
+        DeadPage,
+        End,
+        Lease,
+        Outcome,
+        Progress,
+        Record,
+        Renewal,
+        Submission,
+        Swept,
+        TaskError,
+    )
     from warren.tasks import Task
 
 LEASE_SECONDS = 30.0
@@ -64,8 +76,11 @@ class Records(Protocol):
     ) -> Renewal:
         """Prolong the lease; a record that a flushed store forgot is written again from the task."""
 
-    async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> bool:
-        """Set the terminal record and list its reply and webhook as due; False if fenced out or ended already."""
+    async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> float | None:
+        """Set the terminal record and list its reply and webhook as due.
+
+        Return the time of the end, in seconds since the epoch by the store's clock; None if fenced out or ended already.
+        """
 
     async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
         """Charge a failure and set `retrying` with its due time; False if fenced out or ended already."""
@@ -94,8 +109,40 @@ class Records(Protocol):
     async def disown(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
         """Let go of an ended record that an MLJob owned: from now on its life runs out."""
 
-    async def sweep(self, *, older_than_seconds: float, limit: int = 1000) -> list[str]:
-        """Delete records that were never accepted for that long, free their keys, and return their ids."""
+    async def end(self, task: Task, outcome: Outcome) -> End:
+        """End the task as a worker without a lease says; a missing record is created from the task."""
+
+    async def abandon(self, record: Record, error: TaskError) -> bool:
+        """End as failed a record that no message and no lease stands behind.
+
+        False, and nothing is changed, if it is under a live lease, has ended, or has changed since `record` was read.
+        """
+
+    async def sweep(self, *, unaccepted_seconds: float, stale_seconds: float, limit: int = 1000) -> Swept:
+        """Look at the open records whose time to be looked at has come; those that MLJobs own never are.
+
+        A record that was not accepted for `unaccepted_seconds` is deleted and frees its idempotency key. One past its
+        expiry ends as expired. One that is accepted, without a live lease, not held, not waiting for its due time and
+        unchanged for `stale_seconds` is returned as stale. Whatever stays open is looked at again at its expiry or after
+        `stale_seconds`, whichever is first.
+        """
+
+    async def dead(self, *, after: str | None = None, limit: int = 100) -> DeadPage:
+        """Return failed records, the newest end first, from where `after` (`DeadPage.next`) says.
+
+        Raises:
+            ValueError: `after` is not the `next` of a page.
+
+        """
+
+    async def discard(self, task_id: str, *, replayed_as: str | None = None) -> Record | None:
+        """Strike a failed record off the dead letters and drop its payload; return it as it was before.
+
+        It keeps its state until its life runs out. None if it is no dead letter.
+        """
+
+    async def claims(self, pools: Sequence[str]) -> dict[str, int]:
+        """Return how many attempts were ever started in each of the pools."""
 
     async def ping(self) -> None:
         """Return if the store answers and takes writes."""
