@@ -8,6 +8,7 @@ Forbidden here: I/O, imports of adapters.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,8 +24,11 @@ DELAY_DUE: Final = "warren.delay.due"
 REPLY_PREFIX: Final = "warren.reply."
 LISTEN_PREFIX: Final = "warren.listen."
 
-DELAY_LEVELS: Final = 22
-"""Level n holds messages for 2^n seconds; 22 levels reach 48 days, past the 30 that a delay may last."""
+DELAY_STEP_MS: Final = 500
+"""How long the lowest level of the delay ladder holds a message: delays are rounded up to multiples of it."""
+
+DELAY_LEVELS: Final = 23
+"""Level n holds messages for 2^n steps; 23 levels reach 48 days, past the 30 that a delay may last."""
 
 TRAIN_CONSUMER_TIMEOUT_MS: Final = 35 * 24 * 3600 * 1000
 """Longer than any task's own deadline, which must always come first."""
@@ -130,12 +134,12 @@ def delay_exchange(level: int) -> str:
 def delay_route(seconds: float, pool: str) -> tuple[str, str]:
     """Return the exchange and routing key that bring a message to the pool after the delay.
 
-    The delay is rounded up to whole seconds, one at least. Its binary digits are the words of the key: a message waits
-    2^n seconds at each level n whose digit is 1, and skips the others (the pattern of NServiceBus' delayed delivery).
+    The delay is rounded up to whole steps, one at least. Its binary digits are the words of the key: a message waits
+    2^n steps at each level n whose digit is 1, and skips the others (the pattern of NServiceBus' delayed delivery).
     """
-    whole = min(max(1, -int(-seconds // 1)), 2**DELAY_LEVELS - 1)
-    digits = [str(whole >> level & 1) for level in reversed(range(DELAY_LEVELS))]
-    return delay_exchange(whole.bit_length() - 1), ".".join([*digits, pool])
+    steps = min(max(1, math.ceil(seconds * 1000 / DELAY_STEP_MS)), 2**DELAY_LEVELS - 1)
+    digits = [str(steps >> level & 1) for level in reversed(range(DELAY_LEVELS))]
+    return delay_exchange(steps.bit_length() - 1), ".".join([*digits, pool])
 
 
 def _task_queue(pool: Pool) -> Queue:
@@ -156,7 +160,7 @@ def _delay_queue(level: int) -> Queue:
         delay_exchange(level),
         {
             "x-queue-type": "quorum",
-            "x-message-ttl": 2**level * 1000,
+            "x-message-ttl": 2**level * DELAY_STEP_MS,
             "x-dead-letter-exchange": _below(level),
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from warren.clock import Clock, SystemClock
 from warren.errors import BrokerUnavailableError, UnroutableError
-from warren.topology import DELAY_LEVELS, EVENTS, REPLY_PREFIX, Topology
+from warren.topology import DELAY_LEVELS, DELAY_STEP_MS, EVENTS, REPLY_PREFIX, Topology
 
 if TYPE_CHECKING:
     from warren.message import Message
@@ -192,7 +192,7 @@ class MemoryBroker:
 
     def _delay(self, message: Message, routing_key: str) -> None:
         *digits, pool = routing_key.split(".")
-        seconds = int("".join(digits[-DELAY_LEVELS:]), 2)
+        seconds = int("".join(digits[-DELAY_LEVELS:]), 2) * DELAY_STEP_MS / 1000
         if f"warren.tasks.{pool}" not in self.queues:
             raise UnroutableError(f"no queue is bound for the pool {pool!r}; run: warren topology apply")
         self._delayed.append((self._clock.now() + seconds, pool, message))
