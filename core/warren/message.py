@@ -8,6 +8,7 @@ Forbidden here: I/O, imports of adapters.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,13 +23,27 @@ from warren.tasks import JSON, TASK_NAME, Payload, Priority, Task, TaskOptions
 PROTOCOL: Final = 1
 """The version of this mapping, in the header `warren-protocol`."""
 
+DEADLINE_HEADER: Final = "warren-deadline"
+"""When the task expires, in seconds since the epoch. Warren's own messages have it in place of the seconds that the
+submitter gave: those would count anew for whoever reads a message without its record."""
+
+EXPIRES_HEADER: Final = "warren-expires-seconds"
+REPLAYS_HEADER: Final = "warren-replays"
+REFERENCE_HEADER: Final = "warren-payload-ref"
+SHA256_HEADER: Final = "warren-payload-sha256"
+
 _OPTION_HEADERS: Final = {
     "timeout_seconds": "warren-timeout-seconds",
-    "expires_seconds": "warren-expires-seconds",
     "max_attempts": "warren-max-attempts",
     "callback_url": "warren-callback-url",
 }
-_FIELD_HEADERS: Final = {"model": "warren-model", "owner": "warren-owner", "traceparent": "traceparent"}
+_FIELD_HEADERS: Final = {
+    "model": "warren-model",
+    "owner": "warren-owner",
+    "traceparent": "traceparent",
+    "replay_of": "warren-replay-of",
+}
+_SHA256: Final = re.compile("[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +58,15 @@ class Message:
     reply_to: str | None = None
     priority: int = 0
     headers: Mapping[str, Any] = field(default_factory=dict)
+    timestamp: float | None = None
+    """When it was published first, in seconds since the epoch; None: the broker's adapter notes the time."""
 
 
-def encode_task(task: Task, *, task_id: str | None = None) -> Message:
+def encode_task(task: Task, *, task_id: str | None = None, expires_at: float | None = None) -> Message:
     """Return the message that carries the task.
 
     `task_id` is given when an idempotency key found an earlier submission: the message then goes under its id.
+    `expires_at` is when the task's record expires.
     """
     task_id = task_id or task.id
     return Message(
@@ -59,7 +77,7 @@ def encode_task(task: Task, *, task_id: str | None = None) -> Message:
         correlation_id=task_id,
         reply_to=task.reply_to,
         priority=task.options.priority.amqp,
-        headers=_headers(task),
+        headers=_headers(task, expires_at),
     )
 
 
@@ -81,9 +99,11 @@ def decode_task(message: Message, pool: str) -> Task:
         id=message.message_id,
         name=message.type,
         pool=pool,
-        payload=Payload(message.body, message.content_type or JSON),
+        payload=_payload(message),
         options=_options(message),
         reply_to=message.reply_to,
+        replays=int(_number(message, REPLAYS_HEADER) or 0),
+        deadline=_deadline(message),
         **{name: str(value) for name, value in text.items() if value is not None},
     )
 
@@ -105,19 +125,60 @@ def encode_reply(record: Record) -> Message:
     )
 
 
-def _headers(task: Task) -> dict[str, Any]:
-    options = task.options.model_dump(mode="json")
+def _headers(task: Task, expires_at: float | None) -> dict[str, Any]:
+    options = task.options.model_dump(mode="json", include=set(_OPTION_HEADERS))
     values = {header: options[name] for name, header in _OPTION_HEADERS.items()}
     values |= {header: getattr(task, name) for name, header in _FIELD_HEADERS.items()}
+    values |= {
+        DEADLINE_HEADER: task.deadline if expires_at is None else expires_at,
+        REPLAYS_HEADER: task.replays or None,
+        REFERENCE_HEADER: task.payload.reference,
+        SHA256_HEADER: task.payload.sha256 if task.payload.reference else None,
+    }
     return {"warren-protocol": PROTOCOL} | {header: value for header, value in values.items() if value is not None}
+
+
+def _payload(message: Message) -> Payload:
+    """Return the body, or where the headers say that it lies."""
+    kind = message.content_type or JSON
+    reference, sha256 = (message.headers.get(header) for header in (REFERENCE_HEADER, SHA256_HEADER))
+    if reference is None:
+        return Payload(message.body, kind)
+    if not isinstance(reference, str) or not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        detail = f"a message with the header {REFERENCE_HEADER} (s3://bucket/key) needs {SHA256_HEADER}, in hexadecimal"
+        raise InvalidRequestError(detail)
+    return Payload(b"", kind, reference=reference, sha256=sha256.lower())
 
 
 def _options(message: Message) -> TaskOptions:
     values = {name: message.headers.get(header) for name, header in _OPTION_HEADERS.items()}
     priority = Priority.HIGH if message.priority >= Priority.HIGH.amqp else Priority.NORMAL
     try:
-        return TaskOptions(priority=priority, **{name: v for name, v in values.items() if v is not None})
+        return TaskOptions(
+            priority=priority,
+            expires_seconds=_number(message, EXPIRES_HEADER),
+            **{name: v for name, v in values.items() if v is not None},
+        )
     except ValidationError as error:
         first = error.errors()[0]
-        header = _OPTION_HEADERS.get(str(first["loc"][0]), str(first["loc"][0]))
+        name = str(first["loc"][0])
+        header = {**_OPTION_HEADERS, "expires_seconds": EXPIRES_HEADER}.get(name, name)
         raise InvalidRequestError(f"the message header {header} is not valid: {first['msg']}") from error
+
+
+def _deadline(message: Message) -> float | None:
+    """Return when the task expires, if its message says so: a client's own seconds count from its timestamp."""
+    deadline = _number(message, DEADLINE_HEADER)
+    if deadline is not None:
+        return deadline
+    seconds = _number(message, EXPIRES_HEADER)
+    return None if seconds is None or message.timestamp is None else message.timestamp + seconds
+
+
+def _number(message: Message, header: str) -> float | None:
+    value = message.headers.get(header)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InvalidRequestError(f"the message header {header} is not valid: {value!r} is no number from 0 on")
+    return value

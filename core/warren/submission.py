@@ -50,7 +50,7 @@ class Submitter:
         """Publish the message of a task whose record is written; a record that ended meanwhile needs none."""
         if record.state.terminal:
             return
-        message = encode_task(task, task_id=record.id)
+        message = encode_task(task, task_id=record.id, expires_at=record.expires_at)
         exchange, key = self._route(task, record)
         await self._broker.publish(message, exchange=exchange, routing_key=key)
 

@@ -272,7 +272,7 @@ def _encode(message: Message) -> aio_pika.Message:
         reply_to=message.reply_to,
         priority=message.priority,
         headers={name: value for name, value in message.headers.items() if name != "x-death"},
-        timestamp=time.time(),
+        timestamp=time.time() if message.timestamp is None else message.timestamp,
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
     )
 
@@ -287,4 +287,5 @@ def _decode(incoming: AbstractIncomingMessage) -> Message:
         reply_to=incoming.reply_to,
         priority=incoming.priority or 0,
         headers=dict(incoming.headers),
+        timestamp=incoming.timestamp.timestamp() if incoming.timestamp else None,
     )
