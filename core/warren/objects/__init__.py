@@ -78,6 +78,14 @@ class ObjectStore(Protocol):
     async def list(self, prefix: ObjectUri) -> list[ObjectUri]:
         """Return the objects whose key starts with the prefix's, sorted."""
 
+    async def copy(self, source: ObjectUri, target: ObjectUri) -> None:
+        """Write an object's bytes under another URI, without taking them through this process.
+
+        Raises:
+            ObjectNotFoundError: there is no such source.
+
+        """
+
     async def delete(self, uri: ObjectUri) -> None:
         """Delete an object; one that is absent is no error."""
 

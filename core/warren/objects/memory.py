@@ -60,6 +60,10 @@ class MemoryObjects:
         found = (uri for uri in self._objects if uri.bucket == prefix.bucket and uri.key.startswith(prefix.key))
         return sorted(found, key=lambda uri: uri.key)
 
+    async def copy(self, source: ObjectUri, target: ObjectUri) -> None:
+        """Write an object's bytes under another URI; see `ObjectStore`."""
+        await self.put(target, await self.get(source))
+
     async def delete(self, uri: ObjectUri) -> None:
         """Delete an object; see `ObjectStore`."""
         self._require(uri.bucket)

@@ -80,6 +80,10 @@ class S3Objects:
         """Return the objects under the prefix; see `ObjectStore`."""
         return await self._call(prefix, self._list, prefix)
 
+    async def copy(self, source: ObjectUri, target: ObjectUri) -> None:
+        """Write an object's bytes under another URI; see `ObjectStore`."""
+        await self._call(source, self._copy, source, target)
+
     async def delete(self, uri: ObjectUri) -> None:
         """Delete an object; see `ObjectStore`."""
         await self._call(uri, self._delete, uri)
@@ -132,6 +136,10 @@ class S3Objects:
         pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
         keys = sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
         return [ObjectUri(prefix.bucket, key) for key in keys]
+
+    def _copy(self, source: ObjectUri, target: ObjectUri) -> None:
+        origin = {"Bucket": source.bucket, "Key": source.key}
+        self._client().copy(origin, target.bucket, target.key, ExtraArgs=_CHECKSUM, Config=_transfer())
 
     def _delete(self, uri: ObjectUri) -> None:
         self._client().delete_object(Bucket=uri.bucket, Key=uri.key)

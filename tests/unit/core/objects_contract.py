@@ -52,6 +52,16 @@ class ObjectStoreContract:
         await objects.download(uri, tmp_path / "down")
         assert (tmp_path / "down").read_bytes() == data
 
+    @pytest.mark.parametrize("size", [0, 1000, 40 * 1024 * 1024], ids=["empty", "small", "in parts"])
+    async def test_a_copy_stays_when_its_source_is_deleted(self, objects: ObjectStore, bucket: str, size: int) -> None:
+        source, target, data = ObjectUri(bucket, "a/ü b"), ObjectUri(bucket, "copy"), b"x" * size
+        await objects.put(source, data)
+        await objects.copy(source, target)
+        await objects.delete(source)
+        assert await objects.get(target) == data
+        with pytest.raises(ObjectNotFoundError, match=str(source)):
+            await objects.copy(source, target)
+
     async def test_lists_what_is_under_a_prefix(self, objects: ObjectStore, bucket: str) -> None:
         for key in ("p/2", "p/10", "q/1", "p/deep/er"):
             await objects.put(ObjectUri(bucket, key), b"")
