@@ -56,7 +56,7 @@ def _soak(options: argparse.Namespace, seed: int, state: Path) -> Outcome:
     release = next((known for known in RELEASES if known.rabbitmq == options.rabbitmq), own_release())
     site = Site.create(state, options.base, release)
     background, watch = Background(), Watch(site.servers.records_url)
-    for proxy in site.proxies.values():
+    for proxy in (*site.proxies.values(), *site.store_proxies.values()):
         background.begin(proxy.run())
     load = Load(site.url, seed, options.in_flight, options.rate, options.most, watch.open.add, lambda: len(watch.open))
     with site.running():

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.soak.plan import Event
+from tests.soak.proxy import Proxy
 from tests.soak.site import Site
 from tests.soak.verdict import Excuses, Span, extended
 
@@ -64,6 +65,12 @@ class Injector:
         self._site.start(self._site.producer)
         return self._site.producer.spec.name
 
+    def _system_killed(self, event: Event) -> str:
+        self._site.kill(self._site.system)
+        time.sleep(event.lasts)
+        self._site.start(self._site.system)
+        return self._site.system.spec.name
+
     def _broker_restarted(self, _event: Event) -> str:
         self._site.servers.rabbitmq.restart()
         return self._site.servers.rabbitmq.spec.name
@@ -86,11 +93,29 @@ class Injector:
         return store.spec.name
 
     def _black_hole(self, event: Event) -> str:
-        name, proxy = list(self._site.proxies.items())[event.target % len(self._site.proxies)]
-        proxy.cut()
-        time.sleep(event.lasts)
-        proxy.mend()
+        name = list(self._site.proxies)[event.target % len(self._site.proxies)]
+        self._cut(event, self._site.proxies[name])
         return name
+
+    def _store_black_hole(self, event: Event) -> str:
+        name = list(self._site.store_proxies)[event.target % len(self._site.store_proxies)]
+        self._cut(event, self._site.store_proxies[name])
+        return name
+
+    def _partition(self, event: Event) -> str:
+        consumer = self._site.consumers[event.target % len(self._site.consumers)]
+        name, pid, began = consumer.spec.name, consumer.process.pid or 0, time.time()
+        self._cut(event, self._site.proxies[name], self._site.store_proxies[name])
+        self.excuses.frozen.setdefault(pid, []).append(extended(Span(began, time.time())))
+        return name
+
+    @staticmethod
+    def _cut(event: Event, *proxies: Proxy) -> None:
+        for proxy in proxies:
+            proxy.cut()
+        time.sleep(event.lasts)
+        for proxy in proxies:
+            proxy.mend()
 
     def _memory_alarm(self, event: Event) -> str:
         self._site.control("set_vm_memory_high_watermark", _LOW_WATERMARK)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.soak import plan
 from tests.soak.plan import Job
@@ -72,9 +73,24 @@ class Load:
         return max(0, min(missing, round(self.rate * _TICK_SECONDS), self.most - self._next))
 
     def _begin(self, job: Job) -> None:
-        submitting = asyncio.create_task(self._submit(job))
-        self._submitting.add(submitting)
-        submitting.add_done_callback(self._submitting.discard)
+        self._beside(self._submit(job))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._submitting.add(task)
+        task.add_done_callback(self._submitting.discard)
+
+    async def _cancel(self, task_id: str, after: float) -> None:
+        """Cancel until it is answered."""
+        await asyncio.sleep(after)
+        while True:
+            try:
+                await self._client.job(task_id).cancel()
+            except UnavailableError as error:
+                self.refusals[error.detail] += 1
+                await asyncio.sleep(0.5)
+            else:
+                return
 
     async def _submit(self, job: Job) -> None:
         async with self._slots:
@@ -82,6 +98,8 @@ class Load:
             task_id = await self._insist(job)
             self.accepted[job.number] = Accepted(job, task_id, asked, time.time())
             self.opened(task_id)
+            if job.cancel_after is not None:
+                self._beside(self._cancel(task_id, job.cancel_after))
             if job.twice and (again := await self._insist(job)) != task_id:
                 self.problems.append(Problem("accepted twice under one key", job.number, task_id, again))
 
@@ -89,9 +107,10 @@ class Load:
         """Submit until accepted: whatever was answered or not, the key makes it one task."""
         key = f"soak-{self.seed}-{job.number}"
         args = {"number": job.number, "seconds": job.seconds}
+        options = {"delay_seconds": job.delay} | ({"expires_seconds": job.expires} if job.expires else {})
         while True:
             try:
-                return (await self._client.submit(job.kind.value, args, idempotency_key=key)).id
+                return (await self._client.submit(job.kind.value, args, options=options, idempotency_key=key)).id
             except UnavailableError as error:
                 self.refusals[error.detail] += 1
             except WarrenError as error:

@@ -6,7 +6,7 @@ Pure: no clock, no chance but the seed's, no I/O.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
@@ -20,7 +20,10 @@ class Fault(StrEnum):
     BROKER_RESTARTED = "broker-restarted"
     BROKER_KILLED = "broker-killed"
     STORE_KILLED = "store-killed"
+    SYSTEM_KILLED = "system-killed"
     BLACK_HOLE = "black-hole"
+    STORE_BLACK_HOLE = "store-black-hole"
+    PARTITION = "partition"
     MEMORY_ALARM = "memory-alarm"
     POISON = "poison"
 
@@ -34,7 +37,10 @@ _LASTS = {
     Fault.BROKER_RESTARTED: (0.0, 0.0),
     Fault.BROKER_KILLED: (0.0, 5.0),
     Fault.STORE_KILLED: (0.0, 3.0),
+    Fault.SYSTEM_KILLED: (0.0, 5.0),
     Fault.BLACK_HOLE: (3.0, 30.0),
+    Fault.STORE_BLACK_HOLE: (3.0, 15.0),
+    Fault.PARTITION: (3.0, 30.0),
     Fault.MEMORY_ALARM: (3.0, 12.0),
     Fault.POISON: (0.0, 0.0),
 }
@@ -77,6 +83,12 @@ class Job:
     seconds: float
     twice: bool
     """Whether it is submitted twice under its idempotency key."""
+    delay: float = 0.0
+    """Seconds before which it must not be started."""
+    expires: float | None = None
+    """Seconds after which it must not be started."""
+    cancel_after: float | None = None
+    """Seconds after its acceptance at which it is canceled."""
 
 
 def at_random(seed: int, seconds: float, faults: Sequence[Fault] = tuple(Fault)) -> tuple[Event, ...]:
@@ -101,7 +113,16 @@ def job(seed: int, number: int) -> Job:
     """Return the task of that number."""
     random = Random(f"job {seed} {number}")  # noqa: S311
     kind = random.choices((Kind.WAITS, Kind.BLOCKS, Kind.FALTERS), (80, 17, 3))[0]
-    return Job(number, kind, round(random.uniform(0.1, 0.9), 3), twice=random.random() < 0.05)
+    job = Job(number, kind, round(random.uniform(0.1, 0.9), 3), twice=random.random() < 0.05)
+    seconds = round(random.uniform(0.5, 8.0), 3)
+    match random.choices(("plain", "delayed", "expires", "canceled"), (91, 5, 2, 2))[0]:
+        case "delayed":
+            return replace(job, delay=seconds)
+        case "expires":
+            return replace(job, expires=seconds)
+        case "canceled":
+            return replace(job, cancel_after=seconds)
+    return job
 
 
 def _event(random: Random, fault: Fault, at: float) -> Event:

@@ -1,6 +1,6 @@
 """The installation under a soak: real servers, a producer, the system pool and several consumers, as local processes.
 
-Each process reaches the broker through a proxy of its own, so that its connection can be cut without a word.
+Each process reaches broker and store through proxies of its own, so that its connections can be cut without a word.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CONSUMERS = 3
 CONCURRENCY = 12
 _POOL = DEFAULT_POOLS[0].name
-_PROXIES, _API = 700, 800
+_PROXIES, _STORE_PROXIES, _API = 700, 750, 800
 
 
 @dataclass
@@ -41,6 +41,9 @@ class Site:
     system: Server[Component] = field(init=False)
     consumers: list[Server[Component]] = field(init=False)
     proxies: dict[str, Proxy] = field(init=False, default_factory=dict)
+    """Each process' way to the broker."""
+    store_proxies: dict[str, Proxy] = field(init=False, default_factory=dict)
+    """Each process' way to the record store."""
     deaths: dict[int, float] = field(init=False, default_factory=dict)
     """When each consumer died, by pid."""
     _pids: dict[str, int] = field(init=False, default_factory=dict)
@@ -148,10 +151,12 @@ class Site:
     def _component(self, name: str, user: str, number: int, settings: Mapping[str, str]) -> Server[Component]:
         amqp = self.servers.rabbitmq.spec.listeners.amqp
         proxy = self.proxies[name] = Proxy(self.base + _PROXIES + number, amqp)
+        store = self.servers.store.spec.ports[0]
+        store_proxy = self.store_proxies[name] = Proxy(self.base + _STORE_PROXIES + number, store)
         environment = {
             "WARREN_LOG_FORMAT": "console",
             "WARREN_BROKER_URL": self.servers.broker_url(user).replace(f":{amqp}/", f":{proxy.port}/"),
-            "WARREN_RECORDS_URL": self.servers.records_url,
+            "WARREN_RECORDS_URL": self.servers.records_url.replace(f":{store}/", f":{store_proxy.port}/"),
             "WARREN_STORAGE_BUCKET": BUCKET,
             "PYTHONPATH": f"{self.state / 'tasks'}:{CHECKOUT}",
             ROWS: str(self.rows),

@@ -118,14 +118,17 @@ def _of_task(accepted: Accepted, evidence: Evidence) -> Iterator[Problem]:
         return
     if len(runs) > record.attempt:
         yield problem("ran without a claim", f"{len(runs)} runs, {record.attempt} attempts")
-    for what, detail in _unsound(record, runs, evidence.excuses):
+    for what, detail in (*_unsound(record, runs, evidence.excuses), *_early(accepted.job, record, runs)):
         yield problem(what, detail)
 
 
 def _as_expected(job: Job, record: Record) -> bool:
     if job.kind is Kind.KILLS:
         return record.state is State.FAILED and record.error is not None and record.error.code == "poison"
-    return record.state is State.SUCCEEDED
+    may_be = {State.SUCCEEDED}
+    may_be |= {State.EXPIRED} if job.expires is not None else set()
+    may_be |= {State.CANCELED} if job.cancel_after is not None else set()
+    return record.state in may_be
 
 
 def _unsound(record: Record, runs: Sequence[Run], excuses: Excuses) -> Iterator[tuple[str, object]]:
@@ -135,9 +138,17 @@ def _unsound(record: Record, runs: Sequence[Run], excuses: Excuses) -> Iterator[
             yield "succeeded without having run to its end", told
         elif record.started_at is not None and told.began < record.started_at - CLOCK_SECONDS:
             yield "a fenced-out run wrote its result", f"{told}, newest claim {record.started_at}"
+    unexplained = [run for run in runs if run is not told and not excuses.explain(run)]
+    for run in unexplained[1:] if record.state is State.CANCELED else unexplained:
+        yield "ran again without a fault that explains it", run
+
+
+def _early(job: Job, record: Record, runs: Sequence[Run]) -> Iterator[tuple[str, object]]:
+    """Return the runs that were started before the task's delay was over."""
+    submitted = record.submitted_at or 0.0
     for run in runs:
-        if run is not told and not excuses.explain(run):
-            yield "ran again without a fault that explains it", run
+        if run.began < submitted + job.delay - CLOCK_SECONDS:
+            yield "ran before its delay was over", f"{run}, submitted {submitted}, delay {job.delay}"
 
 
 def _token(record: Record) -> object:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,8 +36,10 @@ def evidence(
     first: Record | None = None,
     kind: Kind = Kind.WAITS,
     excuses: Excuses | None = None,
+    **traits: float,
 ) -> Evidence:
-    accepted = Accepted(Job(1, kind, 0.5, twice=False), "a", 1.0, 2.0)
+    job = replace(Job(1, kind, 0.5, twice=False), **traits)  # type: ignore[arg-type]  # only those that are floats
+    accepted = Accepted(job, "a", 1.0, 2.0)
     seen = {"a": first} if first else {}
     return Evidence({1: accepted}, seen, {"a": last}, {1: list(runs)}, excuses or Excuses())
 
@@ -92,6 +95,31 @@ def test_faults_explain_second_runs_of_those_they_met(excuses: Excuses, explaine
 def test_a_task_that_kills_must_end_as_poison() -> None:
     poison = record(state=State.FAILED, attempt=1, result=None, error=TaskError(code="poison", message=""))
     assert said(evidence(poison, [BROKEN_OFF], kind=Kind.KILLS, excuses=Excuses(deaths={9: 91.0}))) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "what"),
+    [
+        (evidence(record(submitted_at=100.0), delay=0.4), []),
+        (evidence(record(submitted_at=100.0), delay=0.6), ["ran before its delay was over"]),
+        (evidence(record(state=State.EXPIRED, attempt=0), [], expires=1.0), []),
+        (evidence(record(state=State.EXPIRED, attempt=0), []), ["ended wrongly"]),
+        (
+            evidence(
+                record(state=State.EXPIRED, attempt=1), [BROKEN_OFF], excuses=Excuses(deaths={9: 91.0}), expires=1.0
+            ),
+            [],
+        ),
+        (evidence(record(state=State.CANCELED), [BROKEN_OFF], cancel_after=1.0), []),
+        (evidence(record(state=State.CANCELED), [BROKEN_OFF]), ["ended wrongly"]),
+        (
+            evidence(record(state=State.CANCELED, attempt=2), [BROKEN_OFF, DONE], cancel_after=1.0),
+            ["ran again without a fault that explains it"],
+        ),
+    ],
+)
+def test_delayed_expired_and_canceled_tasks_have_rules_of_their_own(known: Evidence, what: list[str]) -> None:
+    assert said(known) == what
 
 
 def test_rows_become_runs() -> None:
