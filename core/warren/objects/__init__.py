@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from warren.errors import InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 
@@ -44,6 +45,16 @@ class ObjectUri:
         return f"s3://{self.bucket}/{self.key}"
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An object on its way, part by part."""
+
+    size: int
+    content_type: str
+    chunks: AsyncGenerator[bytes, None]
+    """Its bytes; iterating raises `StorageUnavailableError` when the storage falls silent on the way."""
+
+
 class ObjectStore(Protocol):
     """Objects by URI.
 
@@ -53,6 +64,9 @@ class ObjectStore(Protocol):
 
     async def get(self, uri: ObjectUri) -> bytes:
         """Return an object's bytes."""
+
+    async def stream(self, uri: ObjectUri) -> Download:
+        """Return an object's bytes as they come, never the whole in memory."""
 
     async def put(
         self,

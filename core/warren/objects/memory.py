@@ -6,44 +6,56 @@ Forbidden here: what S3 does not do.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from warren.errors import ObjectExistsError, ObjectNotFoundError, StorageUnavailableError
-from warren.objects import ObjectUri
+from warren.objects import Download, ObjectUri
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 
+CHUNK_BYTES: Final = 64 * 1024
+
+
 class MemoryObjects:
-    """Objects in a dictionary."""
+    """Objects in a dictionary. `available = False` makes every call fail as if the storage were away."""
 
     def __init__(self, *buckets: str) -> None:
         """Hold these buckets alone; none given: every bucket exists."""
         self._buckets = frozenset(buckets)
         self._objects: dict[ObjectUri, bytes] = {}
+        self._types: dict[ObjectUri, str] = {}
+        self.available = True
 
     async def get(self, uri: ObjectUri) -> bytes:
         """Return an object's bytes; see `ObjectStore`."""
+        self._check()
         if not self._has(uri.bucket):
             raise ObjectNotFoundError(f"{uri}: there is no bucket {uri.bucket!r}")
         if uri not in self._objects:
             raise ObjectNotFoundError(f"{uri}: there is no such object")
         return self._objects[uri]
 
+    async def stream(self, uri: ObjectUri) -> Download:
+        """Return an object's bytes as they come; see `ObjectStore`."""
+        data = await self.get(uri)
+        return Download(len(data), self._types[uri], self._chunks(data))
+
     async def put(
         self,
         uri: ObjectUri,
         data: bytes,
         *,
-        content_type: str = "application/octet-stream",  # noqa: ARG002
+        content_type: str = "application/octet-stream",
         only_if_absent: bool = False,
     ) -> None:
         """Write an object; see `ObjectStore`."""
         self._require(uri.bucket)
         if only_if_absent and uri in self._objects:
             raise ObjectExistsError(f"{uri}: exists already")
-        self._objects[uri] = bytes(data)
+        self._objects[uri], self._types[uri] = bytes(data), content_type
 
     async def download(self, uri: ObjectUri, path: Path) -> None:
         """Write an object's bytes to a file; see `ObjectStore`."""
@@ -73,9 +85,19 @@ class MemoryObjects:
         """Return if there is such a bucket; see `ObjectStore`."""
         self._require(bucket)
 
+    async def _chunks(self, data: bytes) -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(data), CHUNK_BYTES):
+            self._check()
+            yield data[start : start + CHUNK_BYTES]
+
+    def _check(self) -> None:
+        if not self.available:
+            raise StorageUnavailableError("the object storage is away")
+
     def _has(self, bucket: str) -> bool:
         return not self._buckets or bucket in self._buckets
 
     def _require(self, bucket: str) -> None:
+        self._check()
         if not self._has(bucket):
             raise StorageUnavailableError(f"there is no bucket {bucket!r}; create it first")

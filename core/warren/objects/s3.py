@@ -20,10 +20,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from warren.errors import ObjectExistsError, ObjectNotFoundError, StorageUnavailableError, WarrenError
-from warren.objects import ObjectUri
+from warren.objects import Download, ObjectUri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
 P = ParamSpec("P")
@@ -34,6 +34,9 @@ Listing = list[ObjectUri]
 THREADS: Final = 8
 PART_BYTES: Final = 16 * 1024 * 1024
 """Files from this size on travel in parts of it."""
+
+CHUNK_BYTES: Final = 1024 * 1024
+"""How much of a streamed object is in memory at once."""
 
 _CONNECT_SECONDS: Final = 2
 _READ_SECONDS: Final = 20
@@ -55,6 +58,11 @@ class S3Objects:
     async def get(self, uri: ObjectUri) -> bytes:
         """Return an object's bytes; see `ObjectStore`."""
         return await self._call(uri, self._get, uri)
+
+    async def stream(self, uri: ObjectUri) -> Download:
+        """Return an object's bytes as they come; see `ObjectStore`."""
+        answer = await self._call(uri, self._open, uri)
+        return Download(answer["ContentLength"], answer["ContentType"], self._chunks(uri, answer["Body"]))
 
     async def put(
         self,
@@ -92,6 +100,13 @@ class S3Objects:
         """Return if the bucket can be used; see `ObjectStore`."""
         await self._call(ObjectUri(bucket, ""), self._head_bucket, bucket)
 
+    async def _chunks(self, uri: ObjectUri, body: Any) -> AsyncGenerator[bytes, None]:  # noqa: ANN401 - see _client
+        try:
+            while chunk := await self._call(uri, body.read, CHUNK_BYTES):
+                yield chunk
+        finally:
+            body.close()
+
     async def _call(self, uri: ObjectUri, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
@@ -107,9 +122,12 @@ class S3Objects:
             return self._created
 
     def _get(self, uri: ObjectUri) -> bytes:
-        answer = self._client().get_object(Bucket=uri.bucket, Key=uri.key, ChecksumMode="ENABLED")
-        body: bytes = answer["Body"].read()
+        body: bytes = self._open(uri)["Body"].read()
         return body
+
+    def _open(self, uri: ObjectUri) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client().get_object(Bucket=uri.bucket, Key=uri.key, ChecksumMode="ENABLED")
+        return answer
 
     def _put(self, uri: ObjectUri, **request: bytes | str) -> None:
         self._client().put_object(Bucket=uri.bucket, Key=uri.key, **_CHECKSUM, **request)

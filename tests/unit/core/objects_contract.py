@@ -20,10 +20,28 @@ class ObjectStoreContract:
         await objects.put(uri, b"second", content_type="text/plain")
         assert await objects.get(uri) == b"second"
 
+    @pytest.mark.parametrize("size", [0, 1000, 5_000_000])
+    async def test_an_object_is_streamed_in_parts(self, objects: ObjectStore, bucket: str, size: int) -> None:
+        data = bytes(range(250)) * (size // 250)
+        await objects.put(ObjectUri(bucket, "large"), data, content_type="image/png")
+        download = await objects.stream(ObjectUri(bucket, "large"))
+        chunks = [chunk async for chunk in download.chunks]
+        assert (download.size, download.content_type, b"".join(chunks)) == (size, "image/png", data)
+        assert all(len(chunk) <= 1024 * 1024 for chunk in chunks)
+
+    async def test_a_stream_may_be_left_early(self, objects: ObjectStore, bucket: str) -> None:
+        await objects.put(ObjectUri(bucket, "large"), b"x" * 5 * 1024 * 1024)
+        for _ in range(60):
+            download = await objects.stream(ObjectUri(bucket, "large"))
+            await anext(download.chunks)
+            await download.chunks.aclose()
+
     async def test_an_absent_object_is_named(self, objects: ObjectStore, bucket: str, tmp_path: Path) -> None:
         uri = ObjectUri(bucket, "absent")
         with pytest.raises(ObjectNotFoundError, match=str(uri)):
             await objects.get(uri)
+        with pytest.raises(ObjectNotFoundError, match=str(uri)):
+            await objects.stream(uri)
         with pytest.raises(ObjectNotFoundError, match=str(uri)):
             await objects.download(uri, tmp_path / "file")
 
