@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from warren.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
     from pathlib import Path
 
 
@@ -53,6 +53,15 @@ class Download:
     content_type: str
     chunks: AsyncGenerator[bytes, None]
     """Its bytes; iterating raises `StorageUnavailableError` when the storage falls silent on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What a listing says about an object."""
+
+    uri: ObjectUri
+    modified: float
+    """When it was written last, in seconds since the epoch by the storage's clock."""
 
 
 class ObjectStore(Protocol):
@@ -100,8 +109,17 @@ class ObjectStore(Protocol):
 
         """
 
+    def pages(self, prefix: ObjectUri) -> AsyncIterator[Sequence[StoredObject]]:
+        """Yield the same objects with their ages, in the same order, a thousand at most at a time.
+
+        However many there are, one page is in memory; deleting what a page named does not disturb the next.
+        """
+
     async def delete(self, uri: ObjectUri) -> None:
         """Delete an object; one that is absent is no error."""
+
+    async def delete_all(self, uris: Sequence[ObjectUri]) -> None:
+        """Delete these objects of one bucket in few calls; those that are absent are no error."""
 
     async def ping(self, bucket: str) -> None:
         """Return if the bucket can be used."""

@@ -6,26 +6,31 @@ Forbidden here: what S3 does not do.
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from warren.clock import Clock, SystemClock
 from warren.errors import ObjectExistsError, ObjectNotFoundError, StorageUnavailableError
-from warren.objects import Download, ObjectUri
+from warren.objects import Download, ObjectUri, StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
     from pathlib import Path
 
 
 CHUNK_BYTES: Final = 64 * 1024
+PAGE: Final = 1000
 
 
 class MemoryObjects:
     """Objects in a dictionary. `available = False` makes every call fail as if the storage were away."""
 
-    def __init__(self, *buckets: str) -> None:
+    def __init__(self, *buckets: str, clock: Clock | None = None) -> None:
         """Hold these buckets alone; none given: every bucket exists."""
         self._buckets = frozenset(buckets)
+        self._clock = clock or SystemClock()
         self._objects: dict[ObjectUri, bytes] = {}
+        self._modified: dict[ObjectUri, float] = {}
         self._types: dict[ObjectUri, str] = {}
         self.available = True
 
@@ -56,6 +61,7 @@ class MemoryObjects:
         if only_if_absent and uri in self._objects:
             raise ObjectExistsError(f"{uri}: exists already")
         self._objects[uri], self._types[uri] = bytes(data), content_type
+        self._modified[uri] = self._clock.now()
 
     async def download(self, uri: ObjectUri, path: Path) -> None:
         """Write an object's bytes to a file; see `ObjectStore`."""
@@ -76,10 +82,21 @@ class MemoryObjects:
         """Write an object's bytes under another URI; see `ObjectStore`."""
         await self.put(target, await self.get(source))
 
+    async def pages(self, prefix: ObjectUri) -> AsyncIterator[Sequence[StoredObject]]:
+        """Yield the objects under the prefix with their ages; see `ObjectStore`."""
+        found = iter(await self.list(prefix))
+        while uris := tuple(islice(found, PAGE)):
+            yield [StoredObject(uri, self._modified[uri]) for uri in uris if uri in self._objects]
+
     async def delete(self, uri: ObjectUri) -> None:
         """Delete an object; see `ObjectStore`."""
         self._require(uri.bucket)
         self._objects.pop(uri, None)
+
+    async def delete_all(self, uris: Sequence[ObjectUri]) -> None:
+        """Delete objects; see `ObjectStore`."""
+        for uri in uris:
+            await self.delete(uri)
 
     async def ping(self, bucket: str) -> None:
         """Return if there is such a bucket; see `ObjectStore`."""

@@ -20,10 +20,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from warren.errors import ObjectExistsError, ObjectNotFoundError, StorageUnavailableError, WarrenError
-from warren.objects import Download, ObjectUri
+from warren.objects import Download, ObjectUri, StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from pathlib import Path
 
 P = ParamSpec("P")
@@ -37,6 +37,9 @@ PART_BYTES: Final = 16 * 1024 * 1024
 
 CHUNK_BYTES: Final = 1024 * 1024
 """How much of a streamed object is in memory at once."""
+
+DELETED_AT_ONCE: Final = 1000
+"""S3's own limit of a call that deletes many; a page of a listing has as many objects at most."""
 
 _CONNECT_SECONDS: Final = 2
 _READ_SECONDS: Final = 20
@@ -92,9 +95,24 @@ class S3Objects:
         """Write an object's bytes under another URI; see `ObjectStore`."""
         await self._call(source, self._copy, source, target)
 
+    async def pages(self, prefix: ObjectUri) -> AsyncIterator[Sequence[StoredObject]]:
+        """Yield the objects under the prefix with their ages; see `ObjectStore`."""
+        position: dict[str, str] = {}
+        while True:
+            found, position = await self._call(prefix, self._page, prefix, position)
+            if found:
+                yield found
+            if not position:
+                return
+
     async def delete(self, uri: ObjectUri) -> None:
         """Delete an object; see `ObjectStore`."""
         await self._call(uri, self._delete, uri)
+
+    async def delete_all(self, uris: Sequence[ObjectUri]) -> None:
+        """Delete objects; see `ObjectStore`."""
+        for first in range(0, len(uris), DELETED_AT_ONCE):
+            await self._call(uris[first], self._delete_all, uris[first : first + DELETED_AT_ONCE])
 
     async def ping(self, bucket: str) -> None:
         """Return if the bucket can be used; see `ObjectStore`."""
@@ -158,6 +176,25 @@ class S3Objects:
     def _copy(self, source: ObjectUri, target: ObjectUri) -> None:
         origin = {"Bucket": source.bucket, "Key": source.key}
         self._client().copy(origin, target.bucket, target.key, ExtraArgs=_CHECKSUM, Config=_transfer())
+
+    def _page(self, prefix: ObjectUri, position: dict[str, str]) -> tuple[Sequence[StoredObject], dict[str, str]]:
+        """Return a page, and the arguments that bring the next one: none after the last."""
+        answer = self._client().list_objects_v2(Bucket=prefix.bucket, Prefix=prefix.key, **position)
+        found = [
+            StoredObject(ObjectUri(prefix.bucket, item["Key"]), item["LastModified"].timestamp())
+            for item in answer.get("Contents", ())
+        ]
+        return found, {"ContinuationToken": answer["NextContinuationToken"]} if answer.get("IsTruncated") else {}
+
+    def _delete_all(self, uris: Sequence[ObjectUri]) -> None:
+        named = {"Objects": [{"Key": uri.key} for uri in uris], "Quiet": True}
+        answer = self._client().delete_objects(Bucket=uris[0].bucket, Delete=named)
+        if refused := answer.get("Errors"):
+            first = refused[0]
+            raise StorageUnavailableError(
+                f"the object storage at {self._endpoint()} did not delete {len(refused)} of {len(uris)} objects, "
+                f"s3://{uris[0].bucket}/{first.get('Key')} for one: {first.get('Code')} {first.get('Message', '')}"
+            )
 
     def _delete(self, uri: ObjectUri) -> None:
         self._client().delete_object(Bucket=uri.bucket, Key=uri.key)

@@ -1,6 +1,7 @@
 """What every object store does: one suite for the in-memory one and for S3."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,23 @@ class ObjectStoreContract:
         assert [uri.key for uri in await objects.list(ObjectUri(bucket, "p/"))] == ["p/10", "p/2", "p/deep/er"]
         assert await objects.list(ObjectUri(bucket, "nothing/")) == []
 
+    async def test_pages_of_a_listing_tell_ages_and_survive_deleting(self, objects: ObjectStore, bucket: str) -> None:
+        count = 1005
+        uris = [ObjectUri(bucket, f"many/{number:04}") for number in range(count)]
+        for first in range(0, count, 100):
+            await asyncio.gather(*(objects.put(uri, b"x") for uri in uris[first : first + 100]))
+        await objects.put(ObjectUri(bucket, "other"), b"")
+        seen = []
+        async for page in objects.pages(ObjectUri(bucket, "many/")):
+            assert 0 < len(page) <= 1000
+            assert all(abs(time.time() - found.modified) < 60 for found in page)
+            seen += [found.uri for found in page]
+            await objects.delete_all([found.uri for found in page])
+        assert seen == uris
+        assert await objects.list(ObjectUri(bucket, "")) == [ObjectUri(bucket, "other")]
+        await objects.delete_all([*uris, ObjectUri(bucket, "other")])
+        assert [page async for page in objects.pages(ObjectUri(bucket, ""))] == []
+
     async def test_deletes(self, objects: ObjectStore, bucket: str) -> None:
         uri = ObjectUri(bucket, "gone")
         await objects.put(uri, b"")
@@ -102,6 +120,8 @@ class ObjectStoreContract:
             objects.ping(uri.bucket),
             objects.put(uri, b""),
             objects.list(uri),
+            anext(aiter(objects.pages(uri))),
+            objects.delete_all([uri]),
             objects.upload(tmp_path / "file", uri),
         ):
             with pytest.raises(StorageUnavailableError, match="no-such-bucket"):
