@@ -44,6 +44,13 @@ class InvalidPayloadError(InvalidRequestError):
     title = "Invalid payload"
 
 
+class PayloadForbiddenError(InvalidPayloadError):
+    """A message refers to an object that tasks may not read."""
+
+    code = "payload-forbidden"
+    title = "Payload forbidden"
+
+
 class WrongPoolError(InvalidRequestError):
     """The task is of a kind that the pool does not serve, or the pool does not exist."""
 
@@ -73,6 +80,13 @@ class TaskNotFoundError(NotFoundError):
     title = "Task not found"
 
 
+class DeadLetterNotFoundError(NotFoundError):
+    """The task is not among the dead letters: it did not fail, or was discarded."""
+
+    code = "dead-letter-not-found"
+    title = "Dead letter not found"
+
+
 class ModelNotFoundError(NotFoundError):
     """No such model, version or alias is in the model repository."""
 
@@ -85,6 +99,21 @@ class ObjectNotFoundError(NotFoundError):
 
     code = "object-not-found"
     title = "Object not found"
+
+
+class ReplayRefusedError(WarrenError):
+    """A dead letter cannot be replayed; the detail says what can be done instead."""
+
+    status = HTTPStatus.CONFLICT
+    code = "replay-refused"
+    title = "Replay refused"
+
+
+class ReplayLimitError(ReplayRefusedError):
+    """A task was replayed again and again, and failed every time."""
+
+    code = "replay-limit"
+    title = "Too many replays"
 
 
 class ObjectExistsError(WarrenError):
@@ -101,6 +130,43 @@ class PayloadTooLargeError(WarrenError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "payload-too-large"
     title = "Payload too large"
+
+
+class PayloadMissingError(WarrenError):
+    """A task's payload is no longer in object storage."""
+
+    code = "payload-missing"
+    title = "Payload missing"
+
+
+class PayloadCorruptError(WarrenError):
+    """What object storage holds is not the payload that was submitted."""
+
+    code = "payload-corrupt"
+    title = "Payload corrupt"
+
+
+class NotEndedError(WarrenError):
+    """The task has not ended, so that there is no result yet."""
+
+    status = HTTPStatus.CONFLICT
+    code = "not-ended"
+    title = "Task has not ended"
+
+
+class NoResultError(NotFoundError):
+    """The task ended without a result: it did not succeed."""
+
+    code = "no-result"
+    title = "No result"
+
+
+class ResultGoneError(NotFoundError):
+    """The task succeeded, but its result is no longer in object storage."""
+
+    status = HTTPStatus.GONE
+    code = "result-gone"
+    title = "Result gone"
 
 
 class TaskTimeoutError(WarrenError):
@@ -144,6 +210,13 @@ class UnavailableError(WarrenError):
 
     def __init__(self, detail: str, *, retry_after: float | None = 1.0) -> None:
         super().__init__(detail, retry_after=retry_after)
+
+
+class OverloadedError(UnavailableError):
+    """What waits for the pool's consumers would keep a new task waiting for longer than it may."""
+
+    code = "overloaded"
+    title = "Pool overloaded"
 
 
 class BrokerUnavailableError(UnavailableError):

@@ -5,9 +5,11 @@ Forbidden here: I/O, imports of adapters.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Final
+from uuid import UUID
 
 import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
@@ -63,6 +65,16 @@ class TaskOptions(BaseModel):
 def new_task_id() -> str:
     """Return a new UUIDv7 (RFC 9562): unique, and ordered by its time of creation."""
     return str(uuid_utils.uuid7())
+
+
+def replay_id(task_id: str, ended_at: float) -> str:
+    """Return the id of the task that replays one which failed at that time: a UUIDv7, and always the same.
+
+    So whoever replays it at the same moment, or after a process that died half-way through, submits the same task.
+    """
+    random = int.from_bytes(hashlib.sha256(f"replay of {task_id}".encode()).digest()[:10])
+    number = (round(ended_at * 1000) << 80 | random) & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62
+    return str(UUID(int=number))
 
 
 @dataclass(frozen=True, slots=True)
