@@ -24,6 +24,9 @@ DELAY_DUE: Final = "warren.delay.due"
 REPLY_PREFIX: Final = "warren.reply."
 LISTEN_PREFIX: Final = "warren.listen."
 
+MOST_EVENTS: Final = 10_000
+"""How many events the broker keeps for a listener that falls behind; the oldest go first."""
+
 DELAY_STEP_MS: Final = 500
 """How long the lowest level of the delay ladder holds a message: delays are rounded up to multiples of it."""
 
@@ -70,6 +73,8 @@ class Policy:
     name: str
     pattern: str
     definition: Mapping[str, Any]
+    apply_to: str = "queues"
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

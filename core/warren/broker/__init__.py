@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from warren.message import Message
@@ -40,7 +40,7 @@ class Delivery(Protocol):
 
 
 class Subscription(Protocol):
-    """A stream of deliveries from one queue; it survives reconnects."""
+    """A stream of deliveries from one queue; it survives reconnects, unless the queue is this process's own."""
 
     def __aiter__(self) -> AsyncIterator[Delivery]:
         """Yield deliveries until the subscription is closed."""
@@ -69,7 +69,22 @@ class Broker(Protocol):
         """Consume a queue that the topology declared, with at most `prefetch` deliveries un-acknowledged."""
 
     def replies(self) -> AbstractAsyncContextManager[tuple[str, Subscription]]:
-        """Declare this process's own exclusive reply queue; return its name and its (self-acknowledging) stream."""
+        """Declare this process's own exclusive reply queue; return its name and its (self-acknowledging) stream.
+
+        The stream ends when the connection is lost: enter anew, and the queue has another name.
+        """
+
+    def listen(self, patterns: Sequence[str]) -> AbstractAsyncContextManager[Subscription]:
+        """Hear the events whose routing key fits one of the topic patterns (`task.#`, `task.failed.*`).
+
+        Events are best effort: the oldest are dropped for one that falls behind, and the stream, which needs no
+        acknowledgement, ends when the connection is lost: enter anew.
+
+        Raises:
+            UnroutableError: the topology was not applied.
+            BrokerUnavailableError: no connection, or no answer in time.
+
+        """
 
     async def ping(self) -> None:
         """Return if the broker answers.

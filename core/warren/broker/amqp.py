@@ -3,7 +3,7 @@
 A connection is made at first use, and again whenever it is lost. What was published while it was away raises at once,
 and a publish that the broker does not confirm in time raises too: nothing hangs.
 
-Forbidden elsewhere (but for `provision`): importing `aio_pika`.
+Forbidden elsewhere (but for the rest of this package): importing `aio_pika`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import aio_pika
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.abc import AbstractRobustConnection
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     ChannelNotFoundEntity,
@@ -26,93 +26,19 @@ from aio_pika.exceptions import (
 
 from warren.address import without_password
 from warren.broker.link import CONNECT_SECONDS, Link
+from warren.broker.subscription import AmqpSubscription, leave, own_queue
 from warren.broker.turns import Turns
 from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.message import Message
-from warren.topology import REPLY_PREFIX
+from warren.topology import EVENTS, LISTEN_PREFIX, MOST_EVENTS, REPLY_PREFIX
 
 if TYPE_CHECKING:
-    from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustQueue
+    from aio_pika.abc import AbstractExchange, AbstractRobustChannel
 
 CONFIRM_SECONDS: Final = 5.0
 """How long a publish waits for its confirm: an alarm of the broker withholds it."""
 
 REOPEN_SECONDS: Final = 0.5
-LEAVE_SECONDS: Final = 1.0
-REPLY_PREFETCH: Final = 1000
-
-
-class AmqpDelivery:
-    """A message that RabbitMQ handed out, un-acknowledged; it is settled once, whatever is asked afterwards."""
-
-    def __init__(self, incoming: AbstractIncomingMessage) -> None:
-        self._incoming = incoming
-        self._channel = incoming.channel  # asked for later, aio-pika raises instead of telling that it is closed
-        self._settled = False
-        self.message = _decode(incoming)
-        self.redelivered = bool(incoming.redelivered)
-
-    @property
-    def stale(self) -> bool:
-        """Whether the channel that it came on is gone, so that the broker has put it back already."""
-        return bool(self._channel.is_closed)
-
-    async def ack(self) -> None:
-        """Settle it for good."""
-        await self._settle(self._incoming.ack)
-
-    async def nack(self) -> None:
-        """Put it back."""
-        await self._settle(self._incoming.nack)
-
-    async def _settle(self, way: Callable[[], Awaitable[None]]) -> None:
-        if self._settled:
-            return
-        self._settled = True
-        with suppress(*CONNECTION_EXCEPTIONS):
-            await way()
-
-
-class AmqpSubscription:
-    """Deliveries of one queue, through reconnects; those that a lost connection left behind are dropped."""
-
-    def __init__(self, channel: AbstractRobustChannel, queue: AbstractRobustQueue, *, no_ack: bool) -> None:
-        self._channel = channel
-        self._queue = queue
-        self._no_ack = no_ack
-        self._tag: str | None = None
-        self._waiting: asyncio.Queue[AmqpDelivery | None] = asyncio.Queue()
-
-    async def start(self) -> None:
-        """Begin to consume."""
-        self._tag = await self._queue.consume(self._receive, no_ack=self._no_ack)
-
-    @property
-    def consuming(self) -> bool:
-        """Whether the broker knows this consumer at this moment."""
-        underlay = getattr(self._channel, "_channel", None)  # aio-pika has no public, synchronous way to ask
-        return underlay is not None and not underlay.channel.is_closed and self._tag in underlay.channel.consumers
-
-    async def __aiter__(self) -> AsyncIterator[AmqpDelivery]:
-        """Yield deliveries until stopped."""
-        while (delivery := await self._waiting.get()) is not None:
-            if self._no_ack or not delivery.stale:
-                yield delivery
-
-    async def stop(self) -> None:
-        """Take no more; put back those that nobody has seen."""
-        if self._tag is None:
-            return
-        tag, self._tag = self._tag, None
-        await _leave(self._queue.cancel(tag))
-        while not self._waiting.empty():
-            delivery = self._waiting.get_nowait()
-            if delivery is not None and not self._no_ack:
-                await delivery.nack()
-        self._waiting.put_nowait(None)
-
-    async def _receive(self, incoming: AbstractIncomingMessage) -> None:
-        self._waiting.put_nowait(AmqpDelivery(incoming))
 
 
 class AmqpBroker:
@@ -165,38 +91,57 @@ class AmqpBroker:
         channel = await self._consumer()
         try:
             await channel.set_qos(prefetch_count=prefetch)
-            subscription = AmqpSubscription(channel, await channel.declare_queue(queue, passive=True), no_ack=False)
+            subscription = AmqpSubscription(channel, await channel.declare_queue(queue, passive=True))
             await subscription.start()
         except ChannelNotFoundEntity as error:
-            await _leave(channel.close())
+            await leave(channel.close())
             raise UnroutableError(f"the queue {queue} does not exist; run: warren topology apply") from error
         except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
-            await _leave(channel.close())
+            await leave(channel.close())
             raise BrokerUnavailableError(f"cannot consume {queue} at {self._where}: {error}") from error
         try:
             yield subscription
         finally:
             await subscription.stop()
-            await _leave(channel.close())
+            await leave(channel.close())
 
     @asynccontextmanager
     async def replies(self) -> AsyncIterator[tuple[str, AmqpSubscription]]:
         """Declare this process's own exclusive reply queue and consume it."""
-        channel = await self._consumer()
         name = f"{REPLY_PREFIX}{uuid.uuid4()}"
-        try:
-            await channel.set_qos(prefetch_count=REPLY_PREFETCH)
-            queue = await channel.declare_queue(name, exclusive=True, auto_delete=True)
-            subscription = AmqpSubscription(channel, queue, no_ack=True)
-            await subscription.start()
-        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
-            await _leave(channel.close())
-            raise BrokerUnavailableError(f"cannot declare a reply queue at {self._where}: {error}") from error
-        try:
+        async with self._owning(name, (), {}) as subscription:
             yield name, subscription
+
+    @asynccontextmanager
+    async def listen(self, patterns: Sequence[str]) -> AsyncIterator[AmqpSubscription]:
+        """Declare an exclusive queue of this process's own for the events of these patterns and consume it."""
+        bounds = {"x-max-length": MOST_EVENTS, "x-overflow": "drop-head"}
+        async with self._owning(f"{LISTEN_PREFIX}{uuid.uuid4()}", patterns, bounds) as subscription:
+            yield subscription
+
+    @asynccontextmanager
+    async def _owning(
+        self, name: str, patterns: Sequence[str], arguments: Mapping[str, Any]
+    ) -> AsyncIterator[AmqpSubscription]:
+        channel = await self._consumer()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                subscription = await own_queue(channel, name, patterns=patterns, arguments=arguments)
+        except ChannelNotFoundEntity as error:
+            await leave(channel.close())
+            raise UnroutableError(f"the exchange {EVENTS} does not exist; run: warren topology apply") from error
+        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+            await leave(channel.close())
+            raise BrokerUnavailableError(f"cannot declare {name} at {self._where}: {error}") from error
+        except asyncio.CancelledError as error:
+            if _canceled():
+                raise
+            raise BrokerUnavailableError(f"the connection to the broker at {self._where} was lost") from error
+        try:
+            yield subscription
         finally:
             await subscription.stop()
-            await _leave(channel.close())
+            await leave(channel.close())
 
     async def ping(self) -> None:
         """Return if the broker answers on the publishing connection."""
@@ -245,13 +190,6 @@ async def _open(connection: AbstractRobustConnection, where: str, *, on_return_r
     return channel
 
 
-async def _leave(farewell: Awaitable[object]) -> None:
-    """Say farewell to the broker for a bounded time: one that is away needs none."""
-    with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
-        async with asyncio.timeout(LEAVE_SECONDS):
-            await farewell
-
-
 def _canceled() -> bool:
     """Tell whether this very task is being canceled: aiormq ends what waits on a lost connection that way, too."""
     task = asyncio.current_task()
@@ -274,18 +212,4 @@ def _encode(message: Message) -> aio_pika.Message:
         headers={name: value for name, value in message.headers.items() if name != "x-death"},
         timestamp=time.time() if message.timestamp is None else message.timestamp,
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-    )
-
-
-def _decode(incoming: AbstractIncomingMessage) -> Message:
-    return Message(
-        body=incoming.body,
-        content_type=incoming.content_type or "",
-        message_id=incoming.message_id,
-        type=incoming.type,
-        correlation_id=incoming.correlation_id,
-        reply_to=incoming.reply_to,
-        priority=incoming.priority or 0,
-        headers=dict(incoming.headers),
-        timestamp=incoming.timestamp.timestamp() if incoming.timestamp else None,
     )

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from warren.clock import Clock, SystemClock
 from warren.errors import BrokerUnavailableError, UnroutableError
-from warren.topology import DELAY_LEVELS, DELAY_STEP_MS, EVENTS, REPLY_PREFIX, Topology
+from warren.topology import DELAY_LEVELS, DELAY_STEP_MS, EVENTS, LISTEN_PREFIX, MOST_EVENTS, REPLY_PREFIX, Topology
 
 if TYPE_CHECKING:
     from warren.message import Message
@@ -52,10 +52,10 @@ class MemoryDelivery:
 
 
 class MemoryQueue:
-    """Messages waiting, and those handed out."""
+    """Messages waiting, and those handed out; past `limit`, the oldest that waits is dropped."""
 
-    def __init__(self) -> None:
-        self.ready: deque[tuple[Message, bool]] = deque()
+    def __init__(self, limit: int | None = None) -> None:
+        self.ready: deque[tuple[Message, bool]] = deque(maxlen=limit)
         self.unacked: set[MemoryDelivery] = set()
         self.changed = asyncio.Event()
 
@@ -121,6 +121,8 @@ class MemoryBroker:
         self._bindings = {(b.source, b.routing_key): b.destination for b in topology.bindings if not b.to_exchange}
         self.queues = {queue.name: MemoryQueue() for queue in topology.queues}
         self.events: list[tuple[str, Message]] = []
+        self._listening: dict[str, tuple[list[str], ...]] = {}
+        self._owned: dict[str, MemorySubscription] = {}
         self.available = True
 
     async def open(self) -> None:
@@ -131,7 +133,7 @@ class MemoryBroker:
         """Route the message to its queue."""
         self._check()
         if exchange == EVENTS:
-            self.events.append((routing_key, message))
+            self._tell(message, routing_key, mandatory=mandatory)
         elif exchange.startswith("warren.delay."):
             self._delay(message, routing_key)
         else:
@@ -166,14 +168,35 @@ class MemoryBroker:
     @asynccontextmanager
     async def replies(self) -> AsyncIterator[tuple[str, MemorySubscription]]:
         """Declare an exclusive reply queue."""
-        self._check()
         name = f"{REPLY_PREFIX}{uuid.uuid4()}"
-        self.queues[name] = MemoryQueue()
-        subscription = MemorySubscription(self.queues[name], 1000, acknowledge=True)
-        try:
+        async with self._owning(name, MemoryQueue()) as subscription:
             yield name, subscription
+
+    @asynccontextmanager
+    async def listen(self, patterns: Sequence[str]) -> AsyncIterator[MemorySubscription]:
+        """Hear the events of these patterns."""
+        name = f"{LISTEN_PREFIX}{uuid.uuid4()}"
+        self._listening[name] = tuple(pattern.split(".") for pattern in patterns)
+        try:
+            async with self._owning(name, MemoryQueue(MOST_EVENTS)) as subscription:
+                yield subscription
         finally:
+            del self._listening[name]
+
+    async def lose_connection(self) -> None:
+        """End the queues that are a process's own, as a broker does whose connection was lost for a moment."""
+        for subscription in self._owned.values():
             await subscription.stop()
+
+    @asynccontextmanager
+    async def _owning(self, name: str, queue: MemoryQueue) -> AsyncIterator[MemorySubscription]:
+        self._check()
+        self.queues[name] = queue
+        self._owned[name] = MemorySubscription(queue, 1000, acknowledge=True)
+        try:
+            yield self._owned[name]
+        finally:
+            await self._owned.pop(name).stop()
             del self.queues[name]
 
     async def ping(self) -> None:
@@ -197,6 +220,15 @@ class MemoryBroker:
             raise UnroutableError(f"no queue is bound for the pool {pool!r}; run: warren topology apply")
         self._delayed.append((self._clock.now() + seconds, pool, message))
 
+    def _tell(self, message: Message, routing_key: str, *, mandatory: bool) -> None:
+        self.events.append((routing_key, message))
+        words = routing_key.split(".")
+        heard = [name for name, patterns in self._listening.items() if any(_fits(words, p) for p in patterns)]
+        for name in heard:
+            self.queues[name].push(message)
+        if mandatory and not heard:
+            raise UnroutableError(f"nobody listens to {routing_key!r} on {EVENTS!r}")
+
     def _route(self, message: Message, exchange: str, routing_key: str, *, mandatory: bool) -> None:
         bound = routing_key if exchange == DEFAULT_EXCHANGE else self._bindings.get((exchange, routing_key))
         queue = self.queues.get(bound or "")
@@ -204,3 +236,12 @@ class MemoryBroker:
             queue.push(message)
         elif mandatory:
             raise UnroutableError(f"no queue is bound for {routing_key!r} on {exchange!r}; run: warren topology apply")
+
+
+def _fits(words: list[str], pattern: list[str]) -> bool:
+    """Tell whether a routing key fits a topic pattern: `*` is one word, `#` any number of them."""
+    if not pattern:
+        return not words
+    if pattern[0] == "#":
+        return any(_fits(words[skipped:], pattern[1:]) for skipped in range(len(words) + 1))
+    return bool(words) and pattern[0] in {"*", words[0]} and _fits(words[1:], pattern[1:])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.integration.servers import Workspace
+from tests.unit.core.listening_contract import ListeningContract, heard, tell
+from warren.broker import Subscription
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
 from warren.errors import BrokerUnavailableError, TopologyError, UnroutableError
@@ -159,6 +162,8 @@ class Passage:
         self._parts = parts
         self._server: asyncio.Server | None = None
         self._pumps: set[asyncio.Task[None]] = set()
+        self._ends: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
+        self._kept: list[asyncio.StreamWriter] = []
         self.silent = False
         self.url = ""
 
@@ -174,14 +179,24 @@ class Passage:
         self._server.close()
         self.cut()
         await asyncio.gather(*self._pumps, return_exceptions=True)
+        for writer in self._kept:
+            writer.close()
 
     def cut(self) -> None:
         """Cut all connections."""
         for pump in self._pumps:
             pump.cancel()
 
+    def lose(self) -> None:
+        """Let go of this side's connections, and leave the broker's open without a word."""
+        for near, far in self._ends:
+            self._kept.append(far)
+            near.transport.abort()
+        self._ends.clear()
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(*self._to)
+        self._ends.append((writer, back))
         for source, target in ((reader, back), (there, writer)):
             pump = asyncio.create_task(self._pump(source, target))
             self._pumps.add(pump)
@@ -195,7 +210,8 @@ class Passage:
         except ConnectionError:
             return
         finally:
-            target.close()
+            if target not in self._kept:
+                target.close()
 
 
 async def test_a_queue_that_is_missing_is_named(broker: AmqpBroker) -> None:
@@ -282,6 +298,58 @@ async def test_a_reply_comes_to_the_queue_of_its_own(broker: AmqpBroker) -> None
             assert (reply.message.body, reply.message.correlation_id) == (b"42", "x")
             break
     await broker.publish(Message(b"late"), exchange="", routing_key=name, mandatory=False)
+
+
+class TestListening(ListeningContract):
+    """RabbitMQ keeps the contract, for an account with no more rights than a producer's."""
+
+    @pytest.fixture
+    async def broker(self, workspace: Workspace) -> AsyncIterator[AmqpBroker]:
+        await apply(workspace, topology(DEFAULT_POOLS))
+        broker = AmqpBroker(workspace.broker_url("warren-producer"))
+        yield broker
+        await broker.close()
+
+
+async def test_without_a_topology_nobody_listens(workspace: Workspace) -> None:
+    broker = AmqpBroker(workspace.broker_url("warren-producer"))
+    with pytest.raises(UnroutableError, match="topology apply"):
+        async with broker.listen(["task.#"]):
+            pass
+    await broker.close()
+
+
+async def test_queues_of_ones_own_come_back_while_the_broker_holds_the_lost_connection(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker still believes in the silent connection and its exclusive queues: their names are locked."""
+    await apply(workspace, topology(DEFAULT_POOLS))
+    monkeypatch.setattr("warren.broker.link.HEARTBEAT_SECONDS", 60)  # so that the broker does for minutes
+    async with Passage(workspace.broker_url()) as passage:
+        broker = AmqpBroker(passage.url)
+        async with broker.replies() as (name, replies), broker.listen(["task.#"]) as events:
+            passage.lose()
+            async with asyncio.timeout(5):
+                assert [reply async for reply in replies] == [event async for event in events] == []
+        async with asyncio.timeout(10), regained(broker) as (again, replies, events):
+            assert again != name
+            await broker.publish(Message(b"42"), exchange="", routing_key=again)
+            await tell(broker, "task.failed.echo")
+            assert await heard(replies, 1) == [b"42"]
+            assert await heard(events, 1) == [b"task.failed.echo"]
+        await broker.close()
+
+
+@asynccontextmanager
+async def regained(broker: AmqpBroker) -> AsyncIterator[tuple[str, Subscription, Subscription]]:
+    """Enter anew, as often as it takes."""
+    while True:
+        try:
+            async with broker.replies() as (name, replies), broker.listen(["task.#"]) as events:
+                yield name, replies, events
+                return
+        except BrokerUnavailableError:
+            await asyncio.sleep(0.2)
 
 
 async def test_consuming_goes_on_after_the_broker_was_restarted(broker: AmqpBroker, workspace: Workspace) -> None:
