@@ -6,9 +6,10 @@ RUN := .venv/bin/python
 ARGS ?=
 REGISTRY ?=
 TAG ?=
+LINE ?= 4.3
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-unit test-integration test-contract test-e2e lint format lock cluster cluster-down \
+.PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e lint format lock cluster cluster-down \
 	images deploy undeploy check-bare chart soak bench-tasks clean
 
 help: ## this list
@@ -29,6 +30,11 @@ test-unit: venv ## the fast tests
 
 test-integration: venv ## tests against real servers
 	@$(RUN) -m tools.suite servers cluster integration
+
+test-brokers: venv ## what speaks to the broker, on RabbitMQ 4.3 of Debian sid (LINE=3.10, LINE=4.0: on another)
+	@$(RUN) -m tools.stack.prepare $(LINE)
+	@$(RUN) -m pytest tests/integration/core tests/integration/consumer --rabbitmq $(LINE) -q \
+		--ignore-glob '*/test_records*' --ignore-glob '*/test_s3*' $(ARGS)
 
 test-contract: venv ## tests across seams: chart, permissions, dashboards, examples
 	@$(RUN) -m pytest tests/contract -q -n auto $(ARGS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.servers import Workspace, create, workspace
-from tools.stack.packages import RELEASES, Release
+from tools.stack.packages import NEWEST, RELEASES, Release, release_of
 from tools.stack.serverset import ServerSet
 
 _numbers = itertools.count(1)
@@ -16,9 +16,23 @@ def _line(release: Release) -> str:
     return f"rabbitmq-{release.rabbitmq}-{release.store}"
 
 
-@pytest.fixture(scope="session", params=RELEASES, ids=_line)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let another line of RabbitMQ be named, such as that of `make test-brokers`."""
+    lines = [release.rabbitmq for release in (*RELEASES, NEWEST)]
+    parser.addoption("--rabbitmq", choices=lines, help="test on this line of RabbitMQ alone")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs servers on each line, or on the one that was named."""
+    if "servers" in metafunc.fixturenames:
+        named = metafunc.config.getoption("--rabbitmq", default=None)
+        releases = [release_of(named)] if named else RELEASES
+        metafunc.parametrize("servers", releases, ids=_line, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerSet]:
-    """Every server, running: once with Debian 12's RabbitMQ 3.10 and Redis, once with Debian 13's 4.0 and Valkey."""
+    """Every server, running: by turns with Debian 12's RabbitMQ 3.10 and Redis, and with Debian 13's 4.0 and Valkey."""
     release: Release = request.param
     with create(release, tmp_path_factory.mktemp(_line(release))).running() as running:
         yield running

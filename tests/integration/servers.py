@@ -13,7 +13,7 @@ from tools.stack.packages import Release
 from tools.stack.server import is_free
 from tools.stack.serverset import ADMINISTRATOR, Ports, ServerSet
 
-_FIRST_BASE = {"3.10": 18000, "4.0": 17800}
+_FIRST_BASE = {"3.10": 18000, "4.0": 17800, "4.3": 18200}
 _BASE_STEP = 20
 _BASES_TRIED = 8
 

@@ -17,6 +17,8 @@ from tools.debian import ensure_packages, mirror
 
 _REFUSE_STARTS = "#!/bin/sh\nexit 101\n"
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+# The index of Debian's rolling suite is valid for a week only, and mirrors may lag behind; it is signed all the same.
+_ROLLING = {"sid": ("-o", "Acquire::Check-Valid-Until=false")}
 # As in the official slim images: no documentation, no caches of apt.
 _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt")
 _NO_CACHES = (
@@ -55,7 +57,7 @@ def _make(suite: str, packages: Sequence[str], root: Path) -> None:
     unfinished = root.with_name(f"{root.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     if packages:
-        _extend(ensure_chroot(suite), packages, unfinished)
+        _extend(suite, packages, unfinished)
     else:
         _bootstrap(suite, unfinished)
     unfinished.replace(root)
@@ -76,12 +78,12 @@ def _bootstrap(suite: str, root: Path) -> None:
         (root / folder).mkdir()
 
 
-def _extend(base: Path, packages: Sequence[str], root: Path) -> None:
-    _run(["cp", "--archive", "--reflink=auto", str(base), str(root)])
+def _extend(suite: str, packages: Sequence[str], root: Path) -> None:
+    _run(["cp", "--archive", "--reflink=auto", str(ensure_chroot(suite)), str(root)])
     shutil.copy2("/etc/resolv.conf", root / "etc/resolv.conf")
     # A mount namespace of its own: /proc is there for the packages' scripts and gone with the last of them.
     inside = ["unshare", "--mount", "--pid", "--fork", f"--mount-proc={root}/proc", "chroot", str(root)]
-    _run([*inside, "apt-get", "-q", "update"])
+    _run([*inside, "apt-get", "-q", *_ROLLING.get(suite, ()), "update"])
     _run([*inside, "apt-get", "-q", "install", "--yes", "--no-install-recommends", *packages])
     _run([*inside, "apt-get", "clean"])
 

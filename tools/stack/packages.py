@@ -26,6 +26,14 @@ class Release:
 
 RELEASES = (Release("bookworm", rabbitmq="3.10", store="redis"), Release("trixie", rabbitmq="4.0", store="valkey"))
 
+NEWEST = Release("sid", rabbitmq="4.3", store="valkey")
+"""Of the Debian that is still being made: `make test-brokers` runs it, nothing else does."""
+
+
+def release_of(rabbitmq: str) -> Release:
+    """Return the release whose RabbitMQ is of this line; raises `KeyError` for an unknown one."""
+    return {release.rabbitmq: release for release in (*RELEASES, NEWEST)}[rabbitmq]
+
 
 def own_release() -> Release:
     """Return this machine's release; on another system the newest known one, whose servers then run in a chroot."""

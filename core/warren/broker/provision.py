@@ -1,106 +1,156 @@
 """Bringing the broker's topology about: what `warren topology apply` does.
 
-Exchanges, queues and bindings go over AMQP, policies over the management API. A queue's arguments can never change: one
-that stands with others is reported with what to do, and nothing of it is touched. No queue is ever deleted.
+What stands is read over the management API and compared with what is wanted (`plan`); exchanges, queues and bindings
+are made over AMQP, policies over the management API. What is in conflict is left as it is and said, after everything
+else was done. No queue is ever deleted.
 
-Forbidden here: what the topology is. That is `warren.topology`.
+Forbidden here: what the topology is (`warren.topology`), and what there is to do (`plan`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from urllib.parse import quote, unquote, urlsplit
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-import httpx2
 from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelPreconditionFailed
 
 from warren.address import without_password
 from warren.broker.link import Link
+from warren.broker.management import Management
+from warren.broker.plan import FoundQueue, Plan, Standing, Step, Verdict, compare
 from warren.errors import BrokerUnavailableError, TopologyError
 from warren.topology import Binding, Exchange, Policy, Queue, Topology
 
 Report = Callable[[str], None]
 
+OURS: Final = r"^warren\.(tasks|dead|delay|results)"
+"""The queues that are looked at: not those of clients, of which there may be thousands."""
+
+_DONE: Final = {Verdict.MISSING: "created", Verdict.DIFFERS: "updated", Verdict.MISROUTES: "removed"}
+
 
 async def provision(topology: Topology, broker_url: str, management_url: str, report: Report) -> None:
-    """Create what is missing; `report` is told each thing that stands.
+    """Create what is missing and change what may be changed; `report` is told each thing that was done or is odd.
 
     Raises:
         BrokerUnavailableError: the broker or its management API does not answer or refuses the credentials.
-        TopologyError: something stands with other arguments; the detail says what, and what to do.
+        TopologyError: something stands in a way that cannot be changed; the detail says what, and what to do. All else
+            was done.
 
     """
+    async with Management(management_url, broker_url) as management:
+        plan = compare(topology, await standing(management))
+        await _over_amqp(plan, broker_url, report)
+        for step in plan.to_do:
+            if isinstance(step.thing, Policy):
+                await _put_policy(management, step.thing)
+                report(_done(step))
+    for step in plan.notes:
+        report(f"note: {step}; {'; then '.join(step.advice) or 'it was left as it is'}")
+    report(f"{len(plan.of(Verdict.OK))} things stood as they should, {len(plan.to_do)} were created or changed")
+    if plan.conflicts:
+        raise TopologyError(" ".join(f"{step}. To do: {'; then '.join(step.advice)}." for step in plan.conflicts))
+
+
+async def survey(topology: Topology, broker_url: str, management_url: str) -> Plan:
+    """Return what there is to do, and do nothing.
+
+    Raises:
+        BrokerUnavailableError: the management API does not answer or refuses the credentials.
+
+    """
+    async with Management(management_url, broker_url) as management:
+        return compare(topology, await standing(management))
+
+
+async def standing(management: Management) -> Standing:
+    """Return what stands on the broker."""
+    exchanges, queues, bindings, policies = await asyncio.gather(
+        management.exchanges(), management.queues(OURS), management.bindings(), management.policies()
+    )
+    return Standing(
+        exchanges={found["name"]: _exchange_type(found) for found in exchanges},
+        queues={found["name"]: _queue(found) for found in queues},
+        bindings=frozenset(map(_binding, bindings)),
+        policies={found["name"]: _policy(found) for found in policies},
+    )
+
+
+def _exchange_type(found: Mapping[str, Any]) -> str:
+    odd = [name for name in ("auto_delete", "internal") if found.get(name)] + ["transient"] * (not found["durable"])
+    return " ".join([found["type"], *(f"({name})" for name in odd)])
+
+
+def _queue(found: Mapping[str, Any]) -> FoundQueue:
+    return FoundQueue({"x-queue-type": found.get("type"), **found["arguments"]}, found.get("messages") or 0)
+
+
+def _binding(found: Mapping[str, Any]) -> Binding:
+    to_exchange = found["destination_type"] == "exchange"
+    return Binding(found["source"], found["destination"], found["routing_key"], to_exchange)
+
+
+def _policy(found: Mapping[str, Any]) -> Policy:
+    return Policy(found["name"], found["pattern"], found["definition"], found["apply-to"], found["priority"])
+
+
+async def _over_amqp(plan: Plan, broker_url: str, report: Report) -> None:
+    steps = [step for step in plan.to_do if not isinstance(step.thing, Policy)]
+    if not steps:
+        return
     link = Link(broker_url, "warren topology apply")
     connection = await link.connection()
     try:
-        for exchange in topology.exchanges:
-            await _declare_exchange(connection, exchange, report)
-        for queue in topology.queues:
-            await _declare_queue(connection, queue, report)
-        await _bind(connection, topology.bindings)
-        report(f"{len(topology.bindings)} bindings")
+        for step in steps:
+            await _carry_out(connection, step)
+            report(_done(step))
     except CONNECTION_EXCEPTIONS as error:
         raise BrokerUnavailableError(f"{without_password(broker_url)}: {error}") from error
     finally:
         await link.close()
-    await _put_policies(topology.policies, broker_url, management_url, report)
 
 
-async def _declare_exchange(connection: AbstractRobustConnection, exchange: Exchange, report: Report) -> None:
+async def _carry_out(connection: AbstractRobustConnection, step: Step) -> None:
+    async with connection.channel() as channel:
+        match step.thing:
+            case Binding() as binding:
+                await _bind(channel, binding, away=step.verdict is Verdict.MISROUTES)
+            case Queue() as queue:
+                await _declare(channel, queue)
+            case Exchange() as exchange:
+                await channel.declare_exchange(exchange.name, exchange.type, durable=True)
+
+
+async def _declare(channel: AbstractChannel, queue: Queue) -> None:
     try:
-        async with connection.channel() as channel:
-            await channel.declare_exchange(exchange.name, exchange.type, durable=True)
-    except ChannelPreconditionFailed as error:
-        detail = f"the exchange {exchange.name} stands with another type ({error}); delete it and apply again"
-        raise TopologyError(detail) from error
-    report(f"exchange {exchange.name} ({exchange.type})")
-
-
-async def _declare_queue(connection: AbstractRobustConnection, queue: Queue, report: Report) -> None:
-    try:
-        async with connection.channel() as channel:
-            await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
+        await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
     except ChannelPreconditionFailed as error:
         detail = (
-            f"the queue {queue.name} stands with other arguments, which cannot change: {error}. Let it run empty, "
-            "delete it and apply again"
+            f"the queue {queue.name} is refused by this broker: {error}; was it declared by somebody else meanwhile?"
         )
         raise TopologyError(detail) from error
-    report(f"queue {queue.name}")
 
 
-async def _bind(connection: AbstractRobustConnection, bindings: tuple[Binding, ...]) -> None:
-    async with connection.channel() as channel:
-        for binding in bindings:
-            await _bind_one(channel, binding)
+async def _bind(channel: AbstractChannel, binding: Binding, *, away: bool) -> None:
+    get = channel.get_exchange if binding.to_exchange else channel.get_queue
+    target = await get(binding.destination, ensure=False)
+    await (target.unbind if away else target.bind)(binding.source, binding.routing_key)
 
 
-async def _bind_one(channel: AbstractChannel, binding: Binding) -> None:
-    if binding.to_exchange:
-        target = await channel.get_exchange(binding.destination, ensure=False)
-        await target.bind(binding.source, binding.routing_key)
-    else:
-        queue = await channel.get_queue(binding.destination, ensure=False)
-        await queue.bind(binding.source, binding.routing_key)
-
-
-async def _put_policies(policies: tuple[Policy, ...], broker_url: str, management_url: str, report: Report) -> None:
-    vhost = quote(unquote(urlsplit(broker_url).path[1:]) or "/", safe="")
-    parts = urlsplit(management_url)
-    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    auth = (unquote(parts.username or ""), unquote(parts.password or ""))
-    async with httpx2.AsyncClient(base_url=base, auth=auth, timeout=10) as client:
-        for policy in policies:
-            await _put_policy(client, vhost, policy)
-            report(f"policy {policy.name} {dict(policy.definition)}")
-
-
-async def _put_policy(client: httpx2.AsyncClient, vhost: str, policy: Policy) -> None:
-    body = {"pattern": policy.pattern, "definition": dict(policy.definition), "apply-to": "queues", "priority": 0}
+async def _put_policy(management: Management, policy: Policy) -> None:
+    body = {
+        "pattern": policy.pattern,
+        "definition": dict(policy.definition),
+        "apply-to": policy.apply_to,
+        "priority": policy.priority,
+    }
     try:
-        answer = await client.put(f"/api/policies/{vhost}/{policy.name}", json=body)
-        answer.raise_for_status()
-    except httpx2.HTTPError as error:
-        detail = f"the policy {policy.name} was not set by the management API at {client.base_url}: {error}"
-        raise BrokerUnavailableError(detail) from error
+        await management.set_policy(policy.name, body)
+    except BrokerUnavailableError as error:
+        raise BrokerUnavailableError(f"the policy {policy.name} was not set: {error.detail}") from error
+
+
+def _done(step: Step) -> str:
+    return f"{_DONE[step.verdict]} {step.kind} {step.name}" + (f": {step.detail}" if step.detail else "")

@@ -1,23 +1,26 @@
-"""`warren topology apply`.
+"""`warren topology apply` and `check`.
 
-Forbidden here: what the topology is, how it is brought about.
+Forbidden here: what the topology is, how it is compared and brought about.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
-from warren.broker.provision import provision
-from warren.cli.connection import DEFAULT_URL
+from warren.broker.plan import Plan, Standing, Step, Verdict, compare
+from warren.broker.provision import provision, survey
+from warren.cli.connection import DEFAULT_URL, Output, Shown
+from warren.cli.display import show_json
 from warren.errors import BrokerUnavailableError
 from warren.settings import BrokerSettings, ManagementSettings, PoolsSettings, Settings, load
 from warren.topology import Topology, topology
 
-RETRY_SECONDS = 1.0
+RETRY_SECONDS: Final = 1.0
+NOT_AS_WANTED: Final = 1
 
 app = typer.Typer(no_args_is_help=True, help="The broker's exchanges, queues, bindings and policies.")
 
@@ -29,17 +32,15 @@ class TopologySettings(Settings, BrokerSettings, ManagementSettings, PoolsSettin
     """Unused here; the other commands' variable may be set in the same shell."""
 
 
-@app.callback()
-def group() -> None:
-    """Hold the group open for further commands: with a single one, typer would drop its name."""
-
-
 @app.command()
 def apply(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be declared.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,  # noqa: FBT002
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the broker to come up.")] = 60.0,
 ) -> None:
-    """Declare what Warren needs on the broker. Nothing is ever deleted, and a second run changes nothing.
+    """Make what Warren needs on the broker, and bring what an older version made up to date. No queue is ever deleted.
+
+    What cannot be changed, such as an argument of a queue, is said with what to do, after all else was done; the exit
+    code is then 1. A second run changes nothing.
 
     Reads WARREN_BROKER_URL, WARREN_BROKER_MANAGEMENT_URL (the account needs the tag policymaker) and WARREN_POOLS
     ("cpu train-cpu:train" unless set).
@@ -47,9 +48,24 @@ def apply(
     settings = load(TopologySettings)
     wanted = topology(settings.pools)
     if dry_run:
-        _describe(wanted)
+        _rehearse(wanted, settings)
         return
     asyncio.run(_apply(wanted, settings, time.monotonic() + timeout))
+
+
+@app.command()
+def check(output: Shown = Output.TABLE) -> None:
+    """Say what `apply` would do, and what it could not; the exit code is 1 if anything is missing or differs.
+
+    Reads the same variables as `apply`, and changes nothing.
+    """
+    settings = load(TopologySettings)
+    plan = asyncio.run(survey(topology(settings.pools), settings.broker_url, settings.broker_management_url))
+    if output is Output.JSON:
+        show_json({"complete": plan.complete, "steps": [_document(step) for step in plan.steps]})
+    else:
+        _show(plan)
+    raise typer.Exit(0 if plan.complete else NOT_AS_WANTED)
 
 
 async def _apply(wanted: Topology, settings: TopologySettings, give_up: float) -> None:
@@ -68,12 +84,30 @@ async def _apply(wanted: Topology, settings: TopologySettings, give_up: float) -
             return
 
 
-def _describe(wanted: Topology) -> None:
-    for exchange in wanted.exchanges:
-        typer.echo(f"exchange {exchange.name} ({exchange.type})")
-    for queue in wanted.queues:
-        typer.echo(f"queue {queue.name} {dict(queue.arguments)}")
-    for binding in wanted.bindings:
-        typer.echo(f"binding {binding.source} -> {binding.destination} [{binding.routing_key}]")
-    for policy in wanted.policies:
-        typer.echo(f"policy {policy.name} {policy.pattern} {dict(policy.definition)}")
+def _rehearse(wanted: Topology, settings: TopologySettings) -> None:
+    """Show the plan; without a broker, everything that would be made on an empty one."""
+    try:
+        plan = asyncio.run(survey(wanted, settings.broker_url, settings.broker_management_url))
+    except BrokerUnavailableError as error:
+        typer.echo(f"the broker was not asked, this is what an empty one would get: {error.detail}", err=True)
+        plan = compare(wanted, Standing())
+    _show(plan)
+
+
+def _show(plan: Plan) -> None:
+    for step in plan.steps:
+        if step.verdict is not Verdict.OK:
+            typer.echo(str(step))
+            for number, line in enumerate(step.advice, 1):
+                typer.echo(f"    {number}. {line}")
+    typer.echo(f"ok: {len(plan.of(Verdict.OK))} of {len(plan.steps)}")
+
+
+def _document(step: Step) -> dict[str, Any]:
+    return {
+        "verdict": step.verdict,
+        "kind": step.kind,
+        "name": step.name,
+        "detail": step.detail,
+        "advice": step.advice,
+    }

@@ -70,7 +70,8 @@ def test_topology_dry_run_needs_no_broker() -> None:
     environ = BROKER | {"WARREN_POOLS": "cpu mine:train"}
     result = CliRunner().invoke(app, ["topology", "apply", "--dry-run"], env=environ)
     assert result.exit_code == 0
-    assert "queue warren.tasks.mine" in result.stdout
+    assert "missing queue warren.tasks.mine" in result.stdout
+    assert "does not answer" in result.stderr
     assert "warren.tasks.train-cpu" not in result.stdout
 
 

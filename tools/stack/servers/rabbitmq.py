@@ -1,4 +1,4 @@
-"""RabbitMQ of Debian 12 (3.10) or Debian 13 (4.0), and the port mapper that Erlang wants beside it.
+"""RabbitMQ of Debian 12 (3.10), Debian 13 (4.0) or sid (4.3), and the port mapper that Erlang wants beside it.
 
 The packages' start script insists on a system user and their data folder; the one below it does not, and is what runs.
 Long node names with an address need no name resolution at all.
