@@ -113,7 +113,7 @@ def test_a_task_that_kills_must_end_as_poison() -> None:
         (evidence(record(state=State.CANCELED), [BROKEN_OFF], cancel_after=1.0), []),
         (evidence(record(state=State.CANCELED), [BROKEN_OFF]), ["ended wrongly"]),
         (
-            evidence(record(state=State.CANCELED, attempt=2), [BROKEN_OFF, DONE], cancel_after=1.0),
+            evidence(record(state=State.CANCELED, attempt=2, result=None), [BROKEN_OFF, DONE], cancel_after=1.0),
             ["ran again without a fault that explains it"],
         ),
     ],
