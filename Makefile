@@ -10,7 +10,7 @@ LINE ?= 4.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e lint format lock cluster cluster-down \
-	images deploy undeploy check-bare chart soak bench-tasks clean
+	images deploy undeploy check-bare chart soak soak-disk bench-tasks clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
@@ -74,6 +74,9 @@ check-bare: ## make run ARGS=--once in a fresh debootstrap chroot with empty cac
 
 soak: venv ## faults at random under load (ARGS="--seconds 600 --seed 4711", or "--each")
 	@$(RUN) -m tests.soak $(ARGS)
+
+soak-disk: venv ## delayed messages in rounds: the broker's disk comes back
+	@$(RUN) -m tests.soak.disk $(ARGS)
 
 bench-tasks: venv ## submits and finished tasks per second, beside peers
 	@$(RUN) -m benchmarks.tasks $(ARGS)
