@@ -6,6 +6,7 @@ Forbidden here: I/O.
 from __future__ import annotations
 
 import asyncio
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,10 @@ class Assignment:
         """Who does it; None where this consumer does not know the task."""
         self.lease: Lease | None = None
         self.progress: Progress | None = None
+        self.told: Progress | None = None
+        """Of the progress, what the record says."""
+        self.seen_at = math.inf
+        """When its lease was given or its record last looked at, by `time.monotonic()`."""
         self.waiting = True
         """Whether it still waits for a slot, and can go back at once."""
         self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
@@ -56,7 +61,7 @@ class Assignment:
             await acked.ack()
 
     def report(self, progress: Progress) -> None:
-        """Note how far the work has come; the next heartbeat carries it."""
+        """Note how far the work has come; the record learns of it soon."""
         self.progress = progress
 
     def stop(self, reason: Stop) -> None:

@@ -76,8 +76,8 @@ class Closing:
         match settlement.decide(fault, record.failures, policy, held.task.payload, chance):
             case settlement.Finish(outcome):
                 return await self._finish(held, record, lease, outcome)
-            case settlement.Retry() as retry:
-                return await self._retry(held, record, lease, retry)
+            case settlement.Repeat() as repeat:
+                return await self._retry(held, record, lease, repeat)
 
     async def conclude(self, held: Assignment, record: Record) -> None:
         """Let everybody know of a record that has ended, then ack its message.
@@ -154,14 +154,14 @@ class Closing:
         await self.conclude(held, ended)
         return outcome.state.value
 
-    async def _retry(self, held: Assignment, record: Record, lease: Lease, retry: settlement.Retry) -> str:
-        after = retry.after_seconds
+    async def _retry(self, held: Assignment, record: Record, lease: Lease, repeat: settlement.Repeat) -> str:
+        after = repeat.after_seconds
         if not await insist(
-            lambda: self.records.retry(lease, held.task, retry.error, after_seconds=after), what="noting a retry"
+            lambda: self.records.retry(lease, held.task, repeat.error, after_seconds=after), what="noting a retry"
         ):
             await self.let_go(held)
             return "lost"
-        self.events.tell(record.model_copy(update={"state": State.RETRYING, "error": retry.error}))
+        self.events.tell(record.model_copy(update={"state": State.RETRYING, "error": repeat.error}))
         await self.put_back(held, after)
         return State.RETRYING.value
 

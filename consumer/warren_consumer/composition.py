@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from warren.broker.amqp import AmqpBroker
 from warren.errors import SettingsError
 from warren.objects.s3 import S3Objects
+from warren.payloads import Payloads
 from warren.pool import Pool
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
 from warren_consumer import work
 from warren_consumer.closing import Closing
 from warren_consumer.events import Events
+from warren_consumer.functions.executors import Executors
 from warren_consumer.health import Health, served
 from warren_consumer.metrics import Metrics
 from warren_consumer.replies import Replies
@@ -43,6 +45,7 @@ class Parts:
     objects: S3Objects = field(init=False)
     events: Events = field(init=False)
     metrics: Metrics = field(init=False)
+    executors: Executors = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the adapters; none of them connects yet."""
@@ -51,6 +54,7 @@ class Parts:
         self.objects = S3Objects()
         self.events = Events(self.broker)
         self.metrics = Metrics(self.settings.pool)
+        self.executors = Executors(self.settings.slots)
 
     def probes(self) -> dict[str, Probe]:
         """Return how to tell whether what this pool depends on answers."""
@@ -66,11 +70,14 @@ class Parts:
 
     def _worker(self, pool: Pool) -> Worker:
         settings, bucket = self.settings, self.settings.storage_bucket
-        registrations = work.registrations(pool, settings, self.objects, Repository(self.objects, bucket))
+        registrations = work.registrations(
+            pool, settings, self.objects, Repository(self.objects, bucket), self.executors
+        )
         results = Results(self.objects, bucket)
         closing = Closing(pool, self.broker, self.records, results, self.events, settings.result_ttl_seconds)
         terms = Terms(pool, self.consumer, settings.slots, settings.lease_seconds)
-        return Worker(terms, self.broker, self.records, registrations, closing, self.events, self.metrics)
+        payloads = Payloads(self.objects, bucket, settings.storage_read_prefixes)
+        return Worker(terms, self.broker, self.records, registrations, payloads, closing, self.events, self.metrics)
 
     def _duties(self) -> Duties:
         ttl = self.settings.result_ttl_seconds
@@ -92,6 +99,7 @@ async def serve(settings: ConsumerSettings) -> None:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.records.close)
         stack.push_async_callback(parts.broker.close)
+        stack.push_async_callback(parts.executors.close)
         probes = parts.probes()
         health = Health([*probes, "consuming"])
         if settings.metrics_port:
@@ -101,6 +109,7 @@ async def serve(settings: ConsumerSettings) -> None:
             parts.events,
             health,
             probes,
+            parts.executors.worn,
             beat_seconds=settings.lease_seconds / 3,
             grace_seconds=settings.grace_seconds,
             hand_back_seconds=settings.hand_back_seconds,

@@ -11,7 +11,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from warren.function import report_progress, task
+from warren.attempt import report_progress
+from warren.function import task
 from warren.pool import DEFAULT_POOLS
 
 PROGRESS_SECONDS: Final = 0.2

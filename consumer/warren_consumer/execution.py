@@ -6,6 +6,7 @@ Forbidden here: the broker, the records, and what follows from an ending.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -46,17 +47,24 @@ class Stopped:
 Ending = Completed | Faulted | Stopped
 
 
-async def execute(work: Coroutine[Any, Any, Payload], *, seconds: float, stopped: asyncio.Future[Stop]) -> Ending:
-    """Run the work for at most `seconds` and say how it ended; cancelling this cancels the work."""
+async def execute(
+    work: Coroutine[Any, Any, Payload], *, seconds: float, stopped: asyncio.Future[Stop], stop: threading.Event
+) -> Ending:
+    """Run the work for at most `seconds` and say how it ended; cancelling this cancels the work.
+
+    `stop` is set before the work is cancelled.
+    """
     running = asyncio.ensure_future(work)
     try:
         either: set[asyncio.Future[Any]] = {running, stopped}
         await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
+        stop.set()
         running.cancel()
         raise
     if running.done():
         return _ending(running)
+    stop.set()
     await _cancel(running)
     if not stopped.done():
         return Faulted(DeadlineExceededError(seconds))

@@ -7,8 +7,10 @@ Forbidden here: the broker, the records.
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from warren.record import Progress
@@ -37,7 +39,11 @@ class Context:
     attempt: int
     fence: int
     report: Callable[[Progress], None]
-    """Tell how far the work has come; it reaches the record with the next heartbeat. Not awaited, cheap."""
+    """Tell how far the work has come; it reaches the record within about a second. Not awaited, cheap."""
+    deadline: float = math.inf
+    """When the attempt's time is up, by `time.monotonic()`."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set right before the handler is cancelled, for work that cannot see a cancellation."""
 
 
 class Handler(Protocol):

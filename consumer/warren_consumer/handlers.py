@@ -6,13 +6,13 @@ Forbidden here: doing the work, I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from warren.record import Record
 from warren.tasks import Task
 from warren_consumer.handler import Context, Handler, TaskFault
-from warren_consumer.settlement import RetryPolicy
+from warren_consumer.settlement import Backoff, RetryPolicy
 
 SERVE_TIMEOUT_SECONDS: Final = 1500.0
 """How long an attempt on a `serve` pool may run unless the task says otherwise: less than RabbitMQ's own limit of 30
@@ -30,11 +30,12 @@ class Registration:
     timeout_seconds: float = SERVE_TIMEOUT_SECONDS
     max_attempts: int = 1
     retry_on: tuple[type[Exception], ...] = (Exception,)
+    backoff: Backoff = field(default_factory=Backoff)
 
     def policy(self, task: Task) -> RetryPolicy:
         """Return when another attempt of the task may follow."""
         most = task.options.max_attempts or self.max_attempts
-        return RetryPolicy(most, self.retry_on, retry_timeouts=task.owner is None)
+        return RetryPolicy(most, self.retry_on, retry_timeouts=task.owner is None, backoff=self.backoff)
 
     def time_limit(self, task: Task, record: Record) -> float:
         """Return the seconds that this attempt may run.

@@ -21,6 +21,7 @@ from warren_consumer.health import Health
 AGAIN_SECONDS = 2.0
 WATCH_SECONDS = 3.0
 CLOSE_SECONDS = 3.0
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,9 @@ class Member(Protocol):
     async def beat(self) -> None:
         """Keep what is at hand."""
 
+    async def look(self) -> None:
+        """See what has become of what is at hand, and tell how far it has come; cheap."""
+
 
 Probe = Callable[[], Awaitable[object]]
 
@@ -62,6 +66,8 @@ class Runtime:
     health: Health
     probes: Mapping[str, Probe]
     """How to tell whether a dependency answers, by the name that readiness gives it."""
+    worn: Callable[[], str | None]
+    """Says why this process must be replaced; None while it need not be."""
     beat_seconds: float
     grace_seconds: float
     hand_back_seconds: float
@@ -84,21 +90,25 @@ class Runtime:
         """Work until told to stop, and have everything finished or handed back then.
 
         Raises:
-            UnavailableError: a dependency refuses in a way that waiting cannot mend, such as wrong credentials.
+            UnavailableError: a dependency refuses in a way that waiting cannot mend, such as wrong credentials, or
+                this process is worn and has stopped to be replaced.
 
         """
-        loops = [asyncio.create_task(loop) for loop in (self._beat(), self._watch(), self.events.run())]
+        loops = [asyncio.create_task(loop) for loop in (self._beat(), self._look(), self._watch(), self.events.run())]
         working = asyncio.create_task(self._work())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             done, _ = await asyncio.wait({working, stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+            worn = self.worn()
             await self._shut_down(working)
         finally:
             for task in (*loops, stopping, working):
                 task.cancel()
             await asyncio.gather(*loops, stopping, working, return_exceptions=True)
+        if worn:
+            raise UnavailableError(worn, retry_after=None)
 
     async def _shut_down(self, working: asyncio.Task[None]) -> None:
         log.info("stopping", grace_seconds=self.grace_seconds)
@@ -148,7 +158,13 @@ class Runtime:
             await asyncio.gather(*map(self._probe, self.probes))
             if not self._stopping.is_set():
                 self.health.note("consuming", None if self.member.consuming else "nothing is taken from the queue")
+                self._replace_if_worn()
             await asyncio.sleep(WATCH_SECONDS)
+
+    def _replace_if_worn(self) -> None:
+        if worn := self.worn():
+            log.error("stopping to be replaced", problem=worn)
+            self.stop()
 
     async def _probe(self, name: str) -> None:
         try:
@@ -162,3 +178,8 @@ class Runtime:
         while True:
             await asyncio.sleep(self.beat_seconds)
             await self.member.beat()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.member.look()

@@ -1,6 +1,7 @@
 """The settle decision: what becomes of an attempt that failed.
 
-Pure: no clock, no chance, no I/O. The caller brings a random number; the answer is a value.
+Pure: no clock, no chance, no I/O. The caller brings a random number; the answer is a value. What an exception means is
+assessed where it is known as the object that it is: in a child process, say.
 
 Forbidden here: any import that does something.
 """
@@ -8,16 +9,18 @@ Forbidden here: any import that does something.
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict
+
+from warren.attempt import Fail, Retry
 from warren.errors import UnavailableError, WarrenError
+from warren.function import BACKOFF_MAX_SECONDS, BACKOFF_SECONDS
 from warren.record import Outcome, State, TaskError
 from warren.tasks import Payload
 from warren_consumer.handler import TaskFault
 
-FIRST_PAUSE_SECONDS: Final = 2.0
-LONGEST_PAUSE_SECONDS: Final = 600.0
 MAX_TRACEBACK_CHARACTERS: Final = 16_384
 """A record is no log: of a longer traceback the end is kept, which names the fault."""
 
@@ -29,6 +32,42 @@ class DeadlineExceededError(Exception):
         super().__init__(f"the attempt did not end within its time limit of {seconds:g} s")
 
 
+class Assessment(BaseModel):
+    """What an exception means for its task, whatever attempts are left."""
+
+    model_config = ConfigDict(frozen=True)
+
+    error: TaskError
+    """What the record says while another attempt follows."""
+    last_error: TaskError
+    """What it says once none does."""
+    retryable: bool
+    """Whether another attempt may help."""
+    after_seconds: float | None = None
+    """When that is to be; None: after the usual pause."""
+
+
+class AssessedError(Exception):
+    """An attempt failed in another process, which has assessed why."""
+
+    def __init__(self, assessment: Assessment) -> None:
+        super().__init__(assessment.error.message)
+        self.assessment = assessment
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait after failures."""
+
+    first_seconds: float = BACKOFF_SECONDS
+    longest_seconds: float = BACKOFF_MAX_SECONDS
+
+    def pause_seconds(self, failures: int, chance: float) -> float:
+        """Return the pause after so many earlier failures: doubling, up to a limit, half of it left to chance."""
+        whole = min(self.longest_seconds, self.first_seconds * 2.0 ** min(failures, 32))
+        return float(whole * (0.5 + chance / 2))
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """When another attempt may follow."""
@@ -38,6 +77,7 @@ class RetryPolicy:
     """Of the exceptions that have no name of their own: those after which another attempt may help."""
     retry_timeouts: bool = True
     """Whether another attempt would have time of its own."""
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +88,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class Repeat:
     """Another attempt follows."""
 
     error: TaskError
@@ -61,44 +101,55 @@ def succeeded(result: Payload, reference: str | None = None) -> Outcome:
     return Outcome(State.SUCCEEDED, result=body, result_type=result.content_type, result_ref=reference)
 
 
-def decide(fault: Exception, failures: int, policy: RetryPolicy, payload: Payload, chance: float) -> Finish | Retry:
+def decide(fault: Exception, failures: int, policy: RetryPolicy, payload: Payload, chance: float) -> Finish | Repeat:
     """Decide what follows an attempt that raised `fault` after `failures` earlier ones.
 
     `chance` is a random number from 0 to 1 that spreads the pauses. A task that ends keeps its payload for a replay.
     """
-    error = describe(fault)
-    if _may_help(fault, policy) and failures + 1 < policy.max_attempts:
-        return Retry(error, pause_seconds(failures, chance))
-    outcome = Outcome(State.FAILED, error=error, payload=payload.body, payload_type=payload.content_type)
-    return Finish(outcome)
+    found = assess(fault, policy.retry_on, retry_timeouts=policy.retry_timeouts)
+    if not found.retryable or failures + 1 >= policy.max_attempts:
+        return Finish(Outcome.failed(found.last_error, payload))
+    if found.after_seconds is not None:
+        return Repeat(found.error, found.after_seconds)
+    return Repeat(found.error, policy.backoff.pause_seconds(failures, chance))
 
 
-def pause_seconds(failures: int, chance: float) -> float:
-    """Return how long to wait after so many earlier failures: doubling, up to a limit, half of it left to chance."""
-    whole = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 32))
-    return float(whole * (0.5 + chance / 2))
-
-
-def describe(fault: Exception) -> TaskError:
-    """Return what the record says about the fault; only a fault without a name of its own shows its traceback."""
+def assess(
+    fault: BaseException, retry_on: tuple[type[Exception], ...] = (Exception,), *, retry_timeouts: bool = True
+) -> Assessment:
+    """Return what the exception means; only one without a name of its own shows its traceback."""
     match fault:
-        case TaskFault():
-            return TaskError(code=fault.code, message=fault.message)
+        case AssessedError():
+            return fault.assessment
+        case Retry():
+            return _asked_for(fault)
+        case Fail() | TaskFault():
+            return _named(fault.code, fault.message, retryable=isinstance(fault, TaskFault) and fault.retryable)
         case WarrenError():
-            return TaskError(code=fault.code, message=fault.detail)
+            return _named(fault.code, fault.detail, retryable=isinstance(fault, UnavailableError))
         case DeadlineExceededError():
-            return TaskError(code="timeout", message=str(fault))
-    said = "".join(traceback.format_exception(fault))
+            return _named("timeout", str(fault), retryable=retry_timeouts)
+    error = _raised(fault)
+    return Assessment(error=error, last_error=error, retryable=isinstance(fault, retry_on))
+
+
+def _asked_for(fault: Retry) -> Assessment:
+    cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
+    shown = _traceback(cause) if cause else None
+    error = TaskError(code="retry", message=fault.message, traceback=shown)
+    last = assess(cause).last_error if cause else error
+    return Assessment(error=error, last_error=last, retryable=True, after_seconds=fault.after)
+
+
+def _named(code: str, message: str, *, retryable: bool) -> Assessment:
+    error = TaskError(code=code, message=message)
+    return Assessment(error=error, last_error=error, retryable=retryable)
+
+
+def _raised(fault: BaseException) -> TaskError:
     message = f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
-    return TaskError(code="exception", message=message, traceback=said[-MAX_TRACEBACK_CHARACTERS:])
+    return TaskError(code="exception", message=message, traceback=_traceback(fault))
 
 
-def _may_help(fault: Exception, policy: RetryPolicy) -> bool:
-    match fault:
-        case TaskFault():
-            return fault.retryable
-        case WarrenError():
-            return isinstance(fault, UnavailableError)
-        case DeadlineExceededError():
-            return policy.retry_timeouts
-    return isinstance(fault, policy.retry_on)
+def _traceback(fault: BaseException) -> str:
+    return "".join(traceback.format_exception(fault))[-MAX_TRACEBACK_CHARACTERS:]

@@ -11,12 +11,14 @@ from warren.function import find_functions
 from warren.model import PREDICT_TASK
 from warren.pool import Pool, PoolKind
 from warren.training import TRAIN_TASK
-from warren_consumer import diagnostics, functions
+from warren_consumer import diagnostics
+from warren_consumer.functions import handlers
 from warren_consumer.handlers import TRAIN_TIMEOUT_SECONDS, Registration, Registrations, refusal
 
 if TYPE_CHECKING:
     from warren.objects import ObjectStore
     from warren.repository import Repository
+    from warren_consumer.functions.executors import Executors
     from warren_consumer.settings import ConsumerSettings
 
 TRAIN_ATTEMPTS: Final = 4
@@ -25,7 +27,7 @@ PREDICT_TIMEOUT_SECONDS: Final = 60.0
 
 
 def registrations(
-    pool: Pool, settings: ConsumerSettings, objects: ObjectStore, repository: Repository
+    pool: Pool, settings: ConsumerSettings, objects: ObjectStore, repository: Repository, executors: Executors
 ) -> Registrations:
     """Return what the pool's consumers do, by task name; what only pools of the other kind do is refused with a reason.
 
@@ -33,7 +35,7 @@ def registrations(
         SettingsError: a module of tasks cannot be used.
 
     """
-    calls = functions.registrations(find_functions([diagnostics]))
+    calls = handlers.registrations(find_functions([diagnostics]), executors)
     if pool.kind is PoolKind.TRAIN:
         refused = {name: _misplaced(pool, PoolKind.SERVE) for name in (*calls, PREDICT_TASK)}
         return refused | {TRAIN_TASK: _training(settings, objects, repository)}

@@ -22,6 +22,7 @@ from warren.records import LEASE_SECONDS
 from warren_consumer.assignment import Assignment, Stop
 from warren_consumer.closing import ASK_AGAIN_SECONDS
 from warren_consumer.execution import Completed, Ending, Faulted, Stopped, execute
+from warren_consumer.fetching import with_payload
 from warren_consumer.handler import Context
 from warren_consumer.handlers import Registration, refusal
 from warren_consumer.metrics import UNKNOWN
@@ -29,10 +30,11 @@ from warren_consumer.patience import insist
 from warren_consumer.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from warren.broker import Broker, Delivery, Subscription
     from warren.message import Message
+    from warren.payloads import Payloads
     from warren.pool import Pool
     from warren.records import Records
     from warren_consumer.closing import Closing
@@ -44,6 +46,9 @@ HOPS_HEADER: Final = "warren-hops"
 MAX_HOPS: Final = 5
 """How often a task that this consumer does not know is put back, a little longer each time (1 to 16 s): during a
 rollout another consumer of the pool may know it."""
+
+LOOK_SECONDS: Final = 2.0
+"""How long after the last look at a task's record comes the next, so that a cancel stops its work well within 10 s."""
 
 SURPRISE_PAUSE_SECONDS: Final = 5.0
 """How long a delivery waits that met a fault of the worker itself."""
@@ -71,6 +76,7 @@ class Worker:
     broker: Broker
     records: Records
     registrations: Registrations
+    payloads: Payloads
     closing: Closing
     events: Events
     metrics: Metrics
@@ -148,14 +154,40 @@ class Worker:
             *(self._renew(assignment, assignment.lease) for assignment in self._held.values() if assignment.lease)
         )
 
+    async def look(self) -> None:
+        """Tell the records what progress was made, and stop the work that was lost or suspended; call it every second.
+
+        Records are read, not written, but for progress; and those of tasks that have just begun are left alone.
+        """
+        now = time.monotonic()
+        held = [(held, held.lease) for held in self._held.values() if held.lease]
+        told = [self._renew(one, lease) for one, lease in held if one.progress != one.told]
+        due = [one for one in held if now - one[0].seen_at >= LOOK_SECONDS]
+        await asyncio.gather(self._look_at(due, now), *told)
+
+    async def _look_at(self, held: Sequence[tuple[Assignment, Lease]], now: float) -> None:
+        try:
+            records = await self.records.read([lease.task_id for _, lease in held])
+        except RecordsUnavailableError:
+            return
+        for (one, lease), record in zip(held, records, strict=True):
+            one.seen_at = now
+            # A record that is missing is written again by the next renewal.
+            if record is not None and (record.state.terminal or record.fence > lease.fence):
+                one.stop(Stop.LOST)
+            elif record is not None and record.held:
+                one.stop(Stop.HELD)
+
     async def _renew(self, held: Assignment, lease: Lease) -> None:
+        progress = held.progress
         try:
             answer = await self.records.renew(
-                lease, held.task, self.terms.consumer, progress=held.progress, seconds=self.terms.lease_seconds
+                lease, held.task, self.terms.consumer, progress=progress, seconds=self.terms.lease_seconds
             )
         except RecordsUnavailableError as error:
             log.warning("a lease could not be renewed; the work goes on", task=lease.task_id, problem=error.detail)
             return
+        held.told = progress
         if answer is Renewal.LOST:
             held.stop(Stop.LOST)
         elif answer is Renewal.HAND_BACK:
@@ -236,7 +268,7 @@ class Worker:
             return
         match claim.verdict:
             case Verdict.CLAIMED | Verdict.ADOPTED if claim.lease is not None:
-                held.lease = claim.lease
+                held.lease, held.seen_at = claim.lease, time.monotonic()
                 await self._work(held, registration, claim.record, claim.lease)
             case Verdict.POISON | Verdict.EXPIRED:
                 self.events.tell(claim.record)
@@ -261,9 +293,10 @@ class Worker:
         self.metrics.finished(name, await self._close(held, record, lease, ending))
 
     async def _execute(self, held: Assignment, registration: Registration, record: Record, lease: Lease) -> Ending:
-        context = Context(held.task, lease.attempt, lease.fence, held.report)
         limit = registration.time_limit(held.task, record)
-        return await execute(registration.handler(context), seconds=limit, stopped=held.stopped)
+        context = Context(held.task, lease.attempt, lease.fence, held.report, deadline=time.monotonic() + limit)
+        work = with_payload(registration.handler, context, self.payloads)
+        return await execute(work, seconds=limit, stopped=held.stopped, stop=context.stop)
 
     async def _close(self, held: Assignment, record: Record, lease: Lease, ending: Ending) -> str:
         match ending:

@@ -7,7 +7,8 @@ The name `warren.task` is the decorator; the module of the same name is reached 
 Forbidden here: anything but the names that users of the library import.
 """
 
+from warren.attempt import Fail, Retry, current_task, report_progress
 from warren.client import AsyncClient, Client
-from warren.function import report_progress, task
+from warren.function import task
 
-__all__ = ["AsyncClient", "Client", "report_progress", "task"]
+__all__ = ["AsyncClient", "Client", "Fail", "Retry", "current_task", "report_progress", "task"]

@@ -7,13 +7,11 @@ Forbidden here: object storage, the broker, the records; asyncio.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
-import sys
+import io
 import traceback
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from warren_consumer.children.inside import begin
 from warren_consumer.handler import TaskFault
 from warren_consumer.training.job import Advanced, Done, Failed, Job
 from warren_consumer.training.trainer import load
@@ -21,14 +19,12 @@ from warren_consumer.training.trainer import load
 if TYPE_CHECKING:
     from warren_consumer.training.job import Event
 
-_PR_SET_PDEATHSIG: Final = 1
-
 
 def main() -> None:
     """Run one job."""
-    die_with_parent(int(sys.argv[1]))
-    events = _claim_stdout()
-    event = run(Job.model_validate_json(sys.stdin.read()), events)
+    orders, told = begin()
+    events = io.TextIOWrapper(told, encoding="utf-8")
+    event = run(Job.model_validate_json(orders.read()), events)
     _tell(events, event)
 
 
@@ -48,20 +44,6 @@ def run(job: Job, events: TextIO) -> Event:
         traceback.print_exc()
         return Failed(code="trainer-failed", message=f"{job.trainer}: {type(error).__name__}: {error}")
     return Done(product=product)
-
-
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGKILL when the parent ends, and end at once if it has ended already."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit("the parent has ended")
-
-
-def _claim_stdout() -> TextIO:
-    """Keep stdout for events alone: from here on file descriptor 1, also for C libraries, is stderr."""
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return events
 
 
 def _tell(events: TextIO, event: Event) -> None:

@@ -18,9 +18,10 @@ from warren.function import TaskFunction, find_functions
 from warren.record import Progress
 from warren.tasks import Payload, Task
 from warren_consumer import diagnostics
-from warren_consumer.functions import registrations
+from warren_consumer.functions.executors import Executors
+from warren_consumer.functions.handlers import registrations
+from warren_consumer.functions.threads import Threads
 from warren_consumer.handler import Context, TaskFault
-from warren_consumer.threads import Threads
 
 
 async def call(
@@ -31,7 +32,7 @@ async def call(
 ) -> bytes:
     given = Task(function.name, "cpu", Payload(body, content_type))
     report = [] if reports is None else reports
-    handler = registrations({function.name: function})[function.name].handler
+    handler = registrations({function.name: function}, Executors(1))[function.name].handler
     return (await handler(Context(given, 1, 1, report.append))).body
 
 
@@ -79,7 +80,7 @@ def test_a_task_can_be_called_as_the_function_it_is() -> None:
 
 
 def test_its_terms_reach_the_registration() -> None:
-    registration = registrations({"combined": combined})["combined"]
+    registration = registrations({"combined": combined}, Executors(1))["combined"]
     assert (registration.max_attempts, registration.timeout_seconds, registration.retry_on) == (5, 30, (OSError,))
 
 
@@ -136,7 +137,7 @@ def test_what_cannot_be_a_task_says_so() -> None:
     def positional(a: int, /) -> None: ...
 
     with pytest.raises(SettingsError, match="its parameter 'a' has no name"):
-        registrations({"positional": task(pool="cpu")(positional)})
+        registrations({"positional": task(pool="cpu")(positional)}, Executors(1))
     with pytest.raises(ValueError, match="cannot be a task's name"):
         task(pool="cpu", name="not a name")(positional)
     with pytest.raises(ValueError, match="max_attempts"):

@@ -18,7 +18,14 @@ def runtime(stage: Stage) -> Runtime:
     probes = {"broker": stage.broker.ping, "records": stage.records.ping}
     health = Health([*probes, "consuming"])
     return Runtime(
-        stage.worker(), stage.events, health, probes, beat_seconds=0.01, grace_seconds=20, hand_back_seconds=10
+        stage.worker(),
+        stage.events,
+        health,
+        probes,
+        lambda: None,
+        beat_seconds=0.01,
+        grace_seconds=20,
+        hand_back_seconds=10,
     )
 
 

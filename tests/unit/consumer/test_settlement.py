@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from warren import Fail, Retry
 from warren.errors import ModelNotFoundError, StorageUnavailableError
 from warren.record import State
 from warren.tasks import Payload
 from warren_consumer.handler import TaskFault
 from warren_consumer.settlement import (
-    LONGEST_PAUSE_SECONDS,
     MAX_TRACEBACK_CHARACTERS,
+    AssessedError,
+    Backoff,
     DeadlineExceededError,
     Finish,
-    Retry,
+    Repeat,
     RetryPolicy,
+    assess,
     decide,
-    describe,
-    pause_seconds,
 )
 
 PAYLOAD = Payload(b"input", "text/plain")
@@ -38,6 +39,9 @@ THREE = RetryPolicy(3)
         (TaskFault("away", "x", retryable=True), 2, THREE, "away", False),
         (StorageUnavailableError("x"), 0, THREE, "storage-unavailable", True),
         (ModelNotFoundError("x"), 0, THREE, "model-not-found", False),
+        (Fail("bad-input", "x"), 0, THREE, "bad-input", False),
+        (Retry("later"), 0, RetryPolicy(3, ()), "retry", True),
+        (Retry("later"), 2, THREE, "retry", False),
         (DeadlineExceededError(5), 0, THREE, "timeout", True),
         (DeadlineExceededError(5), 2, THREE, "timeout", False),
         (DeadlineExceededError(5), 0, RetryPolicy(3, retry_timeouts=False), "timeout", False),
@@ -48,7 +52,7 @@ def test_what_follows_a_failed_attempt(
 ) -> None:
     decision = decide(fault, failures, policy, PAYLOAD, 0.5)
     if again:
-        assert isinstance(decision, Retry)
+        assert isinstance(decision, Repeat)
         assert decision.error.code == code
         return
     assert isinstance(decision, Finish)
@@ -59,9 +63,11 @@ def test_what_follows_a_failed_attempt(
 
 
 def test_pauses_double_up_to_a_limit_and_are_spread() -> None:
-    assert [pause_seconds(failures, 1.0) for failures in range(4)] == [2, 4, 8, 16]
-    assert pause_seconds(3, 0.0) == 8
-    assert pause_seconds(10_000, 1.0) == LONGEST_PAUSE_SECONDS
+    usual = Backoff()
+    assert [usual.pause_seconds(failures, 1.0) for failures in range(4)] == [2, 4, 8, 16]
+    assert usual.pause_seconds(3, 0.0) == 8
+    assert usual.pause_seconds(10_000, 1.0) == 600
+    assert [Backoff(0.5, 1.5).pause_seconds(failures, 1.0) for failures in range(3)] == [0.5, 1, 1.5]
 
 
 def test_only_a_fault_without_a_name_shows_a_traceback_and_of_a_long_one_its_end() -> None:
@@ -72,11 +78,63 @@ def test_only_a_fault_without_a_name_shows_a_traceback_and_of_a_long_one_its_end
 
     with pytest.raises(ValueError, match="x") as caught:
         deep(3)
-    said = describe(caught.value).traceback
+    said = assess(caught.value).error.traceback
     assert said is not None
     assert len(said) == MAX_TRACEBACK_CHARACTERS
-    assert describe(TaskFault("bad", "x")).traceback is None
+    assert assess(TaskFault("bad", "x")).error.traceback is None
 
 
 def test_an_exception_without_words_is_named() -> None:
-    assert describe(KeyError()).message == "KeyError"
+    assert assess(KeyError()).error.message == "KeyError"
+
+
+def raised_within(retry: Retry, *, plainly: bool) -> Retry:
+    """Return a retry as it is after it was raised because of another exception."""
+    try:
+        try:
+            raise OSError("the line is dead")  # noqa: TRY301 - so that it is a cause
+        except OSError as error:
+            if plainly:
+                raise retry  # noqa: B904 - what authors write
+            raise retry from error
+    except Retry as caught:
+        return caught
+
+
+@pytest.mark.parametrize("plainly", [True, False])
+def test_a_retry_has_its_delay_and_its_cause_is_what_the_task_fails_with(*, plainly: bool) -> None:
+    retry = raised_within(Retry("the line is busy", after=90), plainly=plainly)
+    again = decide(retry, 0, RetryPolicy(2), PAYLOAD, 0.5)
+    assert isinstance(again, Repeat)
+    assert (again.after_seconds, again.error.code, again.error.message) == (90, "retry", "the line is busy")
+    assert "the line is dead" in (again.error.traceback or "")
+    end = decide(retry, 1, RetryPolicy(2), PAYLOAD, 0.5)
+    assert isinstance(end, Finish)
+    assert end.outcome.error is not None
+    assert (end.outcome.error.code, end.outcome.error.message) == ("exception", "OSError: the line is dead")
+    assert "raised_within" in (end.outcome.error.traceback or "")
+
+
+def test_a_retry_without_a_delay_has_the_usual_pause_and_one_of_zero_has_none() -> None:
+    assert isinstance(usual := decide(Retry(), 1, THREE, PAYLOAD, 1.0), Repeat)
+    assert usual.after_seconds == 4
+    assert isinstance(at_once := decide(Retry(after=0), 1, THREE, PAYLOAD, 1.0), Repeat)
+    assert at_once.after_seconds == 0
+
+
+@pytest.mark.parametrize("after", [-1, 31 * 24 * 3600, float("nan")])
+def test_a_delay_out_of_range_is_refused(after: float) -> None:
+    with pytest.raises(ValueError, match="30 days"):
+        Retry(after=after)
+
+
+@pytest.mark.parametrize("code", ["", "Two Words", "9", "x" * 64])
+def test_a_code_that_is_no_word_is_refused(code: str) -> None:
+    with pytest.raises(ValueError, match="must be a word"):
+        Fail(code, "x")
+
+
+def test_what_another_process_assessed_is_taken_as_it_is() -> None:
+    far = assess(ValueError("far away"), (OSError,))
+    assert assess(AssessedError(far)) is far
+    assert not far.retryable

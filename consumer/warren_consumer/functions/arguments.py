@@ -1,37 +1,22 @@
-"""Functions as handlers: a JSON payload into arguments, a returned value into a JSON result.
+"""What a function takes and gives: a JSON payload into arguments, a returned value into a JSON result.
 
-Forbidden here: deliveries, records.
+Forbidden here: calling the function.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_json
 
 from warren.errors import SettingsError
-from warren.function import TaskFunction, progress_reporter
 from warren.tasks import JSON, Payload
-from warren_consumer.handler import Context, TaskFault
-from warren_consumer.handlers import SERVE_TIMEOUT_SECONDS, Registration
-from warren_consumer.threads import Threads
+from warren_consumer.handler import TaskFault
 
-MAX_ERRORS_SHOWN = 5
-
-
-def registrations(functions: Mapping[str, TaskFunction[..., Any]]) -> dict[str, Registration]:
-    """Return how each of the functions is run as a task.
-
-    Raises:
-        SettingsError: a function has parameters that no JSON object can fill.
-
-    """
-    threads = Threads()
-    return {name: _registration(function, threads) for name, function in functions.items()}
+MAX_ERRORS_SHOWN: Final = 5
 
 
 class Arguments:
@@ -62,21 +47,19 @@ class Arguments:
         return {self._names[field]: getattr(values, field) for field in values.model_fields_set}
 
 
-def _registration(function: TaskFunction[..., Any], threads: Threads) -> Registration:
-    arguments, call = Arguments(function.function), function.function
-    in_loop = inspect.iscoroutinefunction(call)
+def result(value: object) -> Payload:
+    """Return what a function returned as a task's result; a payload is one already.
 
-    async def handle(context: Context) -> Payload:
-        given = arguments.read(context.task.payload)
-        progress_reporter.set(context.report)
-        if in_loop:
-            value = await cast("Awaitable[object]", call(**given))
-        else:
-            value = await threads.run(partial(call, **given))
-        return _result(value)
+    Raises:
+        TaskFault: JSON cannot hold it.
 
-    terms = function.options
-    return Registration(handle, terms.timeout_seconds or SERVE_TIMEOUT_SECONDS, terms.max_attempts, terms.retry_on)
+    """
+    if isinstance(value, Payload):
+        return value
+    try:
+        return Payload(to_json(value))
+    except PydanticSerializationError as error:
+        raise TaskFault("invalid-result", f"the function returned what JSON cannot hold: {error}") from error
 
 
 def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, Any]:
@@ -94,12 +77,3 @@ def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[
 def _explain(error: ValidationError) -> str:
     problems = [f"{'.'.join(map(str, item['loc'])) or 'payload'}: {item['msg']}" for item in error.errors()]
     return "; ".join(problems[:MAX_ERRORS_SHOWN])
-
-
-def _result(value: object) -> Payload:
-    if isinstance(value, Payload):
-        return value
-    try:
-        return Payload(to_json(value))
-    except PydanticSerializationError as error:
-        raise TaskFault("invalid-result", f"the function returned what JSON cannot hold: {error}") from error

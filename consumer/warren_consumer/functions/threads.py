@@ -1,7 +1,8 @@
 """Threads for plain functions: started when none is idle, and never waited for when the process ends.
 
 A thread cannot be stopped from outside. The executor of the standard library would wait for a function that runs on
-past its time limit, and let others queue behind it; these threads do neither.
+past its time limit, and let others queue behind it; these threads do neither. What runs on is counted, so that a
+process can be replaced before too much of it piles up.
 
 Forbidden here: what the functions do.
 """
@@ -12,10 +13,14 @@ import asyncio
 import contextvars
 import queue
 import threading
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+AFTERWARDS_SECONDS: Final = 10.0
+"""How long a function may run on once it was told to stop before it counts as stuck."""
 
 
 class Threads:
@@ -24,9 +29,16 @@ class Threads:
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
+        self._left_behind: dict[asyncio.Future[Any], float] = {}
+
+    @property
+    def stuck(self) -> int:
+        """How many functions run on, long after they were left behind."""
+        bound = time.monotonic() - AFTERWARDS_SECONDS
+        return sum(since <= bound for since in self._left_behind.values())
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call the function in a thread, with this context's variables; a cancellation leaves it running."""
+        """Call the function in a thread, with this context's variables; a cancellation leaves it behind."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         context = contextvars.copy_context()
@@ -34,12 +46,20 @@ class Threads:
         def job() -> None:
             outcome = _outcome(lambda: context.run(function), answer)
             if not loop.is_closed():
-                loop.call_soon_threadsafe(outcome)
+                loop.call_soon_threadsafe(self._end, answer, outcome)
 
         self._jobs.put(job)
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._work, daemon=True, name="warren-function").start()
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._left_behind[answer] = time.monotonic()
+            raise
+
+    def _end(self, answer: asyncio.Future[Any], outcome: Callable[[], None]) -> None:
+        self._left_behind.pop(answer, None)
+        outcome()
 
     def _work(self) -> None:
         while True:

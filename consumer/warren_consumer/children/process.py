@@ -1,0 +1,122 @@
+"""A child as the consumer sees it: started afresh, spoken to, certainly ended.
+
+Forbidden here: what is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final, Self
+
+import structlog
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Mapping
+
+_MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+"""An event's most: a manifest with many labels and categories is a long line."""
+
+_LOG_SECONDS: Final = 1.0
+"""How long the last that a child printed may take to be read."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Child:
+    """A process of a consumer's."""
+
+    def __init__(self, process: Process, purpose: str) -> None:
+        assert process.stdin is not None  # noqa: S101 - they are pipes
+        assert process.stdout is not None  # noqa: S101
+        self._process = process
+        self._orders = process.stdin
+        self.events = process.stdout
+        """What the child tells; at its end when the child has ended."""
+        self._logging = asyncio.create_task(self._keep_log(purpose))
+
+    @classmethod
+    async def start(cls, module: str, *, purpose: str, environment: Mapping[str, str] | None = None) -> Self:
+        """Start a child that runs the module; `purpose` goes with what it prints in the log."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            str(os.getpid()),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | dict(environment or {}) | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+            limit=_MAX_LINE_BYTES,
+        )
+        return cls(process, purpose)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, which is its process group's too."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended, as far as is known."""
+        return self._process.returncode is None
+
+    async def order(self, *data: bytes) -> None:
+        """Send the child its orders; one that has ended does not get them, as the end of its events will tell."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._orders.writelines(data)
+            await self._orders.drain()
+
+    def order_no_more(self) -> None:
+        """Close the child's orders."""
+        self._orders.close()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the child to end by itself, so long at most."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), seconds)
+
+    async def end(self, *, patience_seconds: float = 0) -> int:
+        """End the child and all of its process group, and return its exit status.
+
+        With patience they are asked by SIGTERM first; what is left after it gets SIGKILL, also if this is cancelled.
+        """
+        try:
+            if patience_seconds and self.running:
+                self._signal(signal.SIGTERM)
+                await self.wait(patience_seconds)
+        finally:
+            self._signal(signal.SIGKILL)
+        code = await self._process.wait()
+        self._orders.close()
+        # Only now: processes of the child's own, which may outlive it, held its standard error open. One that left the
+        # process group holds it still.
+        await asyncio.wait({self._logging}, timeout=_LOG_SECONDS)
+        self._logging.cancel()
+        return code
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    async def _keep_log(self, purpose: str) -> None:
+        """Write what the child prints into the log, line by line."""
+        printed = self._process.stderr
+        assert printed is not None  # noqa: S101 - it is a pipe
+        while chunk := await printed.read(64 * 1024):
+            for line in chunk.decode(errors="replace").splitlines():
+                _log.info("output of a child process", purpose=purpose, pid=self.pid, line=line)
+
+
+def death(code: int) -> str:
+    """Say how a child died, by its exit status; the sentence goes on from what the child is."""
+    if code >= 0:
+        return f"ended with exit status {code} and no result"
+    name = signal.Signals(-code).name
+    hint = "; out of memory is the usual cause" if name == "SIGKILL" else ""
+    return f"was ended by {name}{hint}"

@@ -1,0 +1,128 @@
+"""A child that calls functions, one after the other: `python -m warren_consumer.functions.child PARENT`.
+
+The function has the main thread. Orders are read in a thread beside it, so that an order to stop reaches the call at
+hand; progress is told in another, at most ten times a second, so that a function may report as often as it likes.
+
+Forbidden here: object storage, the broker, the records; asyncio.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import queue
+import threading
+import time
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from warren.attempt import CurrentTask, enter
+from warren.function import TaskFunction, find_functions
+from warren.tasks import Payload
+from warren_consumer import diagnostics
+from warren_consumer.children.inside import begin
+from warren_consumer.functions.arguments import Arguments, result
+from warren_consumer.functions.job import STOP, Advanced, Call, Raised, Returned, line
+from warren_consumer.settlement import assess
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from warren.record import Progress
+
+PROGRESS_SECONDS: Final = 0.1
+
+
+class Order:
+    """A call that was ordered, and whether it was told to stop meanwhile."""
+
+    def __init__(self, call: Call, payload: Payload) -> None:
+        self.call = call
+        self.payload = payload
+        self.stop = threading.Event()
+
+
+class Orders:
+    """The orders of the consumer, read as they come."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._waiting: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True, name="warren-orders").start()
+
+    def next(self) -> Order | None:
+        """Wait for the next call and return it; None when there will be none."""
+        return self._waiting.get()
+
+    def _read(self) -> None:
+        order = None
+        while text := self._source.readline():
+            if text != STOP:
+                call = Call.model_validate_json(text)
+                order = Order(call, Payload(self._source.read(call.size), call.content_type))
+                self._waiting.put(order)
+            elif order is not None:
+                order.stop.set()
+        self._waiting.put(None)
+
+
+class Events:
+    """What is told to the consumer."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._changed = threading.Event()
+        threading.Thread(target=self._tell_progress, daemon=True, name="warren-progress").start()
+
+    def report(self, progress: Progress) -> None:
+        """Tell how far the call has come, soon; what was not told by then is told no more."""
+        self._progress = progress
+        self._changed.set()
+
+    def end(self, event: Returned | Raised, data: bytes = b"") -> None:
+        """Tell how the call ended: the last of its events."""
+        with self._lock:
+            self._progress = None
+            self._write(line(event) + data)
+
+    def _tell_progress(self) -> None:
+        while self._changed.wait():
+            self._changed.clear()
+            with self._lock:
+                if self._progress is not None:
+                    self._write(line(Advanced(progress=self._progress)))
+                    self._progress = None
+            time.sleep(PROGRESS_SECONDS)
+
+    def _write(self, data: bytes) -> None:
+        self._target.write(data)
+        self._target.flush()
+
+
+def main() -> None:
+    """Call functions until there are no more orders."""
+    source, target = begin()
+    faulthandler.enable()
+    functions = find_functions([diagnostics])
+    orders, events = Orders(source), Events(target)
+    while order := orders.next():
+        # A function may leave values in its context; the next one gets a context of its own.
+        copy_context().run(_call, functions[order.call.name], order, events)
+
+
+def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> None:
+    try:
+        given = Arguments(function.function).read(order.payload)
+        call = order.call
+        enter(CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report))
+        returned = result(function(**given))
+    except BaseException as error:  # noqa: BLE001 - SystemExit, too, is the function's fault, and its child goes on
+        fault = error if isinstance(error, Exception) else RuntimeError(f"the function raised {error!r}")
+        events.end(Raised(assessment=assess(fault, function.options.retry_on)))
+    else:
+        events.end(Returned(content_type=returned.content_type, size=len(returned.body)), returned.body)
+
+
+if __name__ == "__main__":
+    main()

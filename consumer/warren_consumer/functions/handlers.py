@@ -1,0 +1,82 @@
+"""Functions as handlers.
+
+Forbidden here: deliveries, records.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, cast
+
+from warren.attempt import CurrentTask, enter
+from warren.function import FunctionOptions, TaskFunction
+from warren.tasks import Payload
+from warren_consumer.functions.arguments import Arguments, result
+from warren_consumer.functions.executors import Executors
+from warren_consumer.functions.threads import Threads
+from warren_consumer.handler import Context, Handler
+from warren_consumer.handlers import SERVE_TIMEOUT_SECONDS, Registration
+from warren_consumer.settlement import Backoff
+
+
+def registrations(functions: Mapping[str, TaskFunction[..., Any]], executors: Executors) -> dict[str, Registration]:
+    """Return how each of the functions is run as a task.
+
+    Raises:
+        SettingsError: a function has parameters that no JSON object can fill.
+
+    """
+    return {name: _registration(function, executors) for name, function in functions.items()}
+
+
+def _registration(function: TaskFunction[..., Any], executors: Executors) -> Registration:
+    terms = function.options
+    return Registration(
+        _handler(function, executors),
+        terms.timeout_seconds or SERVE_TIMEOUT_SECONDS,
+        terms.max_attempts,
+        terms.retry_on,
+        _backoff(terms),
+    )
+
+
+def _handler(function: TaskFunction[..., Any], executors: Executors) -> Handler:
+    call, arguments = function.function, Arguments(function.function)
+    if function.options.process:
+        return executors.crew.call
+    return (
+        _in_loop(call, arguments)
+        if inspect.iscoroutinefunction(call)
+        else _in_thread(call, arguments, executors.threads)
+    )
+
+
+def _in_loop(call: Callable[..., Any], arguments: Arguments) -> Handler:
+    async def handle(context: Context) -> Payload:
+        given = arguments.read(context.task.payload)
+        _enter(context)
+        return result(await cast("Awaitable[object]", call(**given)))
+
+    return handle
+
+
+def _in_thread(call: Callable[..., Any], arguments: Arguments, threads: Threads) -> Handler:
+    async def handle(context: Context) -> Payload:
+        given = arguments.read(context.task.payload)
+        _enter(context)
+        return result(await threads.run(partial(call, **given)))
+
+    return handle
+
+
+def _enter(context: Context) -> None:
+    task = context.task
+    enter(
+        CurrentTask(task.id, task.name, context.attempt, context.fence, context.deadline, context.stop, context.report)
+    )
+
+
+def _backoff(terms: FunctionOptions) -> Backoff:
+    return Backoff(terms.retry_backoff_seconds, terms.retry_backoff_max_seconds)
