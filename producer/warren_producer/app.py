@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from warren.client.catalog import Catalog
-from warren.client.endings import Endings
 from warren.client.intake import Intake
+from warren.client.watch import Watch
 from warren.message import Message
 from warren.topology import TASKS
 from warren_producer import problems
@@ -48,22 +48,22 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
     usual_pools: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """Return the API over these ports; `usual_pools` says which function's tasks go to which pool."""
-    endings = Endings(broker, records, limit=settings.max_waiting)
+    watch = Watch(broker, records, limit=settings.max_waiting)
     checks: dict[str, Check] = {
         "broker": partial(_probe, broker),
         "records": records.ping,
         "objects": partial(objects.ping, settings.storage_bucket),
     }
     services = Services(
-        intake=Intake(submitter, records, objects, endings, Catalog(repository), settings.pools, usual_pools),
+        intake=Intake(submitter, records, objects, watch, Catalog(repository), settings.pools, usual_pools),
         repository=repository,
         health=Health(checks),
-        metrics=Metrics(lambda: endings.waiting),
+        metrics=Metrics(lambda: watch.viewers),
         pools=settings.pools,
         predict_seconds=settings.predict_seconds,
         max_wait_seconds=settings.max_wait_seconds,
     )
-    return _assemble(services, endings, settings.max_body_bytes)
+    return _assemble(services, watch, settings.max_body_bytes)
 
 
 async def _probe(broker: Broker) -> None:
@@ -71,10 +71,10 @@ async def _probe(broker: Broker) -> None:
     await broker.publish(Message(b""), exchange=TASKS, routing_key=PROBE_KEY, mandatory=False)
 
 
-def _assemble(services: Services, endings: Endings, max_body_bytes: int) -> FastAPI:
+def _assemble(services: Services, watch: Watch, max_body_bytes: int) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with endings:
+        async with watch:
             yield
 
     # Its page /docs brings its own files: a closed network reaches no content delivery network.

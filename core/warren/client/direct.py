@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack
 from warren.broker.amqp import AmqpBroker
 from warren.client.catalog import Catalog
 from warren.client.documents import TaskDocument, TaskRequest
-from warren.client.endings import Endings
 from warren.client.intake import Intake, Order
 from warren.client.outcome import failure
+from warren.client.watch import Watch
 from warren.objects.s3 import S3Objects
 from warren.pool import DEFAULT_POOLS, Pool
 from warren.prediction import PredictResponse
@@ -31,11 +31,11 @@ class DirectGateway:
     ) -> None:
         self._broker = AmqpBroker(broker_url, "warren-client")
         self._records = RedisRecords(records_url)
-        self._endings = Endings(self._broker, self._records)
+        self._watch = Watch(self._broker, self._records)
         objects = S3Objects()
         catalog = Catalog(Repository(objects, bucket))
         submitter = Submitter(self._broker, self._records)
-        self._intake = Intake(submitter, self._records, objects, self._endings, catalog, pools)
+        self._intake = Intake(submitter, self._records, objects, self._watch, catalog, pools)
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
@@ -43,7 +43,7 @@ class DirectGateway:
         self._stack.push_async_callback(self._records.close)
         self._stack.push_async_callback(self._broker.close)
         await self._broker.open()
-        await self._stack.enter_async_context(self._endings)
+        await self._stack.enter_async_context(self._watch)
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -5,6 +5,7 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
-from warren.errors import InvalidRequestError, TaskNotFoundError
+from warren.errors import InvalidRequestError, TaskNotFoundError, UnavailableError
 from warren.model import PREDICT_TASK
 from warren.objects import ObjectUri
 from warren.prediction import ModelReference, PredictRequest
@@ -21,11 +22,12 @@ from warren.tasks import JSON, Payload, Task, TaskOptions
 from warren.training import TRAIN_TASK, TrainRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from warren.client.catalog import Catalog
     from warren.client.documents import TaskRequest
-    from warren.client.endings import Endings
+    from warren.client.view import View
+    from warren.client.watch import Watch
     from warren.objects import ObjectStore
     from warren.pool import Pool
     from warren.record import Record
@@ -55,7 +57,7 @@ class Intake:
         submitter: Submitter,
         records: Records,
         objects: ObjectStore,
-        endings: Endings,
+        watch: Watch,
         catalog: Catalog,
         pools: Sequence[Pool],
         usual_pools: Mapping[str, str] | None = None,
@@ -64,7 +66,7 @@ class Intake:
         self._submitter = submitter
         self._records = records
         self._objects = objects
-        self._endings = endings
+        self._watch = watch
         self._catalog = catalog
         self._pools = pools
         self._usual_pools = dict(usual_pools or {})
@@ -106,7 +108,23 @@ class Intake:
             TaskNotFoundError: there is no such task.
 
         """
-        return await self._whole(await self._endings.wait(task_id, wait_seconds))
+        return await self._whole(await self._watch.wait(task_id, wait_seconds))
+
+    @asynccontextmanager
+    async def follow(self, task_id: str, *, idle_seconds: float) -> AsyncIterator[AsyncIterator[Record | None]]:
+        """Give a task's record as it stands, then at each change until it has ended; None after that long without one.
+
+        Changes that follow upon each other within moments are shown as the last of them. It ends early when the record
+        is gone or the process closes.
+
+        Raises:
+            TaskNotFoundError: there is no such task.
+            UnavailableError: there are too many viewers already, or something that is needed is away.
+
+        """
+        async with self._watch.follow(task_id) as view:
+            await view.changed(0)
+            yield self._changes(view, await self._whole(view.record), idle_seconds)
 
     async def cancel(self, task_id: str) -> Record:
         """Cancel a task and return its record; a task that has ended stays as it is.
@@ -118,8 +136,21 @@ class Intake:
         record = await self._records.cancel(task_id)
         if record is None:
             raise TaskNotFoundError(f"no task has the id {task_id!r}")
-        self._endings.tell(task_id)
+        self._watch.tell(task_id)
         return await self._whole(record)
+
+    async def _changes(self, view: View, record: Record, idle_seconds: float) -> AsyncIterator[Record | None]:
+        yield record
+        while not record.state.terminal:
+            news = await view.changed(idle_seconds)
+            if view.over and not view.record.state.terminal:
+                return
+            if news:
+                try:
+                    record = await self._whole(view.record)
+                except UnavailableError:  # asked anew, it is told as any other request is
+                    return
+            yield record if news else None
 
     async def _accept(  # noqa: PLR0913 - the parts of a task
         self,
@@ -139,11 +170,11 @@ class Intake:
             options=options,
             model=model,
             idempotency_key=_checked(order.key),
-            reply_to=self._endings.queue if reply else None,
+            reply_to=self._watch.queue if reply else None,
         )
         record = await self._submitter.submit(task)
         if order.wait_seconds > 0:
-            record = await self._endings.wait(record.id, order.wait_seconds)
+            record = await self._watch.wait(record.id, order.wait_seconds)
         return await self._whole(record)
 
     async def _whole(self, record: Record) -> Record:
