@@ -5,7 +5,7 @@ Forbidden here: I/O, imports of adapters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -13,6 +13,8 @@ from warren.message import PROTOCOL, Message
 
 if TYPE_CHECKING:
     from warren.record import Record
+
+WAKE_PREFIX: Final = "pool.wake."
 
 
 def event_key(record: Record) -> str:
@@ -28,4 +30,11 @@ def encode_event(record: Record) -> Message:
         type=event_key(record),
         correlation_id=record.id,
         headers={"warren-protocol": PROTOCOL, "warren-state": record.state.value},
+    )
+
+
+def encode_wake(pool: str) -> Message:
+    """Return the hint that work comes for a pool; its type is its routing key."""
+    return Message(
+        body=orjson.dumps({"pool": pool}), type=f"{WAKE_PREFIX}{pool}", headers={"warren-protocol": PROTOCOL}
     )

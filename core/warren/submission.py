@@ -1,31 +1,44 @@
 """Submitting a task: the one procedure that the producer, the operator and the direct client share.
 
-Write the record `queued` (only if absent), publish with confirm, mark it accepted. Whatever dies in between, the same
-submission again ends in one task: the idempotency key, or the task id itself, finds what is there.
+Write the record `queued` (only if absent), store a payload that is too large for a message, publish with confirm, mark
+it accepted. Whatever dies in between, the same submission again ends in one task: the idempotency key, or the task id
+itself, finds what is there.
 
 Forbidden here: imports of adapters, and what a task means.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from warren.errors import UnavailableError
+from warren.event import encode_wake
 from warren.message import encode_task
 from warren.record import Record, Submission
-from warren.topology import TASKS, delay_route
+from warren.topology import EVENTS, TASKS, delay_route
 
 if TYPE_CHECKING:
     from warren.broker import Broker
+    from warren.payloads import Payloads
     from warren.records import Records
     from warren.tasks import Task
+
+HINT_SECONDS: Final = 1.0
+"""How often a process tells of a pool that work comes for it."""
 
 
 class Submitter:
     """Brings tasks into their pools' queues, each exactly once per id and idempotency key."""
 
-    def __init__(self, broker: Broker, records: Records) -> None:
+    def __init__(self, broker: Broker, records: Records, payloads: Payloads) -> None:
         self._broker = broker
         self._records = records
+        self._payloads = payloads
+        self._hinted: dict[str, float] = {}
+        self._hints: set[asyncio.Task[None]] = set()
 
     async def submit(self, task: Task, *, scope: str = "") -> Record:
         """Accept the task and return its record; after that, nothing is lost.
@@ -38,8 +51,11 @@ class Submitter:
             UnroutableError: the pool has no queue.
             BrokerUnavailableError: nothing was accepted; the same call may succeed later.
             RecordsUnavailableError: likewise.
+            StorageUnavailableError: likewise; the payload is too large for a message.
 
         """
+        payload = await self._payloads.digested(task.payload)
+        task = task if payload is task.payload else replace(task, payload=payload)
         submission, record = await self._records.create(task, scope=scope)
         if submission is not Submission.ACCEPTED:
             await self.publish(task, record)
@@ -50,9 +66,31 @@ class Submitter:
         """Publish the message of a task whose record is written; a record that ended meanwhile needs none."""
         if record.state.terminal:
             return
-        message = encode_task(task, task_id=record.id, expires_at=record.expires_at)
         exchange, key = self._route(task, record)
+        if exchange == TASKS:
+            self.hint(task.pool)
+        payload = await self._payloads.store(record.id, task.payload)
+        task = task if payload is task.payload else replace(task, payload=payload)
+        message = encode_task(task, task_id=record.id, expires_at=record.expires_at)
         await self._broker.publish(message, exchange=exchange, routing_key=key)
+
+    def hint(self, pool: str) -> None:
+        """Tell the autoscaler that the pool has work, so that one that sleeps starts at once.
+
+        It is told once a second at most, delays nobody, and is lost without a word where it cannot be sent.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._hinted.get(pool, -HINT_SECONDS) < HINT_SECONDS:
+            return
+        self._hinted[pool] = now
+        hint = asyncio.create_task(self._tell(pool))
+        self._hints.add(hint)
+        hint.add_done_callback(self._hints.discard)
+
+    async def _tell(self, pool: str) -> None:
+        message = encode_wake(pool)
+        with suppress(UnavailableError):
+            await self._broker.publish(message, exchange=EVENTS, routing_key=message.type or "", mandatory=False)
 
     @staticmethod
     def _route(task: Task, record: Record) -> tuple[str, str]:

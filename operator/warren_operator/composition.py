@@ -15,6 +15,7 @@ from warren.broker.amqp import AmqpBroker
 from warren.clock import Clock, SystemClock
 from warren.errors import UnavailableError
 from warren.objects.s3 import S3Objects
+from warren.payloads import Payloads
 from warren.records import Records
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
@@ -46,6 +47,7 @@ class Ports:
     records: Records
     broker: Broker
     models: Repository
+    payloads: Payloads
     clock: Clock = field(default_factory=SystemClock)
 
     async def close(self) -> None:
@@ -65,7 +67,7 @@ class Operator:
         actor = Actor(
             ports.cluster,
             ports.records,
-            Submitter(ports.broker, ports.records),
+            Submitter(ports.broker, ports.records, ports.payloads),
             empty,
             result_ttl_seconds=settings.result_ttl_seconds,
         )
@@ -136,10 +138,12 @@ async def serve(settings: OperatorSettings) -> None:
 
 async def _connect(settings: OperatorSettings) -> Ports:
     """Return the real ports; each connects by itself when it is first used, and again after an outage."""
+    objects = S3Objects()
     return Ports(
         cluster=await ApiCluster.connect(settings.namespace),
         figures=PrometheusFigures(settings.prometheus_url, settings.vhost),
         records=RedisRecords(settings.records_url),
         broker=AmqpBroker(settings.broker_url, "warren-operator"),
-        models=Repository(S3Objects(), settings.storage_bucket),
+        models=Repository(objects, settings.storage_bucket),
+        payloads=Payloads(objects, settings.storage_bucket),
     )

@@ -18,6 +18,7 @@ from warren.broker.amqp import AmqpBroker
 from warren.errors import SettingsError
 from warren.function import find_functions
 from warren.objects.s3 import S3Objects
+from warren.payloads import Payloads
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
 from warren.settings import load
@@ -47,7 +48,8 @@ async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> Non
     records = RedisRecords(settings.records_url)
     objects = S3Objects()
     repository = Repository(objects, settings.storage_bucket)
-    app = create_app(Submitter(broker, records), records, broker, repository, objects, settings, usual_pools)
+    submitter = Submitter(broker, records, Payloads(objects, settings.storage_bucket))
+    app = create_app(submitter, records, broker, repository, objects, settings, usual_pools)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

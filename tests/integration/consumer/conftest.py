@@ -12,6 +12,8 @@ from tests.integration.consumer.crew import Crew
 from tests.integration.servers import Workspace
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
+from warren.objects.s3 import S3Objects
+from warren.payloads import Payloads
 from warren.pool import DEFAULT_POOLS
 from warren.record import Record
 from warren.records.redis import RedisRecords
@@ -30,7 +32,7 @@ class Client:
         self.records = RedisRecords(workspace.records_url)
         self.replies: list[str | None] = []
         self._reply_to: str | None = None
-        self._submitter = Submitter(self.broker, self.records)
+        self._submitter = Submitter(self.broker, self.records, Payloads(S3Objects(), workspace.bucket))
 
     async def listen(self) -> None:
         """Collect replies until cancelled."""

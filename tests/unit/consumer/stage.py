@@ -12,6 +12,7 @@ from warren.broker.memory import MemoryBroker, MemoryDelivery, MemoryQueue
 from warren.clock import ManualClock
 from warren.message import Message
 from warren.objects.memory import MemoryObjects
+from warren.payloads import Payloads
 from warren.pool import Pool
 from warren.record import Record
 from warren.records.memory import MemoryRecords
@@ -73,7 +74,10 @@ class Stage:
         results = Results(self.objects, BUCKET)
         closing = Closing(POOL, self.broker, self.records, results, self.events, result_ttl_seconds=3600)
         terms = Terms(POOL, consumer, concurrency)
-        return Worker(terms, self.broker, self.records, self.registrations, closing, self.events, self.metrics)
+        payloads = Payloads(self.objects, BUCKET)
+        return Worker(
+            terms, self.broker, self.records, self.registrations, payloads, closing, self.events, self.metrics
+        )
 
     @asynccontextmanager
     async def working(self, consumer: str = "c1", concurrency: int = 2) -> AsyncIterator[Worker]:
@@ -90,7 +94,7 @@ class Stage:
     async def submit(self, name: str = "work", body: bytes = b"{}", **options: Any) -> Task:
         """Submit a task that wants a reply, as a client does."""
         task = Task(name, POOL.name, Payload(body), TaskOptions.model_validate(options), reply_to=REPLIES)
-        await Submitter(self.broker, self.records).submit(task)
+        await Submitter(self.broker, self.records, Payloads(self.objects, BUCKET)).submit(task)
         return task
 
     async def record(self, task: Task) -> Record:

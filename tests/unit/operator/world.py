@@ -11,6 +11,7 @@ from warren.clock import ManualClock
 from warren.message import decode_task
 from warren.model import Manifest
 from warren.objects.memory import MemoryObjects
+from warren.payloads import Payloads
 from warren.pool import DEFAULT_POOLS
 from warren.record import Lease, Outcome, Record, State, TaskError
 from warren.records.memory import MemoryRecords
@@ -105,6 +106,7 @@ class World:
             wrap(self.records),
             wrap(self.broker),
             wrap(self.models),
+            Payloads(self.objects, "warren"),
             clock=self.clock,
         )
         self.operator = Operator(ports, SETTINGS)

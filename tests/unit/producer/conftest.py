@@ -14,6 +14,7 @@ from warren.broker.memory import MemoryBroker
 from warren.message import decode_task, encode_reply
 from warren.model import Manifest
 from warren.objects.memory import MemoryObjects
+from warren.payloads import Payloads
 from warren.pool import DEFAULT_POOLS
 from warren.record import Outcome, State, TaskError
 from warren.records.memory import MemoryRecords
@@ -108,7 +109,7 @@ def spacious_house(house: House) -> House:
 @asynccontextmanager
 async def serving(house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""
-    submitter = Submitter(house.broker, house.records)
+    submitter = Submitter(house.broker, house.records, Payloads(house.objects, "warren"))
     app = create_app(
         submitter, house.records, house.broker, house.repository, house.objects, house.settings, {"lottery": "lottery"}
     )

@@ -29,7 +29,10 @@ async def test_a_prediction_is_answered(api: httpx2.AsyncClient, house: House) -
     assert (response.status_code, response.content) == (200, ANSWER)
     assert response.headers["Warren-Task"] == task.id
     assert (task.name, task.model) == ("predict", "iris")
-    assert (task.options.timeout_seconds, task.options.expires_seconds) == (10, 10)
+    [record] = await house.records.read([task.id])
+    assert record is not None
+    assert record.submitted_at is not None
+    assert (task.options.timeout_seconds, task.deadline) == (10, record.submitted_at + 10)
 
 
 async def test_an_image_travels_as_it_is(api: httpx2.AsyncClient, house: House) -> None:
