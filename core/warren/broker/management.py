@@ -8,6 +8,7 @@ Forbidden elsewhere: calling the management API. Forbidden here: what should sta
 
 from __future__ import annotations
 
+import html
 from typing import Any, Final, Self
 from urllib.parse import quote, unquote, urlsplit
 
@@ -136,4 +137,6 @@ def _reason(answer: httpx2.Response) -> str:
         document = answer.json()
     except ValueError:
         return f"{answer.status_code} {answer.reason_phrase}"
-    return f"{answer.status_code} {document.get('reason') or document.get('error')}"
+    # It is meant for a browser.
+    said = html.unescape(f"{document.get('reason') or document.get('error')}")
+    return f"{answer.status_code} {' '.join(said.split())}"

@@ -17,6 +17,7 @@ from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelPreconditionFailed
 
 from warren.address import without_password
+from warren.broker.lengths import Length, lengths
 from warren.broker.link import Link
 from warren.broker.management import Management
 from warren.broker.plan import FoundQueue, Plan, Standing, Step, Verdict, compare
@@ -41,7 +42,7 @@ async def provision(topology: Topology, broker_url: str, management_url: str, re
 
     """
     async with Management(management_url, broker_url) as management:
-        plan = compare(topology, await standing(management))
+        plan = compare(topology, await standing(management, broker_url))
         await _over_amqp(plan, broker_url, report)
         for step in plan.to_do:
             if isinstance(step.thing, Policy):
@@ -58,21 +59,22 @@ async def survey(topology: Topology, broker_url: str, management_url: str) -> Pl
     """Return what there is to do, and do nothing.
 
     Raises:
-        BrokerUnavailableError: the management API does not answer or refuses the credentials.
+        BrokerUnavailableError: the broker or its management API does not answer or refuses the credentials.
 
     """
     async with Management(management_url, broker_url) as management:
-        return compare(topology, await standing(management))
+        return compare(topology, await standing(management, broker_url))
 
 
-async def standing(management: Management) -> Standing:
+async def standing(management: Management, broker_url: str) -> Standing:
     """Return what stands on the broker."""
     exchanges, queues, bindings, policies = await asyncio.gather(
         management.exchanges(), management.queues(OURS), management.bindings(), management.policies()
     )
+    counted = await lengths(broker_url, [found["name"] for found in queues])
     return Standing(
         exchanges={found["name"]: _exchange_type(found) for found in exchanges},
-        queues={found["name"]: _queue(found) for found in queues},
+        queues={found["name"]: _queue(found, counted) for found in queues},
         bindings=frozenset(map(_binding, bindings)),
         policies={found["name"]: _policy(found) for found in policies},
     )
@@ -83,8 +85,12 @@ def _exchange_type(found: Mapping[str, Any]) -> str:
     return " ".join([found["type"], *(f"({name})" for name in odd)])
 
 
-def _queue(found: Mapping[str, Any]) -> FoundQueue:
-    return FoundQueue({"x-queue-type": found.get("type"), **found["arguments"]}, found.get("messages") or 0)
+def _queue(found: Mapping[str, Any], counted: Mapping[str, Length]) -> FoundQueue:
+    """Put both counts together: the queue itself knows of no un-acknowledged messages, the figures are seconds old."""
+    name = found["name"]
+    ready = counted[name].ready if name in counted else 0
+    arguments = {"x-queue-type": found.get("type"), **found["arguments"]}
+    return FoundQueue(arguments, max(ready, found.get("messages") or 0))
 
 
 def _binding(found: Mapping[str, Any]) -> Binding:

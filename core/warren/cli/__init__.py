@@ -12,7 +12,7 @@ from importlib.metadata import version as distribution_version
 
 import typer
 
-from warren.cli import accounts, predictions, tasks, topology
+from warren.cli import accounts, pools, predictions, tasks, topology
 from warren.cli.fault import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 for group in (tasks, predictions, accounts):
     group.register(app)
 app.add_typer(topology.app, name="topology", rich_help_panel="Setting up")
+app.add_typer(pools.app, name="pools", rich_help_panel="Setting up")
 
 
 @app.command(rich_help_panel="Setting up")

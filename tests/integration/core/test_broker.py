@@ -15,11 +15,11 @@ from tests.unit.core.listening_contract import ListeningContract, heard, tell
 from warren.broker import Subscription
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
-from warren.errors import BrokerUnavailableError, TopologyError, UnroutableError
+from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.message import Message, decode_task, encode_task
 from warren.pool import DEFAULT_POOLS
 from warren.tasks import Payload, Priority, Task, TaskOptions
-from warren.topology import TASKS, Policy, Queue, Topology, delay_route, topology
+from warren.topology import TASKS, Topology, delay_route, topology
 
 
 async def apply(workspace: Workspace, wanted: Topology) -> list[str]:
@@ -61,22 +61,6 @@ async def test_a_task_arrives_as_it_was_sent(broker: AmqpBroker) -> None:
     )
     await broker.publish(encode_task(task), exchange=TASKS, routing_key="cpu")
     assert decode_task(await one(broker, "warren.tasks.cpu"), "cpu") == task
-
-
-async def test_applying_twice_changes_nothing(workspace: Workspace) -> None:
-    assert await apply(workspace, topology(DEFAULT_POOLS)) == await apply(workspace, topology(DEFAULT_POOLS))
-
-
-async def test_other_arguments_are_refused_with_what_to_do(workspace: Workspace) -> None:
-    await apply(workspace, topology(DEFAULT_POOLS))
-    other = Topology((), (Queue("warren.tasks.cpu", {"x-queue-type": "quorum"}),), (), ())
-    with pytest.raises(TopologyError, match=r"warren\.tasks\.cpu.*delete it and apply again"):
-        await apply(workspace, other)
-
-
-async def test_a_policy_that_is_refused_says_so(workspace: Workspace) -> None:
-    with pytest.raises(BrokerUnavailableError, match="warren-tasks"):
-        await apply(workspace, Topology((), (), (), (Policy("warren-tasks", ".*", {"no-such-key": 1}),)))
 
 
 async def test_a_publish_whose_connection_is_lost_is_refused_and_not_canceled(

@@ -1,0 +1,132 @@
+"""`warren pools list` and `move`.
+
+Forbidden here: how tasks are moved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from warren.broker.amqp import AmqpBroker
+from warren.broker.management import Management
+from warren.broker.plan import Standing
+from warren.broker.provision import standing
+from warren.cli.connection import Output, Shown
+from warren.cli.display import show_json
+from warren.cli.topology import TopologySettings
+from warren.errors import NotFoundError, WrongPoolError
+from warren.pool import Pool, PoolKind
+from warren.settings import load
+from warren.topology import DEAD, TASKS
+from warren.transfer import transfer
+
+TELL_EVERY: Final = 1000
+
+app = typer.Typer(no_args_is_help=True, help="The pools' queues on the broker.")
+
+
+@app.command("list")
+def list_pools(output: Shown = Output.TABLE) -> None:
+    """List the pools and what waits in them, also those that are no longer named but still have a queue.
+
+    Reads WARREN_BROKER_URL, WARREN_BROKER_MANAGEMENT_URL and WARREN_POOLS, as `warren topology` does.
+    """
+    settings = load(TopologySettings)
+    rows = _rows(settings.pools, asyncio.run(_standing(settings)))
+    if output is Output.JSON:
+        show_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in rows[0] if rows else ():
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)
+
+
+@app.command()
+def move(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The pool whose queue is emptied; it may be gone.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The pool that gets its tasks.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Move at most so many.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,  # noqa: FBT002
+) -> None:
+    """Move the waiting tasks of a pool to another one, ids and options kept. Stopped midway, call it again.
+
+    Tasks that a consumer has taken are not touched. Delayed and retrying tasks come to the old queue when they are due:
+    move again before you delete it. A task's status goes on naming the pool that it was submitted to.
+    """
+    settings = load(TopologySettings)
+    waiting = asyncio.run(_waiting(settings, old, new))
+    if dry_run:
+        typer.echo(f"{waiting} tasks would be moved from {old} to {new}")
+        return
+    typer.echo(f"moving {waiting} tasks from {old} to {new}", err=True)
+    moved = asyncio.run(_move(settings.broker_url, old, new, limit))
+    typer.echo(f"{moved} tasks were moved from {old} to {new}")
+
+
+async def _waiting(settings: TopologySettings, old: str, new: str) -> int:
+    """Return how many tasks wait, if they may be moved."""
+    target = next((pool for pool in settings.pools if pool.name == new), None)
+    if target is None or new == old:
+        others = ", ".join(pool.name for pool in settings.pools if pool.name != old)
+        raise WrongPoolError(f"{new!r} cannot take the tasks of {old!r}; one of these can: {others} (WARREN_POOLS)")
+    queue = (await _standing(settings)).queues.get(f"{TASKS}.{old}")
+    if queue is None:
+        raise NotFoundError(f"there is no queue {TASKS}.{old}; see: warren pools list")
+    # A queue whose pool is gone tells its kind only by what it was declared with.
+    kind = PoolKind.TRAIN if "x-consumer-timeout" in queue.arguments else PoolKind.SERVE
+    if kind is not target.kind:
+        raise WrongPoolError(
+            f"{old!r} is of kind {kind}, {new!r} of kind {target.kind}: its consumers refuse the tasks"
+        )
+    return queue.messages
+
+
+async def _move(broker_url: str, old: str, new: str, limit: int | None) -> int:
+    broker = AmqpBroker(broker_url, "warren pools move")
+    try:
+        return await transfer(broker, old, new, limit=limit, report=_tell)
+    finally:
+        await broker.close()
+
+
+def _tell(moved: int) -> None:
+    if moved % TELL_EVERY == 0:
+        typer.echo(f"{moved} moved", err=True)
+
+
+async def _standing(settings: TopologySettings) -> Standing:
+    async with Management(settings.broker_management_url, settings.broker_url) as management:
+        return await standing(management, settings.broker_url)
+
+
+def _rows(pools: tuple[Pool, ...], found: Standing) -> list[dict[str, str | int | None]]:
+    named = {pool.name: str(pool.kind) for pool in pools}
+    standing_pools = {name.removeprefix(f"{TASKS}.") for name in found.queues if name.startswith(f"{TASKS}.")}
+    return [
+        {
+            "pool": name,
+            "kind": named.get(name),
+            "state": _state(name in named, name in standing_pools),
+            "tasks": _messages(found, f"{TASKS}.{name}"),
+            "dead_letters": _messages(found, f"{DEAD}.{name}"),
+        }
+        for name in sorted({*named, *standing_pools})
+    ]
+
+
+def _state(named: bool, stands: bool) -> str:  # noqa: FBT001 - two facts, and the word for both
+    if named:
+        return "ok" if stands else "no queue"
+    return "orphaned"
+
+
+def _messages(found: Standing, queue: str) -> int | None:
+    return found.queues[queue].messages if queue in found.queues else None
