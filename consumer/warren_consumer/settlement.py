@@ -133,6 +133,13 @@ def assess(
     return Assessment(error=error, last_error=error, retryable=isinstance(fault, retry_on))
 
 
+def ordinary(fault: BaseException) -> Exception:
+    """Return what a function raised as a fault that ends no process or thread: `sys.exit()`, too, is its fault."""
+    if isinstance(fault, Exception):
+        return fault
+    return RuntimeError(f"the function raised {fault!r}").with_traceback(fault.__traceback__)
+
+
 def _asked_for(fault: Retry) -> Assessment:
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
     shown = _traceback(cause) if cause else None

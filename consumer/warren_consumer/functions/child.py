@@ -22,7 +22,7 @@ from warren_consumer import diagnostics
 from warren_consumer.children.inside import begin
 from warren_consumer.functions.arguments import Arguments, result
 from warren_consumer.functions.job import STOP, Advanced, Call, Raised, Returned, line
-from warren_consumer.settlement import assess
+from warren_consumer.settlement import assess, ordinary
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -117,9 +117,8 @@ def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> Non
         call = order.call
         enter(CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report))
         returned = result(function(**given))
-    except BaseException as error:  # noqa: BLE001 - SystemExit, too, is the function's fault, and its child goes on
-        fault = error if isinstance(error, Exception) else RuntimeError(f"the function raised {error!r}")
-        events.end(Raised(assessment=assess(fault, function.options.retry_on)))
+    except BaseException as error:  # noqa: BLE001 - see `ordinary`
+        events.end(Raised(assessment=assess(ordinary(error), function.options.retry_on)))
     else:
         events.end(Returned(content_type=returned.content_type, size=len(returned.body)), returned.body)
 

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from warren_consumer.settlement import ordinary
+
 T = TypeVar("T")
 
 AFTERWARDS_SECONDS: Final = 10.0
@@ -71,7 +73,7 @@ def _outcome(call: Callable[[], T], answer: asyncio.Future[T]) -> Callable[[], N
     """Make the call, and return what brings its outcome to the future, if that still waits for it."""
     try:
         result = call()
-    except BaseException as error:  # noqa: BLE001 - SystemExit, too, is the function's fault and must not end a thread
-        fault = error if isinstance(error, Exception) else RuntimeError(f"the function raised {error!r}")
+    except BaseException as error:  # noqa: BLE001 - see `ordinary`
+        fault = ordinary(error)
         return lambda: None if answer.done() else answer.set_exception(fault)
     return lambda: None if answer.done() else answer.set_result(result)

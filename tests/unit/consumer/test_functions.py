@@ -9,19 +9,25 @@ import time
 from datetime import date
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import BaseModel
 
-from warren import report_progress, task
+from tests.unit.consumer.stage import until
+from warren import current_task, report_progress, task
 from warren.errors import SettingsError
 from warren.function import TaskFunction, find_functions
 from warren.record import Progress
 from warren.tasks import Payload, Task
 from warren_consumer import diagnostics
+from warren_consumer.assignment import Stop
+from warren_consumer.execution import Faulted, execute
+from warren_consumer.functions import threads as threads_module
 from warren_consumer.functions.executors import Executors
 from warren_consumer.functions.handlers import registrations
 from warren_consumer.functions.threads import Threads
 from warren_consumer.handler import Context, TaskFault
+from warren_consumer.settlement import Backoff
 
 
 async def call(
@@ -42,7 +48,14 @@ class Box(BaseModel):
     width: int
 
 
-@task(pool="cpu", max_attempts=5, timeout_seconds=30, retry_on=(OSError,))
+@task(
+    pool="cpu",
+    max_attempts=5,
+    timeout_seconds=30,
+    retry_on=(OSError,),
+    retry_backoff_seconds=1,
+    retry_backoff_max_seconds=9,
+)
 def combined(text: str, day: date, box: Box, copy: int = 2) -> dict[str, object]:
     return {"text": text * copy, "year": day.year, "width": box.width, "thread": threading.current_thread().name}
 
@@ -82,6 +95,7 @@ def test_a_task_can_be_called_as_the_function_it_is() -> None:
 def test_its_terms_reach_the_registration() -> None:
     registration = registrations({"combined": combined}, Executors(1))["combined"]
     assert (registration.max_attempts, registration.timeout_seconds, registration.retry_on) == (5, 30, (OSError,))
+    assert registration.policy(Task("combined", "cpu")).backoff == Backoff(1, 9)
 
 
 async def test_a_coroutine_function_runs_in_the_loop_and_tells_its_progress() -> None:
@@ -140,10 +154,29 @@ def test_what_cannot_be_a_task_says_so() -> None:
         registrations({"positional": task(pool="cpu")(positional)}, Executors(1))
     with pytest.raises(ValueError, match="cannot be a task's name"):
         task(pool="cpu", name="not a name")(positional)
-    with pytest.raises(ValueError, match="max_attempts"):
-        task(pool="cpu", max_attempts=0)
-    with pytest.raises(ValueError, match="timeout_seconds"):
-        task(pool="cpu", timeout_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_attempts": 0}, "max_attempts"),
+        ({"timeout_seconds": 0}, "timeout_seconds"),
+        ({"retry_backoff_seconds": 0}, "retry_backoff_seconds"),
+        ({"retry_backoff_seconds": float("nan")}, "retry_backoff_seconds"),
+        ({"retry_backoff_max_seconds": 31 * 24 * 3600}, "30 days"),
+        ({"retry_backoff_seconds": 60, "retry_backoff_max_seconds": 30}, "must not be less"),
+        ({"retry_on": OSError}, "tuple of exception classes"),
+        ({"retry_on": ("OSError",)}, "tuple of exception classes"),
+    ],
+)
+def test_an_option_out_of_range_says_so(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        task(pool="cpu", **options)
+
+
+def test_a_coroutine_function_in_a_child_process_is_refused() -> None:
+    with pytest.raises(ValueError, match="process=True is for plain functions"):
+        task(pool="cpu", name="odd", process=True)(in_loop.function)
 
 
 def test_functions_are_found_in_modules_and_a_name_stands_for_one() -> None:
@@ -167,6 +200,74 @@ async def test_a_thread_that_runs_on_does_not_hold_up_the_next_call() -> None:
         await asyncio.wait_for(threads.run(release.wait), 0.01)
     assert await asyncio.wait_for(threads.run(lambda: "next"), 1) == "next"
     release.set()
+
+
+async def test_what_runs_on_long_after_it_was_to_stop_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    executors, release = Executors(2), threading.Event()
+    calls = [asyncio.create_task(executors.threads.run(release.wait)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    assert executors.worn() is None
+    for running in calls:
+        running.cancel()
+    await asyncio.wait(calls)
+    assert executors.worn() is None
+    monkeypatch.setattr(threads_module, "AFTERWARDS_SECONDS", 0.0)
+    assert "2 plain functions run on" in (executors.worn() or "")
+    release.set()
+    await until(lambda: executors.worn() is None)
+
+
+@task(pool="cpu")
+def heeds() -> dict[str, object]:
+    here = current_task()
+    report_progress(0.5)
+    while not here.canceled:
+        time.sleep(0.001)
+    seen.append(here.canceled)
+    return {}
+
+
+@task(pool="cpu")
+async def heeds_in_loop() -> None:
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        seen.append(current_task().canceled)
+        raise
+
+
+seen: list[bool] = []
+
+
+@pytest.mark.parametrize("function", [heeds, heeds_in_loop])
+async def test_a_function_sees_that_it_is_to_stop(function: TaskFunction[..., Any]) -> None:
+    seen.clear()
+    handler = registrations({function.name: function}, Executors(1))[function.name].handler
+    context = Context(Task(function.name, "cpu"), 1, 1, lambda _: None)
+    stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+    ending = await execute(handler(context), seconds=0.05, stopped=stopped, stop=context.stop)
+    assert isinstance(ending, Faulted)
+    await until(lambda: seen == [True])
+
+
+@task(pool="cpu")
+def knows_itself() -> dict[str, object]:
+    here = current_task()
+    return {"id": here.id, "name": here.name, "attempt": here.attempt, "fence": here.fence, "left": here.seconds_left}
+
+
+async def test_a_function_knows_its_attempt_and_its_time() -> None:
+    handler = registrations({"knows_itself": knows_itself}, Executors(1))["knows_itself"].handler
+    given = Context(Task("knows_itself", "cpu", id="t1"), 2, 77, lambda _: None, time.monotonic() + 60)
+    said = orjson.loads((await handler(given)).body)
+    assert 59 < said.pop("left") <= 60
+    assert said == {"id": "t1", "name": "knows_itself", "attempt": 2, "fence": 77}
+
+
+def test_outside_of_a_task_there_is_none_and_progress_goes_nowhere() -> None:
+    report_progress(0.5)
+    with pytest.raises(LookupError, match="where no task runs"):
+        current_task()
 
 
 async def test_idle_threads_are_used_again() -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from tests.unit.consumer.stage import POOL, Stage, until
-from warren.errors import BrokerUnavailableError
+from warren.errors import BrokerUnavailableError, UnavailableError
 from warren.record import State
 from warren_consumer import runtime as module
+from warren_consumer import worker
 from warren_consumer.health import Health
 from warren_consumer.runtime import Runtime
 
 
-def runtime(stage: Stage) -> Runtime:
+def runtime(stage: Stage, worn: Callable[[], str | None] = lambda: None) -> Runtime:
     probes = {"broker": stage.broker.ping, "records": stage.records.ping}
     health = Health([*probes, "consuming"])
     return Runtime(
@@ -22,7 +24,7 @@ def runtime(stage: Stage) -> Runtime:
         stage.events,
         health,
         probes,
-        lambda: None,
+        worn,
         beat_seconds=0.01,
         grace_seconds=20,
         hand_back_seconds=10,
@@ -33,6 +35,8 @@ def runtime(stage: Stage) -> Runtime:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.0)
 
 
 async def test_it_is_ready_once_it_consumes_and_ends_in_good_order(stage: Stage) -> None:
@@ -93,3 +97,31 @@ async def test_heartbeats_are_sent(stage: Stage) -> None:
     process.stop()
     await running
     assert stage.canceled == [task.id]
+
+
+async def test_a_worn_process_finishes_what_is_at_hand_and_ends_with_the_reason(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    problems: list[str] = []
+    process = runtime(stage, lambda: problems[0] if problems else None)
+    running = asyncio.create_task(process.run())
+    await until(lambda: bool(stage.began))
+    problems.append("8 plain functions run on")
+    await until(lambda: not process.health.ready)
+    stage.gate.set()
+    with pytest.raises(UnavailableError, match="8 plain functions"):
+        await running
+    assert (await stage.record(task)).state is State.SUCCEEDED
+
+
+async def test_progress_is_told_and_a_cancel_is_seen_between_heartbeats(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    process = runtime(stage)
+    process.beat_seconds = 60
+    running = asyncio.create_task(process.run())
+    await until(lambda: bool(stage.began))
+    await stage.records.cancel(task.id)
+    await until(lambda: stage.canceled == [task.id])
+    process.stop()
+    await running

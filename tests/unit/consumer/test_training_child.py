@@ -1,17 +1,16 @@
 """The training child: a process of its own that ends when it must, and whose end is told."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.unit.consumer.processes import alive, install, of_group, until
 from warren.record import Progress
 from warren_consumer.handler import TaskFault
 from warren_consumer.training import process
@@ -62,38 +61,12 @@ NAMES = ("easy", "sleeper", "killed", "parent", "exits", "faulty", "broken", "gr
 @pytest.fixture(autouse=True)
 def _trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install a distribution that offers these trainers, for child processes."""
-    (tmp_path / "some_trainers.py").write_text(TRAINERS)
-    metadata = tmp_path / "some_trainers-1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: some-trainers\nVersion: 1\n")
-    entries = "\n".join(f"{name} = some_trainers:{name}" for name in NAMES)
-    (metadata / "entry_points.txt").write_text(f"[warren.trainers]\n{entries}\n")
+    install(tmp_path, "some_trainers", TRAINERS, "warren.trainers", {name: f"some_trainers:{name}" for name in NAMES})
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
 def job(trainer: str, tmp_path: Path) -> Job:
     return Job(trainer=trainer, dataset=tmp_path / "data", format="csv", target="y", output=tmp_path / "out")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
-
-def of_group(group: int) -> Iterator[int]:
-    """Yield the pids of a process group's living members."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(ProcessLookupError):
-            if os.getpgid(int(entry.name)) == group and alive(int(entry.name)):
-                yield int(entry.name)
-
-
-async def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - processes tell nobody here when they end
-            await asyncio.sleep(0.02)
 
 
 async def test_a_run_is_a_process_group_of_its_own_whose_chatter_is_no_event(tmp_path: Path) -> None:
