@@ -137,12 +137,14 @@ class Closing:
             log.warning("a lease could not be handed back and will lapse", task=lease.task_id, problem=error.detail)
 
     async def _finish(self, held: Assignment, record: Record, lease: Lease, outcome: Outcome) -> str:
-        if not await insist(lambda: self.records.finish(lease, held.task, outcome), what="finishing a task"):
+        finished_at = await insist(lambda: self.records.finish(lease, held.task, outcome), what="finishing a task")
+        if finished_at is None:
             await self.let_go(held)
             return "lost"
         ended = record.model_copy(
             update={
                 "state": outcome.state,
+                "finished_at": finished_at,
                 "error": outcome.error,
                 "result": outcome.result,
                 "result_type": outcome.result_type,

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from warren.tasks import Payload
 
 
 class State(StrEnum):
@@ -95,6 +98,8 @@ class Record(BaseModel):
     due_at: float | None = None
     """Before this time no attempt may start (a retry, a delay)."""
     expires_at: float | None = None
+    changed_at: float | None = None
+    """When a lease last ended, a submission was last tried again, or the like; None if nothing of the kind happened."""
     progress: Progress | None = None
     error: TaskError | None = None
     result: bytes | None = None
@@ -103,6 +108,8 @@ class Record(BaseModel):
     """Where a large result lies in object storage."""
     reply_to: str | None = None
     callback_url: str | None = None
+    callback_events: tuple[str, ...] | None = None
+    """Which ends are reported to the callback; None without one."""
     payload: bytes | None = None
     """Kept for a failed task, so that it can be replayed."""
     payload_type: str | None = None
@@ -132,6 +139,8 @@ class Record(BaseModel):
             "owner",
             "fence",
             "lease_until",
+            "changed_at",
+            "replays",
             "result",
             "payload",
             "payload_type",
@@ -223,6 +232,18 @@ class Outcome:
     payload_type: str | None = None
     payload_ref: str | None = None
     payload_sha256: str | None = None
+
+    @classmethod
+    def failed(cls, error: TaskError, payload: Payload) -> Self:
+        """Return how a task ends that failed: with its payload, or with where that lies, so that it can be replayed."""
+        return cls(
+            State.FAILED,
+            error=error,
+            payload=payload.body if payload.reference is None else None,
+            payload_type=payload.content_type,
+            payload_ref=payload.reference,
+            payload_sha256=payload.sha256 if payload.reference else None,
+        )
 
 
 class End(StrEnum):

@@ -11,7 +11,7 @@ import redis
 
 from tests.soak.site import Site
 from tools.stack import web
-from warren.records.redis import DUE, UNACCEPTED
+from warren.records.redis import DUE, OPEN
 
 WARM_SECONDS = 30.0
 MOST_GROWTH_MIB = 48.0
@@ -45,7 +45,7 @@ def left(site: Site) -> dict[str, int]:
     answer = web.call("GET", f"{site.servers.management_url()}api/queues/%2F?columns=name,messages", timeout=10)
     found = {queue["name"]: queue.get("messages", 0) for queue in answer.json()}
     with redis.Redis.from_url(site.servers.records_url) as store:
-        found |= {key: int(store.zcard(key)) for key in (DUE, UNACCEPTED)}
+        found |= {key: int(store.zcard(key)) for key in (DUE, OPEN)}
     return {where: count for where, count in found.items() if count}
 
 

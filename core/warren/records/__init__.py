@@ -34,6 +34,9 @@ LEASE_SECONDS = 30.0
 RESULT_TTL_SECONDS = 48 * 3600.0
 """How long a terminal record lives after the ack of its message, by default."""
 
+UNACCEPTED_SECONDS = 300.0
+"""How long after its last submission the sweep first looks at a record; an expiry may come before."""
+
 MAX_LAPSES = 3
 """How many lapsed leases end a task as poison."""
 
@@ -79,7 +82,8 @@ class Records(Protocol):
     async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> float | None:
         """Set the terminal record and list its reply and webhook as due.
 
-        Return the time of the end, in seconds since the epoch by the store's clock; None if fenced out or ended already.
+        Return the time of the end, in seconds since the epoch by the store's clock; None if fenced out, or ended
+        already.
         """
 
     async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
@@ -123,8 +127,8 @@ class Records(Protocol):
 
         A record that was not accepted for `unaccepted_seconds` is deleted and frees its idempotency key. One past its
         expiry ends as expired. One that is accepted, without a live lease, not held, not waiting for its due time and
-        unchanged for `stale_seconds` is returned as stale. Whatever stays open is looked at again at its expiry or after
-        `stale_seconds`, whichever is first.
+        unchanged for `stale_seconds` is returned as stale. What stays open is looked at again at its expiry or after
+        `stale_seconds`, whichever is first; what is not accepted yet, when it would be deleted.
         """
 
     async def dead(self, *, after: str | None = None, limit: int = 100) -> DeadPage:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from warren.record import Outcome, Progress, Record, TaskError
-from warren.tasks import Task
+from warren.tasks import Payload, Task
 
 Fields = dict[str, bytes | str]
 
@@ -32,11 +32,22 @@ _TEXT: Final = frozenset(
         "reply_to",
         "callback_url",
         "payload_type",
+        "payload_ref",
+        "payload_sha256",
+        "replay_of",
+        "replayed_as",
     }
 )
-_WHOLE: Final = frozenset({"max_attempts", "attempt", "failures", "lapses", "fence"})
+_WHOLE: Final = frozenset({"max_attempts", "attempt", "failures", "lapses", "fence", "replays"})
 _FLAG: Final = frozenset({"accepted", "held", "suspect"})
-_TIME: Final = frozenset({"lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at"})
+_TIME: Final = frozenset(
+    {"lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at", "changed_at"}
+)
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a time as the store has it."""
+    return round(seconds * 1000)
 
 
 def task_fields(task: Task) -> Fields:
@@ -54,6 +65,10 @@ def task_fields(task: Task) -> Fields:
         "max_attempts": options.max_attempts,
         "timeout_seconds": options.timeout_seconds,
         "callback_url": options.callback_url,
+        "callback_events": " ".join(options.callback_events) if options.callback_url else None,
+        "replay_of": task.replay_of,
+        "replays": task.replays or None,
+        "expires_at": None if task.deadline is None else milliseconds(task.deadline),
     }
     return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -66,17 +81,30 @@ def outcome_fields(outcome: Outcome) -> Fields:
         "result_ref": outcome.result_ref,
         "payload": outcome.payload,
         "payload_type": outcome.payload_type,
+        "payload_ref": outcome.payload_ref,
+        "payload_sha256": outcome.payload_sha256,
         "error": outcome.error.model_dump_json() if outcome.error else None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
+def payload_fields(payload: Payload) -> Fields:
+    """Return the fields by which a failed task keeps its payload."""
+    if payload.reference is None:
+        return {"payload": payload.body, "payload_type": payload.content_type}
+    kept: Fields = {"payload_ref": payload.reference, "payload_type": payload.content_type}
+    return kept | {"payload_sha256": payload.sha256} if payload.sha256 else kept
+
+
 def task_digest(task: Task) -> str:
-    """Return what tells two submissions apart: a digest of name, pool, payload and options."""
+    """Return what tells two submissions apart: a digest of name, pool, payload and options.
+
+    A payload counts by its SHA-256, so that it is the same whether it lies in object storage or not.
+    """
     digest = hashlib.sha256()
     for part in (task.name, task.pool, task.model or "", task.payload.content_type, task.options.model_dump_json()):
         digest.update(part.encode() + b"\0")
-    digest.update(task.payload.body)
+    digest.update((task.payload.sha256 or hashlib.sha256(task.payload.body).hexdigest()).encode())
     return digest.hexdigest()
 
 
@@ -99,8 +127,10 @@ def _value(name: str, raw: bytes) -> Any:  # noqa: ANN401, PLR0911 - one field, 
         return int(raw) / 1000 or None
     if name == "timeout_seconds":
         return float(raw)
+    if name == "callback_events":
+        return tuple(raw.decode().split())
     if name == "error":
-        return TaskError.model_validate_json(raw)
+        return TaskError.model_validate_json(raw) if raw else None
     if name == "progress":
         return Progress.model_validate_json(raw)
     return raw

@@ -2,7 +2,8 @@
 
 The machine plays everybody's part as the worker does (the record first, then the message, then the ack) and lets each
 of them die, freeze and thaw, or miss an answer, between any two steps. It watches that a task ends once, that nothing
-is written by an older fence, that no two leases live at once, and, at the end, that every accepted task can still end.
+is written by an older fence, that no two leases live at once, that nobody is blamed for a lapse whose consumer came
+back, and, at the end, that every accepted task can still end, even one whose message the broker lost.
 """
 
 from __future__ import annotations
@@ -10,40 +11,29 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from warren.record import Claim, Lease, Outcome, Record, Renewal, State, Submission, TaskError, Verdict
-from warren.records import LEASE_SECONDS, MAX_LAPSES, Records
+from tests.unit.core.worlds import World
+from warren.record import Claim, End, Lease, Outcome, Record, Renewal, State, Submission, TaskError, Verdict
+from warren.records import LEASE_SECONDS, MAX_LAPSES
 from warren.tasks import Task, TaskOptions
 
 T = TypeVar("T")
 CONSUMERS = ("c1", "c2", "c3")
 FATES = ("works", "works", "freezes", "freezes", "dies", "dies", "misses the answer")
 SWEPT_AFTER = 300.0
+SWEPT_AT_ONCE = 2
+STALE_AFTER = 600.0
+GONE = TaskError(code="lost", message="no message and no lease stands behind it")
 FAULT = TaskError(code="exception", message="no luck")
 TASK = st.sampled_from([0, 0, 0, 1, 1, 2])
 WORK = st.integers(0, 3)
 LIFE_SECONDS = 10_000_000.0
 """Longer than any history: how long a record lives is not what is tried here."""
-
-
-class World(Protocol):
-    """Records on a clock that can be moved."""
-
-    records: Records
-
-    def now(self) -> float:
-        """Return how far the clock was moved."""
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock."""
-
-    async def close(self) -> None:
-        """Let go of the records."""
 
 
 @dataclass(eq=False)
@@ -70,9 +60,17 @@ class Told:
     newest: int = 0
     leased_until: float = 0.0
     alone: bool = False
-    lapses: int = 0
+    lapsed: dict[int, bool] = field(default_factory=dict)
+    """The fences that lapsed and did not come back, and whether they held nothing else."""
     retries: int = 0
     held: bool = False
+    changes: int = 0
+    discarded: bool = False
+
+    @property
+    def lapses(self) -> int:
+        """How many lapses are charged."""
+        return sum(self.lapsed.values())
 
 
 class Histories(RuleBasedStateMachine):
@@ -85,6 +83,9 @@ class Histories(RuleBasedStateMachine):
         self.told: dict[str, Told] = {}
         self.tasks: list[Task] = []
         self.hands: list[Work] = []
+        self.stale: list[tuple[Record, int]] = []
+        """What a sweep found forgotten, and how often it had changed by then."""
+        self.started = 0
 
     async def begin(self) -> World:
         """Return a new world."""
@@ -119,6 +120,7 @@ class Histories(RuleBasedStateMachine):
         else:
             assert submission is not Submission.CREATED or not told.accepted
             told.created = self.world.now() if submission is not Submission.ACCEPTED else told.created
+            told.changes += submission is not Submission.ACCEPTED
         self.see(record)
         if submission is Submission.ACCEPTED or dies == "before publish":
             return
@@ -149,8 +151,9 @@ class Histories(RuleBasedStateMachine):
         claim = self.do(self.world.records.claim(told.task, consumer, alone=alone))
         told.accepted = True
         if told.leased_until and not live and claim.verdict is not Verdict.ENDED and not told.held:
-            told.lapses += told.alone
+            told.lapsed[told.newest] = told.alone
             told.leased_until = 0
+        told.changes += claim.verdict in (Verdict.CLAIMED, Verdict.ALONE)
         if claim.verdict is Verdict.POISON:
             assert told.lapses >= MAX_LAPSES
         if claim.verdict is Verdict.CLAIMED:
@@ -158,6 +161,7 @@ class Histories(RuleBasedStateMachine):
             assert told.lapses < MAX_LAPSES
             assert claim.record.fence > told.newest
             assert claim.record.failures == told.retries
+            self.started += 1
             told.newest, told.alone = claim.record.fence, alone
             told.leased_until = self.world.now() + LEASE_SECONDS
         if claim.verdict is Verdict.HELD:
@@ -171,6 +175,7 @@ class Histories(RuleBasedStateMachine):
         """A heartbeat."""
         work = self.hand(which)
         answer = self.do(self.world.records.renew(work.lease, work.task, work.consumer))
+        self.came_back(work)
         if answer is Renewal.LOST:
             self.let_go(work)
             return
@@ -189,14 +194,16 @@ class Histories(RuleBasedStateMachine):
     def _finish(self, work: Work, end: State, asked: int, *, dies: bool) -> None:
         outcome = Outcome(end, result=str(work.lease.fence).encode())
         said = [self.do(self.world.records.finish(work.lease, work.task, outcome)) for _ in range(asked)]
+        self.came_back(work)
         assert len(set(said)) == 1
-        if not said[0]:
+        if said[0] is None:
             self.let_go(work)
             return
         self.written(work).leased_until = 0
         record = self.read(work.task)
         assert record is not None
         assert (record.state, record.result) == (outcome.state, outcome.result), "another's end was taken for ours"
+        assert record.finished_at == said[0]
         self.done_with(work, put_back=dies)
 
     @precondition(lambda self: self.hands)
@@ -205,10 +212,11 @@ class Histories(RuleBasedStateMachine):
         """The attempt failed."""
         work, records = self.hand(which), self.world.records
         said = [self.do(records.retry(work.lease, work.task, FAULT, after_seconds=after)) for _ in range(asked)]
+        self.came_back(work)
         assert len(set(said)) == 1
         if said[0]:
             told = self.written(work)
-            told.leased_until, told.lapses = 0, 0
+            told.leased_until, told.lapsed = 0, {}
             told.retries += 1
         self.done_with(work, put_back=True)
 
@@ -231,7 +239,7 @@ class Histories(RuleBasedStateMachine):
         if thaws:
             self.hands.append(work)
 
-    @rule(seconds=st.sampled_from([0, 1, 15, LEASE_SECONDS + 1, LEASE_SECONDS + 1, SWEPT_AFTER + 1]))
+    @rule(seconds=st.sampled_from([0, 1, 15, LEASE_SECONDS + 1, LEASE_SECONDS + 1, SWEPT_AFTER + 1, STALE_AFTER + 1]))
     def wait(self, seconds: float) -> None:
         """Time passes."""
         self.world.advance(seconds)
@@ -254,25 +262,111 @@ class Histories(RuleBasedStateMachine):
             return
         told = self.told[task.id]
         told.held = held
+        told.changes += 1
         told.messages += not held
 
-    @rule(which=TASK, duty=st.sampled_from(["look", "sweep", "tell", "settle"]))
+    @precondition(lambda self: any(told.messages for told in self.told.values()))
+    @rule(which=TASK, how=st.sampled_from([State.SUCCEEDED, State.FAILED, None]))
+    def leave_to_others(self, which: int, how: State | None) -> None:
+        """A worker that knows no records takes a message and publishes a result; or the broker loses the message."""
+        waiting = [told for told in self.told.values() if told.messages]
+        told = waiting[which % len(waiting)]
+        if how is None:
+            told.messages -= 1
+            return
+        said = self.do(self.world.records.end(told.task, Outcome(how, result=b"another's")))
+        assert (said is End.LEASED) is (told.end is None and told.leased_until > self.world.now())
+        assert (said is End.ALREADY) is (told.end is not None)
+        told.messages -= said is not End.LEASED
+        if said is End.ENDED:
+            told.accepted = True
+            self.read(told.task)
+
+    @rule(which=TASK, duty=st.sampled_from(["look", "sweep", "abandon", "tell", "settle", "bury"]))
     def see_to(self, which: int, duty: str) -> None:
         """Somebody reads the record; the system pool sweeps, and tells what is due."""
         if duty == "look":
             self.read(self.tasks[which])
         elif duty == "sweep":
             self._sweep()
+        elif duty == "abandon":
+            self._abandon()
+        elif duty == "bury":
+            self._bury(which)
         else:
             self._tell(settled=duty == "settle")
 
-    def _sweep(self) -> None:
-        for task_id in self.do(self.world.records.sweep(older_than_seconds=SWEPT_AFTER)):
+    def _sweep(self) -> int:
+        swept = self.do(
+            self.world.records.sweep(unaccepted_seconds=SWEPT_AFTER, stale_seconds=STALE_AFTER, limit=SWEPT_AT_ONCE)
+        )
+        for task_id in swept.deleted:
             told = self.told[task_id]
             assert not told.accepted, "an accepted task was swept"
             assert told.end is None
             assert self.world.now() - told.created >= SWEPT_AFTER
             told.held = False
+        for task_id in swept.expired:
+            self.told[task_id].accepted = True
+            record = self.read(self.told[task_id].task)
+            assert record is not None
+            assert record.state is State.EXPIRED
+        for record in swept.stale:
+            told = self.told[record.id]
+            assert told.accepted
+            assert not told.held
+            assert told.leased_until <= self.world.now() - STALE_AFTER + 1
+            self.see(record)
+            self.stale.append((record, told.changes))
+        return swept.looked
+
+    def _abandon(self) -> None:
+        """End what a sweep found forgotten, unless it has a message after all, or something has happened to it."""
+        for record, changes in self.stale:
+            told = self.told[record.id]
+            if self.has_message(told):
+                continue
+            if self.do(self.world.records.abandon(record, GONE)):
+                assert told.end is None
+                assert told.changes == changes, "a task was abandoned that somebody had seen to"
+                self.read(told.task)
+        self.stale.clear()
+
+    def _bury(self, which: int) -> None:
+        """Look through the dead letters, page by page, and discard one."""
+        buried = self.dead_letters(which + 1)
+        failed = {
+            told.task.id
+            for told in self.told.values()
+            if told.end and told.end[0] is State.FAILED and not told.discarded
+        }
+        assert len(buried) == len(set(buried))
+        assert set(buried) == failed
+        for task_id in buried[:1]:
+            assert self.do(self.world.records.discard(task_id)) is not None
+            assert self.do(self.world.records.discard(task_id)) is None
+            self.told[task_id].discarded = True
+
+    def dead_letters(self, at_once: int) -> list[str]:
+        """Return the ids of all dead letters, the newest end first."""
+        page = self.do(self.world.records.dead(limit=at_once))
+        found = page.records
+        while page.next is not None:
+            page = self.do(self.world.records.dead(after=page.next, limit=at_once))
+            found += page.records
+        ends = [(record.finished_at or 0.0) for record in found]
+        assert ends == sorted(ends, reverse=True)
+        return [record.id for record in found]
+
+    def has_message(self, told: Told) -> bool:
+        """Return whether a message of the task is in its queue or in somebody's hands."""
+        return bool(told.messages) or any(work.task is told.task and work.has_message for work in self.hands)
+
+    def came_back(self, work: Work) -> None:
+        """The bearer of a fence has spoken: if its lease had lapsed, it did not die of the task."""
+        told = self.told[work.task.id]
+        told.changes += 1
+        told.lapsed.pop(work.lease.fence, None)
 
     def _tell(self, *, settled: bool) -> None:
         for record in self.do(self.world.records.due(older_than_seconds=10)):
@@ -292,7 +386,9 @@ class Histories(RuleBasedStateMachine):
 
     def hand_back(self, work: Work) -> None:
         """Release the lease, then put the message back."""
-        if self.do(self.world.records.release(work.lease)) and not work.released:
+        released = self.do(self.world.records.release(work.lease))
+        self.came_back(work)
+        if released and not work.released:
             self.written(work).leased_until = 0
             work.released = True
         self.done_with(work, put_back=True)
@@ -322,6 +418,7 @@ class Histories(RuleBasedStateMachine):
         told = self.told[record.id]
         if not record.state.terminal:
             assert told.end is None, "an end was taken back"
+            assert (record.lapses, record.suspect) == (told.lapses, bool(told.lapsed))
             return
         end = (
             record.state,
@@ -337,9 +434,11 @@ class Histories(RuleBasedStateMachine):
         """Let one consumer work off all messages: every accepted task must have ended then."""
         try:
             self.work_off()
+            self.find_forgotten()
             ends = {told.task.id: self.read(told.task) for told in self.told.values() if told.accepted}
             lost = [task_id for task_id, record in ends.items() if record is None or not record.state.terminal]
             assert not lost, f"lost tasks, of {Counter(str(record and record.state) for record in ends.values())}"
+            assert self.do(self.world.records.claims(["cpu", "gpu"])) == {"cpu": self.started, "gpu": 0}
         finally:
             self.do(self.world.close())
             self.loop.close()
@@ -362,6 +461,16 @@ class Histories(RuleBasedStateMachine):
                 else:
                     assert claim.verdict in (Verdict.ENDED, Verdict.POISON, Verdict.EXPIRED), claim
                 told.messages -= 1
+
+    def find_forgotten(self) -> None:
+        """Let the system pool end what lost its message; then nothing is open."""
+        for _ in range(2):
+            self.world.advance(STALE_AFTER + 1)
+            while self._sweep():
+                pass
+            self._abandon()
+        self.world.advance(STALE_AFTER + 1)
+        assert self._sweep() == 0, "a record that has ended is looked at for ever"
 
 
 async def _awaited(step: Awaitable[T]) -> T:

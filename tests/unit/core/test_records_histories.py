@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-from tests.unit.core.histories import Histories, World
+from tests.unit.core.histories import Histories
+from tests.unit.core.worlds import Memory, World
 from warren.clock import ManualClock
-from warren.records import Records
 from warren.records.memory import MemoryRecords
 from warren.tasks import Task
-
-
-class Memory:
-    """Records in memory, on a clock that stands."""
-
-    def __init__(self) -> None:
-        self._clock = ManualClock()
-        self._start = self._clock.now()
-        self.records: Records = MemoryRecords(self._clock)
-
-    def now(self) -> float:
-        return self._clock.now() - self._start
-
-    def advance(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-
-    async def close(self) -> None:
-        await self.records.close()
 
 
 class InMemory(Histories):

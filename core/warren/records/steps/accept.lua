@@ -1,4 +1,3 @@
--- KEYS: record, unaccepted   ARGV: id
-redis.call('ZREM', KEYS[2], ARGV[1])
+-- KEYS: record
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'accepted', '1') end
 return 1

@@ -1,41 +1,53 @@
--- KEYS: record, due, unaccepted   ARGV: id, consumer, lease_ms, alone, max_lapses, poison_error, field, value, ...
-local key, due, id, consumer, alone = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[4] == '1'
-if redis.call('EXISTS', key) == 0 then
-  write(key, 7)
-  redis.call('HSET', key, 'state', 'queued', 'submitted_at', whole(NOW))
+-- KEYS: record   ARGV: consumer, lease_ms, alone, max_lapses, poison_error, field, value, ...
+local key, consumer, alone = KEYS[1], ARGV[1], ARGV[3] == '1'
+
+local function known_now()
+  return look(key, 'state', 'accepted', 'held', 'pool', 'owner', 'expires_at', 'due_at', 'attempt', 'fence', 'consumer',
+    'alone', 'lease_until', 'started_at', 'running_ms', 'suspect', 'lapses', 'lapsed')
 end
-redis.call('HSET', key, 'accepted', '1')
-redis.call('ZREM', KEYS[3], id)
 
-local state = get(key, 'state')
-if TERMINAL[state] then return answer('ended', key) end
-if get(key, 'held') == '1' then return answer('held', key) end
-if expire_if_late(key, due, id) then return answer('expired', key) end
+local known = known_now()
+if not known.state then
+  write_new(key, 6, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
+  known = known_now()
+  keep_open(key, known.owner, known.expires_at)
+elseif known.accepted ~= '1' then
+  write(key, {'accepted', '1'})
+end
 
-if state == 'started' then
-  local lease = number(key, 'lease_until')
+if TERMINAL[known.state] then return answer('ended', key) end
+if known.held == '1' then return answer('held', key) end
+if expire_if_late(key, known.state, known.expires_at) then return answer('expired', key) end
+
+if known.state == 'started' then
+  local lease = number(known.lease_until)
   if lease > NOW then
-    if get(key, 'consumer') == consumer then return answer('adopted', key) end
+    if known.consumer == consumer then return answer('adopted', key) end
     return answer('busy', key, lease - NOW)
   end
   if lease > 0 then
-    stop_running(key, lease)
-    redis.call('HSET', key, 'suspect', '1')
-    if get(key, 'alone') == '1' then redis.call('HINCRBY', key, 'lapses', 1) end
-    if number(key, 'lapses') >= tonumber(ARGV[5]) then
-      redis.call('HSET', key, 'error', ARGV[6])
-      finish(key, due, id, 'failed')
+    local charged = known.alone == '1'
+    local lapses = number(known.lapses) + (charged and 1 or 0)
+    known.suspect = '1'
+    write(key, stop_running({'suspect', '1', 'lapses', whole(lapses),
+      'lapsed', (known.lapsed or '') .. ' ' .. known.fence .. (charged and '+' or '-')}, known, lease))
+    if lapses >= tonumber(ARGV[4]) then
+      finish(key, 'failed', {'error', ARGV[5]})
       return answer('poison', key)
     end
   end
 end
 
-local wait = number(key, 'due_at') - NOW
+local wait = number(known.due_at) - NOW
 if wait > 0 then return answer('early', key, wait) end
-if get(key, 'suspect') == '1' and not alone then return answer('alone', key) end
+if known.suspect == '1' and not alone then
+  write(key, {'changed_at', whole(NOW)}) -- its message is on its way again: nobody has forgotten it
+  return answer('alone', key)
+end
 
-redis.call('HSET', key, 'state', 'started', 'consumer', consumer, 'alone', alone and '1' or '0',
-  'lease_until', whole(NOW + tonumber(ARGV[3])), 'started_at', whole(NOW),
-  'attempt', whole(number(key, 'attempt') + 1), 'fence', whole(math.max(number(key, 'fence') + 1, NOW_US)))
-redis.call('HDEL', key, 'progress', 'due_at')
+write(key, {'state', 'started', 'consumer', consumer, 'alone', alone and '1' or '0',
+  'lease_until', whole(NOW + tonumber(ARGV[2])), 'started_at', whole(NOW), 'attempt', whole(number(known.attempt) + 1),
+  'fence', whole(math.max(number(known.fence) + 1, NOW_US))})
+if known.attempt or known.due_at then redis.call('HDEL', key, 'progress', 'due_at') end
+redis.call('HINCRBY', CLAIMS, known.pool, 1)
 return answer('claimed', key)

@@ -1,31 +1,25 @@
--- KEYS: record, unaccepted, [idempotency]   ARGV: id, digest, prefix, delay_ms, expires_ms, field, value, ...
-
--- The sweep's time begins, anew with each try: it must not take a record whose message is being published once more.
--- An MLJob's record is never swept.
-local function await_acceptance(key, unaccepted)
-  local owner = get(key, 'owner')
-  if not owner or owner == '' then redis.call('ZADD', unaccepted, whole(NOW), get(key, 'id')) end
+-- KEYS: record, [idempotency]   ARGV: digest, delay_ms, expires_ms, owner, field, value, ...
+local key, idempotency = KEYS[1], KEYS[2]
+if idempotency then
+  local first = redis.call('GET', idempotency)
+  if first and redis.call('EXISTS', TASK .. first) == 1 then key = TASK .. first end
 end
-
-local key = KEYS[1]
-if KEYS[3] then
-  local known = redis.call('GET', KEYS[3])
-  if known and redis.call('EXISTS', ARGV[3] .. known) == 1 then key = ARGV[3] .. known end
-end
-if redis.call('EXISTS', key) == 1 then
-  local digest = get(key, 'digest')
-  if digest and digest ~= ARGV[2] then return answer('conflict', key) end
-  if get(key, 'accepted') == '1' then return answer('accepted', key) end
-  await_acceptance(key, KEYS[2])
+local known = look(key, 'state', 'digest', 'accepted', 'owner', 'expires_at')
+if known.state then
+  if known.digest and known.digest ~= ARGV[1] then return answer('conflict', key) end
+  if known.accepted == '1' then return answer('accepted', key) end
+  -- The sweep's time begins anew with each try: it must not take a record whose message is being published once more.
+  write(key, {'changed_at', whole(NOW)})
+  keep_open(key, known.owner, known.expires_at)
   return answer('unaccepted', key)
 end
-write(key, 6)
-redis.call('HSET', key, 'state', 'queued', 'digest', ARGV[2], 'submitted_at', whole(NOW))
-if ARGV[4] ~= '0' then redis.call('HSET', key, 'due_at', whole(NOW + tonumber(ARGV[4]))) end
-if ARGV[5] ~= '0' then redis.call('HSET', key, 'expires_at', whole(NOW + tonumber(ARGV[5]))) end
-await_acceptance(key, KEYS[2])
-if KEYS[3] then
-  redis.call('SET', KEYS[3], ARGV[1])
-  redis.call('HSET', key, 'idempotency', KEYS[3])
+if ARGV[2] ~= '0' then add(ARGV, 'due_at', whole(NOW + tonumber(ARGV[2]))) end
+local expires = ARGV[3] ~= '0' and whole(NOW + tonumber(ARGV[3])) or nil
+if expires then add(ARGV, 'expires_at', expires) end
+if idempotency then
+  redis.call('SET', idempotency, id_of(key))
+  add(ARGV, 'idempotency', idempotency)
 end
+write_new(key, 5, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', whole(NOW))
+keep_open(key, ARGV[4], expires)
 return answer('created', key)

@@ -1,5 +1,10 @@
 -- KEYS: record   ARGV: ttl_ms
+local known = look(KEYS[1], 'state', 'expires_at', 'idempotency')
+if not known.state then return 0 end
 redis.call('HDEL', KEYS[1], 'owner')
-local state = get(KEYS[1], 'state')
-if state and TERMINAL[state] then let_expire(KEYS[1], ARGV[1]) end
+if TERMINAL[known.state] then
+  let_expire(KEYS[1], ARGV[1], known.idempotency)
+else
+  keep_open(KEYS[1], nil, known.expires_at)
+end
 return 1

@@ -1,4 +1,5 @@
 -- KEYS: record   ARGV: held
-if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-if not TERMINAL[get(KEYS[1], 'state')] then redis.call('HSET', KEYS[1], 'held', ARGV[1]) end
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state then return false end
+if not TERMINAL[state] then write(KEYS[1], {'held', ARGV[1], 'changed_at', whole(NOW)}) end
 return answer('held', KEYS[1])

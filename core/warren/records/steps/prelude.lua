@@ -1,4 +1,6 @@
 -- What every step shares. Times are milliseconds of the store's own clock; numbers are written in full, never as 1e+15.
+-- Every redis.call costs, on a path that all tasks take: what is read is read in one call, and so is what is written.
+-- Before this stand the names that the adapter knows too: TASK, DUE, OPEN, DEAD, CLAIMS, and UNACCEPTED_MS.
 local TERMINAL = {succeeded = true, failed = true, canceled = true, expired = true}
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -6,61 +8,97 @@ local NOW_US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 
 local function whole(number) return string.format('%.0f', number) end
 
-local function get(key, field) return redis.call('HGET', key, field) end
+local function number(field) return tonumber(field or '0') or 0 end
 
-local function number(key, field) return tonumber(get(key, field) or '0') or 0 end
+local function id_of(key) return string.sub(key, #TASK + 1) end
 
-local function write(key, first)
-  if first <= #ARGV then redis.call('HSET', key, unpack(ARGV, first)) end
+local function look(key, ...)
+  local values, found = redis.call('HMGET', key, ...), {}
+  for at, name in ipairs({...}) do found[name] = values[at] end
+  return found
 end
+
+local function add(changes, ...)
+  for _, word in ipairs({...}) do changes[#changes + 1] = word end
+  return changes
+end
+
+local function write(key, changes) redis.call('HSET', key, unpack(changes)) end
+
+-- The fields of a record that its task alone determines, and what else there is to be said of a new one.
+local function write_new(key, first, ...) write(key, add({...}, unpack(ARGV, first))) end
 
 local function answer(verdict, key, wait)
   return {verdict, whole(wait or 0), whole(NOW), redis.call('HGETALL', key)}
 end
 
+-- When the sweep looks at a record that is not over. Those that MLJobs own are their operator's to see to.
+local function keep_open(key, owner, expires)
+  if owner and owner ~= '' then return end
+  local at, late = NOW + UNACCEPTED_MS, number(expires)
+  if late > 0 and late < at then at = late end
+  redis.call('ZADD', OPEN, whole(at), id_of(key))
+end
+
 -- A lease's end: the time that the attempt ran is added up, so that deadlines count running time alone.
-local function stop_running(key, at)
-  local ran = number(key, 'running_ms') + math.max(0, at - number(key, 'started_at'))
-  redis.call('HSET', key, 'running_ms', whole(ran), 'lease_until', '0')
+local function stop_running(changes, known, at)
+  if number(known.lease_until) == 0 then return changes end
+  local ran = number(known.running_ms) + math.max(0, at - number(known.started_at))
+  return add(changes, 'running_ms', whole(ran), 'lease_until', '0', 'changed_at', whole(NOW))
 end
 
--- The one way in which a record ends: terminal state, time, and its place in the list of what is due to be told.
-local function finish(key, due, id, state)
-  if get(key, 'state') == 'started' and number(key, 'lease_until') > 0 then stop_running(key, NOW) end
-  redis.call('HSET', key, 'state', state, 'finished_at', whole(NOW), 'accepted', '1', 'held', '0')
-  redis.call('ZADD', due, whole(NOW), id)
+-- The one way in which a record ends: terminal state, time, its place in the list of what is due to be told, and among
+-- the dead letters if it failed.
+local function finish(key, state, changes)
+  local id, known = id_of(key), look(key, 'state', 'owner', 'lease_until', 'started_at', 'running_ms')
+  if known.state == 'started' then stop_running(changes, known, NOW) end
+  write(key, add(changes, 'state', state, 'finished_at', whole(NOW), 'accepted', '1', 'held', '0'))
+  redis.call('ZADD', DUE, whole(NOW), id)
+  if known.owner and known.owner ~= '' then return end
+  redis.call('ZREM', OPEN, id)
+  if state == 'failed' then redis.call('ZADD', DEAD, whole(NOW), id) end
 end
 
-local function expire_if_late(key, due, id)
-  local state, late = get(key, 'state'), number(key, 'expires_at')
+local function expire_if_late(key, state, expires)
+  local late = number(expires)
   if (state == 'queued' or state == 'retrying') and late > 0 and late <= NOW then
-    finish(key, due, id, 'expired')
+    finish(key, 'expired', {})
     return true
   end
   return false
 end
 
+-- A lapse is written down as the fence that lapsed, with '+' if it was charged. When the bearer of that fence comes back
+-- it did not die of the task, it was frozen or cut off: the lapse is taken back, and with the last one the suspicion.
+local function take_back(key, fence, lapsed)
+  local left, found = string.gsub(lapsed, ' ' .. fence .. '[+-]', '')
+  if found == 0 then return end
+  write(key, {'lapsed', left, 'suspect', left == '' and '0' or '1'})
+  if string.find(lapsed, ' ' .. fence .. '+', 1, true) then redis.call('HINCRBY', key, 'lapses', -1) end
+end
+
 -- Whether the bearer of the fence may still write. A lost answer makes the adapter ask again: the step by which this
 -- fence has settled counts as done ('again'), and no other step may follow it.
 local function standing(key, fence, step)
-  local state = get(key, 'state')
-  if not state then return 'absent' end
-  if get(key, 'settled') == fence then return get(key, 'settled_by') == step and 'again' or 'lost' end
-  if TERMINAL[state] or number(key, 'fence') > tonumber(fence) or state ~= 'started' then return 'lost' end
+  local known = look(key, 'state', 'fence', 'settled', 'settled_by', 'lapsed')
+  if not known.state then return 'absent' end
+  if known.settled == fence then return known.settled_by == step and 'again' or 'lost' end
+  if TERMINAL[known.state] then return 'lost' end
+  if known.lapsed then take_back(key, fence, known.lapsed) end
+  if number(known.fence) > tonumber(fence) or known.state ~= 'started' then return 'lost' end
   return 'holds'
 end
 
-local function settle(key, fence, step) redis.call('HSET', key, 'settled', fence, 'settled_by', step) end
-
 -- A record that the store forgot while its task was at work.
 local function rewrite(key, first, fence, attempt)
-  write(key, first)
-  redis.call('HSET', key, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
+  write_new(key, first, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
     'submitted_at', whole(NOW), 'started_at', whole(NOW))
+  local known = look(key, 'owner', 'expires_at')
+  keep_open(key, known.owner, known.expires_at)
 end
 
-local function let_expire(key, ttl)
-  redis.call('PEXPIRE', key, ttl)
-  local idempotency = get(key, 'idempotency')
-  if idempotency and idempotency ~= '' then redis.call('PEXPIRE', idempotency, ttl) end
+-- The shorter of two lives counts.
+local function let_expire(key, ttl, idempotency)
+  redis.call('PEXPIRE', key, ttl, 'LT')
+  if idempotency then redis.call('PEXPIRE', idempotency, ttl, 'LT') end
 end

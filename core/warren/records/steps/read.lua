@@ -1,4 +1,5 @@
--- KEYS: record, due   ARGV: id
-if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-expire_if_late(KEYS[1], KEYS[2], ARGV[1])
+-- KEYS: record
+local known = look(KEYS[1], 'state', 'expires_at')
+if not known.state then return false end
+expire_if_late(KEYS[1], known.state, known.expires_at)
 return answer('read', KEYS[1])

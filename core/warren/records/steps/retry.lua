@@ -4,8 +4,8 @@ local holds = standing(key, fence, 'retry')
 if holds == 'again' then return 1 end
 if holds == 'lost' then return 0 end
 if holds == 'absent' then rewrite(key, 5, fence, ARGV[2]) end
-stop_running(key, NOW)
-redis.call('HSET', key, 'state', 'retrying', 'due_at', whole(NOW + tonumber(ARGV[3])), 'error', ARGV[4],
-  'suspect', '0', 'lapses', '0', 'failures', whole(number(key, 'failures') + 1))
-settle(key, fence, 'retry')
+local known = look(key, 'lease_until', 'started_at', 'running_ms', 'failures')
+write(key, stop_running({'state', 'retrying', 'due_at', whole(NOW + tonumber(ARGV[3])), 'error', ARGV[4],
+  'suspect', '0', 'lapses', '0', 'lapsed', '', 'failures', whole(number(known.failures) + 1),
+  'settled', fence, 'settled_by', 'retry'}, known, NOW))
 return 1

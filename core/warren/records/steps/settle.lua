@@ -1,8 +1,6 @@
--- KEYS: record, due   ARGV: id, ttl_ms
-redis.call('ZREM', KEYS[2], ARGV[1])
-local state, owner = get(KEYS[1], 'state'), get(KEYS[1], 'owner')
-if state and TERMINAL[state] and (not owner or owner == '') then
-  local left = redis.call('PTTL', KEYS[1])
-  if left < 0 or left > tonumber(ARGV[2]) then let_expire(KEYS[1], ARGV[2]) end
-end
+-- KEYS: record   ARGV: ttl_ms
+redis.call('ZREM', DUE, id_of(KEYS[1]))
+local known = look(KEYS[1], 'state', 'owner', 'idempotency')
+local owned = known.owner and known.owner ~= ''
+if TERMINAL[known.state] and not owned then let_expire(KEYS[1], ARGV[1], known.idempotency) end
 return 1

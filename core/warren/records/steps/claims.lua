@@ -1,0 +1,2 @@
+-- ARGV: pools
+return redis.call('HMGET', CLAIMS, unpack(ARGV))

@@ -1,0 +1,48 @@
+"""A world in a real store.
+
+The store's clock cannot be moved, so time is: moving every time that the store holds into the past is, for every step,
+the same as a clock that goes forward.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from warren.records import Records
+from warren.records.redis import DEAD, DUE, OPEN, PREFIX, RedisRecords
+
+TIMES = ("lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at", "changed_at")
+
+
+class Store:
+    """Records in a real store, emptied, whose times can be moved."""
+
+    def __init__(self, url: str) -> None:
+        self._admin = redis.Redis.from_url(url)
+        self._admin.flushdb()
+        self._moved = 0.0
+        self.records: Records = RedisRecords(url)
+
+    def now(self) -> float:
+        """Return how far all times were moved."""
+        return self._moved
+
+    def advance(self, seconds: float) -> None:
+        """Move all times into the past; 0 stands for none."""
+        self._moved += seconds
+        for key in self._admin.scan_iter(f"{PREFIX}*"):
+            fields: dict[bytes, Any] = self._admin.hgetall(key)  # type: ignore[assignment] # redis-py types both of its clients at once
+            for name in TIMES:
+                if int(fields.get(name.encode(), 0)):
+                    self._admin.hincrby(key, name, round(-1000 * seconds))
+        for name in (DUE, OPEN, DEAD):
+            members: list[bytes] = self._admin.zrange(name, 0, -1)  # type: ignore[assignment] # likewise
+            for member in members:
+                self._admin.zincrby(name, -1000 * seconds, member)
+
+    async def close(self) -> None:
+        """Let go of the records."""
+        await self.records.close()
+        self._admin.close()
