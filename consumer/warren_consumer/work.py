@@ -50,8 +50,10 @@ def _misplaced(pool: Pool, wanted: PoolKind) -> Registration:
 
 
 def _training(settings: ConsumerSettings, objects: ObjectStore, repository: Repository) -> Registration:
-    from warren_consumer.training.handler import train_handler  # noqa: PLC0415 - see above
+    from warren_consumer.training.folders import clear_leftovers  # noqa: PLC0415 - see above
+    from warren_consumer.training.handler import train_handler  # noqa: PLC0415
 
+    clear_leftovers()
     handler = train_handler(objects, repository, settings, threads=settings.cpus)
     return Registration(handler, TRAIN_TIMEOUT_SECONDS, TRAIN_ATTEMPTS)
 

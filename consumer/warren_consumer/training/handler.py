@@ -9,7 +9,6 @@ Forbidden here: trainers' libraries, the broker, the records.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +24,7 @@ from warren.tasks import Payload
 from warren.training import PromotionRule, TrainReport, TrainRequest
 from warren_consumer.handler import TaskFault
 from warren_consumer.training import process, trainer
+from warren_consumer.training.folders import working_folder
 from warren_consumer.training.job import Job
 
 if TYPE_CHECKING:
@@ -75,15 +75,15 @@ class _Training:
     async def _train(self, context: Context, request: TrainRequest, version: str) -> Manifest:
         check_trainer(request.trainer)
         source, form = self._source(request)
-        with tempfile.TemporaryDirectory(prefix="warren-training-") as folder:
+        with working_folder() as folder:
             job = Job(
                 trainer=request.trainer,
-                dataset=Path(folder, "dataset"),
+                dataset=folder / "dataset",
                 format=form,
                 target=request.dataset.target,
                 parameters=request.parameters,
                 metric=_metric(request),
-                output=Path(folder, "model.onnx"),
+                output=folder / "model.onnx",
             )
             context.report(Progress(fraction=0.0, message=f"downloading {source}"))
             await self._download(source, job.dataset)
