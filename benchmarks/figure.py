@@ -20,22 +20,64 @@ OUT: Final = Path(__file__).parent / "out"
 
 
 @dataclass(frozen=True, slots=True)
+class AtLeast:
+    """An aim: the more the better."""
+
+    bound: float
+
+    def __str__(self) -> str:
+        return f">= {self.bound:g}"
+
+    def met(self, value: float) -> bool:
+        """Whether the value reaches it."""
+        return value >= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class MoreThan:
+    """An aim: ahead of the peer, by however little."""
+
+    bound: float
+
+    def __str__(self) -> str:
+        return f"> {self.bound:g}"
+
+    def met(self, value: float) -> bool:
+        """Whether the value is beyond it."""
+        return value > self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """An aim: the less the better."""
+
+    bound: float
+
+    def __str__(self) -> str:
+        return f"<= {self.bound:g}"
+
+    def met(self, value: float) -> bool:
+        """Whether the value stays within it."""
+        return value <= self.bound
+
+
+Aim = AtLeast | MoreThan | AtMost
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
-    """A ratio under its name, and how large it should be."""
+    """A ratio under its name, and what it should be."""
 
     name: str
     ratio: Ratio
-    at_least: float
-
-    @property
-    def aim(self) -> str:
-        """The aim as text."""
-        return f">= {self.at_least:g}"
+    aim: Aim
+    note: str = ""
+    """What both sides came to, in their own unit: it is of this machine and this minute."""
 
     @property
     def met(self) -> bool:
-        """Whether the geometric mean reaches the aim."""
-        return self.ratio.mean >= self.at_least
+        """Whether the mean is what it should be."""
+        return self.aim.met(self.ratio.mean)
 
     def document(self) -> dict[str, Any]:
         """Return what programs read."""
@@ -43,7 +85,7 @@ class Figure:
         return (
             {"name": self.name}
             | {key: round(value, 4) for key, value in found.items()}
-            | {"aim": self.aim, "met": self.met}
+            | {"aim": str(self.aim), "met": self.met}
         )
 
     def row(self) -> tuple[str, ...]:
@@ -54,14 +96,15 @@ class Figure:
             f"{found.mean:.2f}",
             f"{found.low:.2f} - {found.high:.2f}",
             f"{found.least:.2f} - {found.most:.2f}",
-            self.aim,
+            str(self.aim),
             "met" if self.met else "short",
+            self.note,
         )
 
 
 def report(name: str, figures: Sequence[Figure], console: Console, folder: Path = OUT) -> Path:
     """Print the table and write `<folder>/<name>.json`; return its path."""
-    table = Table("figure", "ratio", "95 % interval", "spread of pairs", "aim", "")
+    table = Table("figure", "ratio", "95 % interval", "spread of pairs", "aim", "", "here and now")
     for figure in figures:
         table.add_row(*figure.row())
     console.print(table)

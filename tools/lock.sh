@@ -24,3 +24,4 @@ lock run pyproject.toml producer consumer training
 lock dev pyproject.toml producer consumer training operator dev
 lock bootstrap requirements/bootstrap.in
 lock go requirements/go.in
+lock peers requirements/peers.in

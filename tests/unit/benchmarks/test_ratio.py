@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.figure import Figure, report
+from benchmarks.figure import Aim, AtLeast, AtMost, Figure, MoreThan, report
 from benchmarks.ratio import Pair, Ratio
 
 
@@ -48,16 +48,29 @@ def test_nine_pairs_are_too_few() -> None:
         Ratio.of(pairs(*[1.0] * 9))
 
 
-@pytest.mark.parametrize(("mean", "met"), [(0.9, True), (0.8999, False), (1.4, True)])
-def test_the_mean_decides_whether_the_aim_is_met(mean: float, *, met: bool) -> None:
-    assert Figure("submits", Ratio(mean, mean - 0.1, mean + 0.1, mean, mean), 0.9).met is met
+@pytest.mark.parametrize(
+    ("aim", "mean", "met"),
+    [
+        (AtLeast(0.9), 0.9, True),
+        (AtLeast(0.9), 0.8999, False),
+        (MoreThan(1), 1.0, False),
+        (MoreThan(1), 1.001, True),
+        (AtMost(2.5), 2.5, True),
+        (AtMost(2.5), 2.501, False),
+    ],
+)
+def test_the_mean_decides_whether_the_aim_is_met(aim: Aim, mean: float, *, met: bool) -> None:
+    assert Figure("submits", Ratio(mean, mean - 0.1, mean + 0.1, mean, mean), aim).met is met
 
 
 def test_a_report_is_a_table_and_a_document(tmp_path: Path) -> None:
-    said, found = StringIO(), Figure("submits", Ratio(0.71239, 0.69, 0.73, 0.6, 0.8), 0.9)
-    path = report("tasks", [found], Console(file=said, width=120), tmp_path / "out")
+    said, found = (
+        StringIO(),
+        Figure("submits", Ratio(0.71239, 0.69, 0.73, 0.6, 0.8), AtLeast(0.9), "71 and 100 a second"),
+    )
+    path = report("tasks", [found], Console(file=said, width=160), tmp_path / "out")
     assert json.loads(path.read_text()) == [
         {"name": "submits", "ratio": 0.7124, "low": 0.69, "high": 0.73, "aim": ">= 0.9", "met": False}
     ]
-    for word in ("submits", "0.71", "0.69 - 0.73", "0.60 - 0.80", ">= 0.9", "short"):
+    for word in ("submits", "0.71", "0.69 - 0.73", "0.60 - 0.80", ">= 0.9", "short", "71 and 100 a second"):
         assert word in said.getvalue()
