@@ -24,6 +24,7 @@ from warren.repository import Repository
 from warren.settings import load
 from warren.submission import Submitter
 from warren_producer.app import create_app
+from warren_producer.server import Server
 from warren_producer.settings import ProducerSettings
 
 WRONG_SETTINGS: Final = 2
@@ -50,7 +51,7 @@ async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> Non
     repository = Repository(objects, settings.storage_bucket)
     submitter = Submitter(broker, records, Payloads(objects, settings.storage_bucket))
     app = create_app(submitter, records, broker, repository, objects, settings, usual_pools)
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             host=settings.host,
@@ -59,7 +60,8 @@ async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> Non
             log_config=None,
             timeout_graceful_shutdown=round(settings.shutdown_seconds),
             server_header=False,
-        )
+        ),
+        closing=app.state.watch.dismiss,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # uvicorn obeys them, then raises them again: closing comes first

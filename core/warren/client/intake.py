@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from warren.record import Record
     from warren.records import Records
     from warren.submission import Submitter
+
+Changes: TypeAlias = tuple["Record", "AsyncIterator[Record | None]"]
+"""A task as it stands, and as it changes."""
 
 MAX_KEY = 255
 
@@ -111,11 +114,11 @@ class Intake:
         return await self._whole(await self._watch.wait(task_id, wait_seconds))
 
     @asynccontextmanager
-    async def follow(self, task_id: str, *, idle_seconds: float) -> AsyncIterator[AsyncIterator[Record | None]]:
-        """Give a task's record as it stands, then at each change until it has ended; None after that long without one.
+    async def follow(self, task_id: str, *, idle_seconds: float) -> AsyncIterator[Changes]:
+        """Give a task's record as it stands, and then at each change until it has ended.
 
-        Changes that follow upon each other within moments are shown as the last of them. It ends early when the record
-        is gone or the process closes.
+        Among the changes is None after `idle_seconds` without one. Those that follow upon each other within moments are
+        shown as the last of them. They end early when the record is gone or the process closes.
 
         Raises:
             TaskNotFoundError: there is no such task.
@@ -124,7 +127,8 @@ class Intake:
         """
         async with self._watch.follow(task_id) as view:
             await view.changed(0)
-            yield self._changes(view, await self._whole(view.record), idle_seconds)
+            record = await self._whole(view.record)
+            yield record, self._changes(view, record, idle_seconds)
 
     async def cancel(self, task_id: str) -> Record:
         """Cancel a task and return its record; a task that has ended stays as it is.
@@ -140,7 +144,6 @@ class Intake:
         return await self._whole(record)
 
     async def _changes(self, view: View, record: Record, idle_seconds: float) -> AsyncIterator[Record | None]:
-        yield record
         while not record.state.terminal:
             news = await view.changed(idle_seconds)
             if view.over and not view.record.state.terminal:

@@ -59,5 +59,6 @@ class View:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
         changed = self._news.is_set()
-        self._news.clear()
+        if not self.over:
+            self._news.clear()
         return changed

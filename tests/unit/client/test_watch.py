@@ -1,0 +1,289 @@
+"""Waiting for tasks and following them: by word of mouth at once, by reading in bulk in any case."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from warren.broker.memory import MemoryBroker
+from warren.client.view import View, mark
+from warren.client.watch import Watch
+from warren.errors import TaskNotFoundError, UnavailableError
+from warren.event import encode_event, event_key
+from warren.message import encode_reply
+from warren.pool import DEFAULT_POOLS
+from warren.record import Lease, Outcome, Progress, Record, State
+from warren.records.memory import MemoryRecords
+from warren.tasks import Task
+from warren.topology import EVENTS, LISTEN_PREFIX, topology
+
+SOON = 1.0
+NEVER = 1e6
+
+
+@pytest.fixture(name="broker")
+def _broker() -> MemoryBroker:
+    return MemoryBroker(topology(DEFAULT_POOLS))
+
+
+@pytest.fixture(name="records")
+def _records() -> MemoryRecords:
+    return MemoryRecords()
+
+
+@pytest.fixture(name="watch")
+async def _watch(broker: MemoryBroker, records: MemoryRecords) -> AsyncIterator[Watch]:
+    async with Watch(broker, records, limit=3) as watch:
+        await until(lambda: watch.queue is not None)
+        yield watch
+
+
+@pytest.fixture
+def deaf_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read unless there is word of it."""
+    monkeypatch.setattr("warren.client.watch.SWEEP_SECONDS", NEVER)
+
+
+async def until(check: Callable[[], bool]) -> None:
+    """Wait until the check holds."""
+    async with asyncio.timeout(SOON):
+        while not check():  # noqa: ASYNC110 - whatever it is, it happens by itself
+            await asyncio.sleep(0.005)
+
+
+def listening(broker: MemoryBroker) -> list[str]:
+    return [name for name in broker.queues if name.startswith(LISTEN_PREFIX)]
+
+
+async def submitted(records: MemoryRecords, name: str = "echo", reply_to: str | None = None) -> Task:
+    task = Task(name, "cpu", reply_to=reply_to)
+    await records.create(task)
+    return task
+
+
+async def started(records: MemoryRecords, task: Task) -> Lease:
+    lease = (await records.claim(task, "test", alone=True)).lease
+    assert lease is not None
+    return lease
+
+
+async def ended(records: MemoryRecords, task: Task) -> Record:
+    await records.finish(await started(records, task), task, Outcome(State.SUCCEEDED, result=b"1"))
+    [record] = await records.read([task.id])
+    assert record is not None
+    return record
+
+
+async def tell(broker: MemoryBroker, record: Record) -> None:
+    await broker.publish(encode_event(record), exchange=EVENTS, routing_key=event_key(record), mandatory=False)
+
+
+@pytest.mark.usefixtures("deaf_reader")
+async def test_a_reply_ends_a_wait_at_once(watch: Watch, broker: MemoryBroker, records: MemoryRecords) -> None:
+    task = await submitted(records, reply_to=watch.queue)
+    waiting = asyncio.create_task(watch.wait(task.id, NEVER))
+    await until(lambda: watch.viewers == 1)
+    assert watch.queue is not None
+    await broker.publish(encode_reply(await ended(records, task)), exchange="", routing_key=watch.queue)
+    assert (await asyncio.wait_for(waiting, SOON)).result == b"1"
+    assert not listening(broker), "events were listened to for a task that is answered by a reply"
+
+
+@pytest.mark.usefixtures("deaf_reader")
+async def test_an_event_ends_the_wait_for_a_task_that_was_submitted_elsewhere(
+    watch: Watch, broker: MemoryBroker, records: MemoryRecords
+) -> None:
+    task = await submitted(records)
+    waiting = asyncio.create_task(watch.wait(task.id, NEVER))
+    await until(lambda: bool(listening(broker)))
+    await tell(broker, await ended(records, task))
+    assert (await asyncio.wait_for(waiting, SOON)).state is State.SUCCEEDED
+
+
+async def test_without_any_word_the_records_are_read(watch: Watch, records: MemoryRecords) -> None:
+    task = await submitted(records)
+    waiting = asyncio.create_task(watch.wait(task.id, NEVER))
+    await until(lambda: watch.viewers == 1)
+    await ended(records, task)
+    assert (await asyncio.wait_for(waiting, SOON)).state is State.SUCCEEDED
+
+
+async def test_a_wait_that_passes_tells_how_the_task_stands(watch: Watch, records: MemoryRecords) -> None:
+    task = await submitted(records)
+    assert (await watch.wait(task.id, 0.05)).state is State.QUEUED
+
+
+@pytest.mark.usefixtures("deaf_reader")
+async def test_tasks_of_a_name_that_comes_into_view_later_are_listened_to(
+    watch: Watch, broker: MemoryBroker, records: MemoryRecords
+) -> None:
+    tasks = [await submitted(records), await submitted(records, "train")]
+    waits = []
+    for task in tasks:
+        waits.append(asyncio.create_task(watch.wait(task.id, NEVER)))
+        await until(lambda: bool(listening(broker)))
+    await asyncio.sleep(0.6)  # it listens anew
+    for task in tasks:
+        await tell(broker, await ended(records, task))
+    for record in await asyncio.wait_for(asyncio.gather(*waits), SOON):
+        assert record.state is State.SUCCEEDED
+
+
+async def test_events_are_listened_to_only_while_somebody_looks(
+    watch: Watch, broker: MemoryBroker, records: MemoryRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warren.client.watch.LINGER_SECONDS", 0.05)
+    task = await submitted(records)
+    async with watch.follow(task.id):
+        await until(lambda: bool(listening(broker)))
+        await asyncio.sleep(0.1)
+        assert listening(broker)
+    await until(lambda: not listening(broker))
+
+
+@pytest.mark.usefixtures("deaf_reader")
+async def test_after_a_lost_connection_word_comes_again(
+    watch: Watch, broker: MemoryBroker, records: MemoryRecords
+) -> None:
+    task, before = await submitted(records), watch.queue
+    async with watch.follow(task.id) as view:
+        await until(lambda: bool(listening(broker)))
+        [heard_before] = listening(broker)
+        await broker.lose_connection()
+        await until(lambda: bool(listening(broker)) and listening(broker) != [heard_before])
+        await until(lambda: watch.queue not in {None, before})
+        await view.changed(0)
+        await tell(broker, await ended(records, task))
+        assert await view.changed(SOON)
+        assert view.record.state is State.SUCCEEDED
+
+
+async def test_a_broker_that_is_away_is_asked_again(watch: Watch, broker: MemoryBroker, records: MemoryRecords) -> None:
+    broker.available = False
+    task = await submitted(records)
+    async with watch.follow(task.id):
+        await broker.lose_connection()
+        await until(lambda: watch.queue is None)
+        broker.available = True
+        await until(lambda: watch.queue is not None and bool(listening(broker)))
+
+
+@pytest.mark.usefixtures("deaf_reader")
+async def test_who_follows_sees_each_change_until_the_end(
+    watch: Watch, broker: MemoryBroker, records: MemoryRecords
+) -> None:
+    task = await submitted(records)
+    async with watch.follow(task.id) as view:
+        await until(lambda: bool(listening(broker)))
+        assert await view.changed(0)
+        assert view.record.state is State.QUEUED
+        assert not await view.changed(0.02)
+        lease = await started(records, task)
+        await records.renew(lease, task, "test", progress=Progress(fraction=0.5))
+        watch.tell(task.id)
+        assert await view.changed(SOON)
+        assert view.record.progress == Progress(fraction=0.5)
+        watch.tell(task.id)
+        assert not await view.changed(0.05), "the same again is no change"
+        await records.renew(lease, task, "test", progress=Progress(fraction=0.5, message="half"))
+        watch.tell(task.id)
+        assert await view.changed(SOON)
+        assert not view.over
+        await records.cancel(task.id)
+        watch.tell(task.id)
+        assert await view.changed(SOON)
+        assert view.over
+        assert view.record.state is State.CANCELED
+
+
+async def test_leaving_leaves_nothing_and_too_many_are_refused(watch: Watch, records: MemoryRecords) -> None:
+    task = await submitted(records)
+    waits = [asyncio.create_task(watch.wait(task.id, NEVER)) for _ in range(2)]
+    async with watch.follow(task.id):
+        await until(lambda: watch.viewers == 3)
+        with pytest.raises(UnavailableError, match="3 requests wait"):
+            await watch.wait(task.id, 1)
+        with pytest.raises(UnavailableError, match="3 requests wait"):
+            async with watch.follow(task.id):
+                pass
+        assert (await watch.wait(task.id, 0)).state is State.QUEUED
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    assert watch.viewers == 0
+    assert not watch._views  # noqa: SLF001 - a leak shows nowhere else
+    assert not watch._names  # noqa: SLF001
+    assert not watch._following  # noqa: SLF001
+
+
+async def test_a_task_that_is_not_there(watch: Watch) -> None:
+    with pytest.raises(TaskNotFoundError):
+        await watch.wait("nope", 1)
+    with pytest.raises(TaskNotFoundError):
+        async with watch.follow("nope"):
+            pass
+    assert watch.viewers == 0
+
+
+async def test_a_record_that_vanishes_ends_the_view(watch: Watch, records: MemoryRecords) -> None:
+    task = await submitted(records)
+    waiting = asyncio.create_task(watch.wait(task.id, NEVER))
+    async with watch.follow(task.id) as view:
+        await view.changed(0)
+        records.flush()
+        assert await view.changed(SOON)
+        assert view.over
+        assert not view.record.state.terminal
+    with pytest.raises(TaskNotFoundError):
+        await waiting
+
+
+async def test_while_the_records_are_away_views_stay_as_they_are(watch: Watch, records: MemoryRecords) -> None:
+    task = await submitted(records)
+    async with watch.follow(task.id) as view:
+        await view.changed(0)
+        records.available = False
+        assert not await view.changed(0.7)
+        records.available = True
+        await ended(records, task)
+        assert await view.changed(SOON)
+
+
+async def test_closing_dismisses_those_who_follow_and_not_those_who_wait(watch: Watch, records: MemoryRecords) -> None:
+    task = await submitted(records)
+    waiting = asyncio.create_task(watch.wait(task.id, NEVER))
+    async with watch.follow(task.id) as view:
+        await view.changed(0)
+        watch.dismiss()
+        assert await view.changed(0)
+        assert view.over
+    async with watch.follow(task.id) as late:
+        assert late.over
+    await ended(records, task)
+    assert (await asyncio.wait_for(waiting, SOON)).state is State.SUCCEEDED
+
+
+def record(state: State, now: float, **more: object) -> Record:
+    return Record.model_validate({"id": "1", "name": "echo", "pool": "cpu", "state": state, "now": now, **more})
+
+
+def test_a_read_that_comes_late_does_not_turn_back_the_view() -> None:
+    view = View()
+    view.show(record(State.STARTED, 2.0, attempt=1))
+    view.show(record(State.QUEUED, 1.0))
+    assert view.record.state is State.STARTED
+
+
+def test_marks_are_single_words_that_tell_states_apart() -> None:
+    half = {"fraction": 0.5, "message": "a\nb"}
+    records = [
+        record(State.STARTED, 1, attempt=1),
+        record(State.STARTED, 1, attempt=2),
+        record(State.SUCCEEDED, 1, attempt=1),
+        record(State.STARTED, 1, attempt=1, progress={"fraction": 0.5}),
+        record(State.STARTED, 1, attempt=1, progress=half),
+    ]
+    marks = {mark(each) for each in records}
+    assert len(marks) == len(records)
+    assert all(len(word.split()) == 1 for word in marks)
+    assert mark(records[0]) == mark(record(State.STARTED, 9, attempt=1))
