@@ -21,7 +21,7 @@ TASKS = '''
 """Tasks that write a row when they start and one when they end."""
 
 import asyncio, os, time
-from warren import task
+from warren import report_progress, task
 
 def note(event, number):
     with open(os.environ["TRACES"], "a") as rows:
@@ -49,6 +49,24 @@ def burns(number: int, seconds: float) -> int:
         pass
     note("end", number)
     return number
+
+@task(pool="cpu", process=True, max_attempts=2, retry_backoff_seconds=0.5)
+def spins(number: int, seconds: float) -> int:
+    note("start", number)
+    report_progress(0.5, str(os.getpid()))
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+    note("end", number)
+    return number
+
+@task(pool="cpu", process=True, timeout_seconds=2)
+def overruns(number: int, seconds: float) -> int:
+    return spins(number, seconds)
+
+@task(pool="cpu", timeout_seconds=1)
+def sticks(number: int, seconds: float) -> int:
+    return blocks(number, seconds)
 '''
 
 FIRST_PORT = 18_900
@@ -108,6 +126,11 @@ class Crew:
     def log(self, process: subprocess.Popen[bytes]) -> str:
         """Return what a consumer has said."""
         return (self.folder / f"consumer-{self.processes.index(process)}.log").read_text()
+
+    def pids(self, event: str) -> list[int]:
+        """Return the processes that noted the event, in that order."""
+        rows = (line.split() for line in self.traces.read_text().splitlines())
+        return [int(pid) for said, _, pid in rows if said == event]
 
     def rows(self, event: str) -> Counter[int]:
         """Return how often each task noted the event, by its number."""
