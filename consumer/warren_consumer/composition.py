@@ -10,6 +10,8 @@ import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+import structlog
+
 from warren.broker.amqp import AmqpBroker
 from warren.errors import SettingsError
 from warren.objects.s3 import S3Objects
@@ -19,19 +21,20 @@ from warren.records.redis import RedisRecords
 from warren.repository import Repository
 from warren_consumer import work
 from warren_consumer.closing import Closing
+from warren_consumer.depths.rabbitmq import RabbitDepths
 from warren_consumer.events import Events
 from warren_consumer.functions.executors import Executors
 from warren_consumer.health import Health, served
 from warren_consumer.metrics import Metrics
-from warren_consumer.replies import Replies
 from warren_consumer.results import Results
 from warren_consumer.runtime import Member, Probe, Runtime
 from warren_consumer.settings import ConsumerSettings
-from warren_consumer.system.dead_letters import DeadLetters
+from warren_consumer.system.assembly import Means, assemble
 from warren_consumer.system.duties import Duties
-from warren_consumer.system.overdue import Overdue
-from warren_consumer.system.sweeping import Sweeping
+from warren_consumer.system.metrics import SystemMetrics
 from warren_consumer.worker import Terms, Worker
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Parts:
     broker: AmqpBroker = field(init=False)
     records: RedisRecords = field(init=False)
     objects: S3Objects = field(init=False)
+    depths: RabbitDepths | None = field(init=False, default=None)
     events: Events = field(init=False)
     metrics: Metrics = field(init=False)
     executors: Executors = field(init=False)
@@ -53,6 +57,8 @@ class Parts:
         self.records = RedisRecords(self.settings.records_url)
         self.objects = S3Objects()
         self.events = Events(self.broker)
+        if self.settings.broker_metrics_url:
+            self.depths = RabbitDepths(self.settings.broker_metrics_url.split(), self.settings.broker_url)
         self.metrics = Metrics(self.settings.pool)
         self.executors = Executors(self.settings.slots)
 
@@ -80,11 +86,22 @@ class Parts:
         return Worker(terms, self.broker, self.records, registrations, payloads, closing, self.events, self.metrics)
 
     def _duties(self) -> Duties:
-        ttl = self.settings.result_ttl_seconds
-        replies = Replies(self.broker, self.records)
-        dead_letters = DeadLetters(self.broker, self.records, replies, consumer=self.consumer, result_ttl_seconds=ttl)
-        overdue = Overdue(self.records, replies, result_ttl_seconds=ttl)
-        return Duties(Sweeping(self.records), overdue, dead_letters, self.settings.pools)
+        settings = self.settings
+        if self.depths is None:
+            log.warning("lost tasks are not looked for: WARREN_BROKER_METRICS_URL is not set")
+        return assemble(
+            Means(
+                settings.pools,
+                self.broker,
+                self.records,
+                self.objects,
+                settings.storage_bucket,
+                self.events,
+                SystemMetrics(self.metrics.registry),
+                self.depths,
+                settings.result_ttl_seconds,
+            )
+        )
 
 
 async def serve(settings: ConsumerSettings) -> None:
@@ -100,6 +117,8 @@ async def serve(settings: ConsumerSettings) -> None:
         stack.push_async_callback(parts.records.close)
         stack.push_async_callback(parts.broker.close)
         stack.push_async_callback(parts.executors.close)
+        if parts.depths is not None:
+            stack.push_async_callback(parts.depths.close)
         probes = parts.probes()
         health = Health([*probes, "consuming"])
         if settings.metrics_port:

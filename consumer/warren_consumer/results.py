@@ -31,8 +31,17 @@ class Results:
             StorageUnavailableError: it is large, and the storage does not take it.
 
         """
+        return await self.named(lease.task_id, str(lease.fence), result)
+
+    async def named(self, task_id: str, name: str, result: Payload) -> Outcome:
+        """Return the same, for a result that no lease tells from the task's other ones, but this name.
+
+        Raises:
+            StorageUnavailableError: see `outcome`.
+
+        """
         if len(result.body) <= MAX_INLINE_BYTES:
             return succeeded(result)
-        uri = ObjectUri(self._bucket, f"results/{lease.task_id}/{lease.fence}")
+        uri = ObjectUri(self._bucket, f"results/{task_id}/{name}")
         await self._objects.put(uri, result.body, content_type=result.content_type)
         return succeeded(result, str(uri))

@@ -24,6 +24,9 @@ class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
 
     pool: str
     """The pool to work for: one of `pools`, or `system`."""
+    broker_metrics_url: Annotated[str, Field(pattern=r"^https?://\S+( +https?://\S+)*$")] | None = None
+    """Where RabbitMQ's plugin `rabbitmq_prometheus` answers, `http://host:15692`; of a cluster every node, by spaces.
+    None: the system pool does not look for lost tasks."""
     concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
     """How many tasks it works on at once; None: 8 in a `serve` pool, 1 in a `train` pool."""
     cpus: Annotated[int, Field(ge=1)] = 1

@@ -5,16 +5,15 @@ Forbidden here: leaving a dead letter without either.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from warren.errors import InvalidRequestError, UnavailableError
+from warren.errors import InvalidRequestError
 from warren.message import decode_task
-from warren.record import Claim, Outcome, State, TaskError, Verdict
+from warren.record import End, Outcome, State, TaskError
 from warren.tasks import Payload, Task, new_task_id
 from warren.topology import TASKS
 from warren_consumer.closing import REASON_HEADER, fresh
@@ -25,12 +24,17 @@ if TYPE_CHECKING:
     from warren.message import Message
     from warren.pool import Pool
     from warren.records import Records
-    from warren_consumer.replies import Replies
+    from warren_consumer.system.endings import Endings
+    from warren_consumer.system.metrics import SystemMetrics
 
 AT_ONCE: Final = 10
-SUBSCRIBE_AGAIN_SECONDS: Final = 5.0
+DEATH_HEADER: Final = "warren-death"
+"""Why the broker gave up, on a dead letter that was put to the end of its queue and lost the broker's own notes."""
+
 REJECTED: Final = "rejected"
-"""RabbitMQ's word for a message that its worker refused; its other reasons say that it merely went round too often."""
+EXPIRED: Final = "expired"
+"""RabbitMQ's words for a message that its worker refused, and for one that ran out of its time at the broker, which
+Warren never gives it. Its other reasons say that it merely went round too often."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,89 +44,101 @@ class DeadLetter:
     """What lies in a dead-letter queue, as the task that its record will be of."""
 
     task: Task
-    error: TaskError | None
-    """Why the task has to end; None where it may be tried again."""
+    outcome: Outcome | None
+    """How the task has to end; None where it may be tried again."""
 
 
 class DeadLetters:
-    """Empties the dead-letter queues of the pools."""
+    """Sees to the dead letters of one pool."""
 
-    def __init__(
-        self, broker: Broker, records: Records, replies: Replies, *, consumer: str, result_ttl_seconds: float
-    ) -> None:
+    def __init__(self, pool: Pool, broker: Broker, records: Records, endings: Endings, metrics: SystemMetrics) -> None:
+        self._pool = pool
         self._broker = broker
         self._records = records
-        self._replies = replies
-        self._consumer = consumer
-        self._ttl = result_ttl_seconds
+        self._endings = endings
+        self._metrics = metrics
 
-    async def drain(self, pool: Pool) -> None:
-        """Empty one pool's queue, until cancelled."""
-        while True:
-            try:
-                async with self._broker.subscribe(pool.dead_letter_queue, prefetch=AT_ONCE) as subscription:
-                    async for delivery in subscription:
-                        await self.take(delivery, pool)
-            except UnavailableError as error:
-                log.warning("dead letters are not read", pool=pool.name, problem=error.detail)
-            await asyncio.sleep(SUBSCRIBE_AGAIN_SECONDS)
-
-    async def take(self, delivery: Delivery, pool: Pool) -> None:
+    async def take(self, delivery: Delivery) -> None:
         """See to one dead letter, then ack it."""
-        letter = read(delivery.message, pool)
-        if letter.error is None:
-            await insist(lambda: self._try_again(letter.task, delivery), what="reviving a dead letter")
-        else:
-            error = letter.error
-            await insist(lambda: self._end(letter.task, error, delivery), what="recording a dead letter")
+        letter = read(delivery.message, self._pool)
+        fate = await insist(lambda: self._settle(letter, delivery.message), what="seeing to a dead letter")
         await delivery.ack()
+        self._metrics.dead_letters.labels(fate).inc()
 
-    async def _try_again(self, task: Task, delivery: Delivery) -> None:
+    def again(self, message: Message) -> Message:
+        """Return a dead letter as it goes to the end of its queue: why it died is Warren's to remember from then on."""
+        reason = death(message.headers, self._pool.queue)
+        return fresh(message, {DEATH_HEADER: reason} if reason else None)
+
+    async def _settle(self, letter: DeadLetter, message: Message) -> str:
+        if letter.outcome is None:
+            return await self._try_again(letter.task, message)
+        return await self._end(letter.task, letter.outcome, message)
+
+    async def _try_again(self, task: Task, message: Message) -> str:
         record = (await self._records.read([task.id]))[0]
-        if record is not None and record.state.terminal:
-            await self._replies.send(record, ttl_seconds=self._ttl)
-            return
-        await self._broker.publish(fresh(delivery.message), exchange=TASKS, routing_key=task.pool)
+        if record is None or not record.state.terminal:
+            return await self._publish(task, message)
+        await self._endings.tell([task.id], message_gone=True)
+        return "ended-before"
+
+    async def _end(self, task: Task, outcome: Outcome, message: Message) -> str:
+        end = await self._records.end(task, outcome)
+        if end is End.LEASED:
+            return await self._publish(task, message)
+        await self._endings.tell([task.id], message_gone=True)
+        if end is End.ALREADY:
+            return "ended-before"
+        problem = outcome.error.message if outcome.error else None
+        log.warning("a dead letter was recorded", task=task.id, pool=task.pool, state=outcome.state, problem=problem)
+        return "recorded"
+
+    async def _publish(self, task: Task, message: Message) -> str:
+        await self._broker.publish(unmarked(message), exchange=TASKS, routing_key=task.pool)
         log.info("a dead letter was published again", task=task.id, pool=task.pool)
-
-    async def _end(self, task: Task, error: TaskError, delivery: Delivery) -> None:
-        claim = await self._records.claim(task, self._consumer, alone=True)
-        match claim.verdict:
-            case Verdict.CLAIMED | Verdict.ADOPTED:
-                await self._fail(claim, task, error)
-            case Verdict.ENDED | Verdict.POISON | Verdict.EXPIRED:
-                await self._replies.send(claim.record, ttl_seconds=self._ttl)
-            case _:
-                await self._broker.publish(fresh(delivery.message), exchange=TASKS, routing_key=task.pool)
-
-    async def _fail(self, claim: Claim, task: Task, error: TaskError) -> None:
-        outcome = Outcome(State.FAILED, error=error, payload=task.payload.body, payload_type=task.payload.content_type)
-        if claim.lease is not None and await self._records.finish(claim.lease, task, outcome):
-            failed = claim.record.model_copy(update={"state": State.FAILED, "error": error})
-            await self._replies.send(failed, ttl_seconds=self._ttl)
-        log.warning("a dead letter was recorded", task=task.id, pool=task.pool, code=error.code, problem=error.message)
+        return "published-again"
 
 
 def read(message: Message, pool: Pool) -> DeadLetter:
-    """Tell what task a dead letter is of, and whether it has to end."""
+    """Tell what task a dead letter is of, and how it has to end."""
     try:
         task = decode_task(message, pool.name)
     except InvalidRequestError as error:
-        return DeadLetter(_nameless(message, pool), TaskError(code="invalid-message", message=error.detail))
+        return _failed(_nameless(message, pool), "invalid-message", error.detail)
     said = message.headers.get(REASON_HEADER)
     if said is not None:
-        return DeadLetter(task, TaskError(code="invalid-message", message=str(said)))
-    if _reason(message.headers) == REJECTED:
-        return DeadLetter(task, TaskError(code="rejected", message="a worker of the pool refused the message"))
+        return _failed(task, "invalid-message", str(said))
+    match death(message.headers, pool.queue):
+        case "rejected":
+            return _failed(task, REJECTED, "a worker of the pool refused the message")
+        case "expired":
+            said = "its message ran out of its time at the broker before a worker took it"
+            return DeadLetter(task, Outcome(State.EXPIRED, error=TaskError(code=EXPIRED, message=said)))
     return DeadLetter(task, None)
+
+
+def unmarked(message: Message) -> Message:
+    """Return the message as it was before it died."""
+    born = fresh(message)
+    return replace(born, headers={name: value for name, value in born.headers.items() if name != DEATH_HEADER})
+
+
+def death(headers: Mapping[str, Any], queue: str) -> str | None:
+    """Return the broker's word for why a message of the queue died."""
+    said = headers.get(DEATH_HEADER)
+    if said is not None:
+        return str(said)
+    deaths = headers.get("x-death")
+    newest = deaths[0] if isinstance(deaths, list) and deaths else {}
+    # A message that was delayed has died of its time on the ladder before.
+    known = isinstance(newest, Mapping) and newest.get("queue", queue) == queue
+    return str(newest.get("reason")) if known else None
+
+
+def _failed(task: Task, code: str, message: str) -> DeadLetter:
+    return DeadLetter(task, Outcome.failed(TaskError(code=code, message=message), task.payload))
 
 
 def _nameless(message: Message, pool: Pool) -> Task:
     payload = Payload(message.body, message.content_type or "application/octet-stream")
     return Task(message.type or "unknown", pool.name, payload, id=message.message_id or new_task_id())
-
-
-def _reason(headers: Mapping[str, Any]) -> str | None:
-    deaths = headers.get("x-death")
-    newest = deaths[0] if isinstance(deaths, list) and deaths else {}
-    return newest.get("reason") if isinstance(newest, Mapping) else None

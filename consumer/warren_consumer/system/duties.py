@@ -6,37 +6,33 @@ Forbidden here: the duties themselves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Protocol
 
-import structlog
 
-from warren.errors import UnavailableError
-from warren_consumer.system import overdue, sweeping
+class Duty(Protocol):
+    """One of the things that the system pool sees to."""
 
-if TYPE_CHECKING:
-    from warren.pool import Pool
-    from warren_consumer.system.dead_letters import DeadLetters
-    from warren_consumer.system.overdue import Overdue
-    from warren_consumer.system.sweeping import Sweeping
+    @property
+    def consuming(self) -> bool:
+        """Whether it is being done, as far as a queue has to do with it."""
 
-log = structlog.get_logger(__name__)
+    async def run(self) -> None:
+        """Do it, until cancelled; no fault of it may end it."""
 
 
 class Duties:
     """The system pool's one member. Each of its steps may be cut off anywhere and is done again by the next."""
 
-    def __init__(self, sweeper: Sweeping, late: Overdue, dead_letters: DeadLetters, pools: Iterable[Pool]) -> None:
-        self._sweeping = sweeper
-        self._overdue = late
-        self._dead_letters = dead_letters
-        self._pools = tuple(pools)
+    def __init__(self, duties: Iterable[Duty]) -> None:
+        self._duties = tuple(duties)
         self._running: asyncio.Task[None] | None = None
 
     @property
     def consuming(self) -> bool:
-        """Whether the duties are being done."""
-        return self._running is not None and not self._running.done()
+        """Whether all duties are being done."""
+        running = self._running is not None and not self._running.done()
+        return running and all(duty.consuming for duty in self._duties)
 
     async def run(self) -> None:
         """Do all duties until `stop`."""
@@ -58,18 +54,10 @@ class Duties:
     async def beat(self) -> None:
         """Renew leases: there are none that last."""
 
+    async def look(self) -> None:
+        """See what has become of what is at hand: nothing lasts."""
+
     async def _all(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_every(sweeping.EVERY_SECONDS, self._sweeping.once))
-            group.create_task(_every(overdue.EVERY_SECONDS, self._overdue.once))
-            for pool in self._pools:
-                group.create_task(self._dead_letters.drain(pool))
-
-
-async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await duty()
-        except UnavailableError as error:
-            log.warning("a duty is left for the next time", problem=error.detail)
-        await asyncio.sleep(seconds)
+            for duty in self._duties:
+                group.create_task(duty.run())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from warren.tasks import MAX_DELAY_SECONDS
+from warren_consumer.system.endings import life_seconds
 
 if TYPE_CHECKING:
     from warren.records import Records
@@ -26,9 +26,8 @@ class Overdue:
     def __init__(self, records: Records, replies: Replies, *, result_ttl_seconds: float) -> None:
         self._records = records
         self._replies = replies
-        # Nothing tells whether the task's message was acknowledged: a canceled one may wait on the delay ladder yet,
-        # and must find its record when it arrives.
-        self._ttl = MAX_DELAY_SECONDS + result_ttl_seconds
+        # Nothing tells whether the task's message was acknowledged.
+        self._ttl = life_seconds(result_ttl_seconds, message_gone=False)
 
     async def once(self) -> None:
         """Send all that are overdue.

@@ -1,0 +1,167 @@
+"""The system pool: the broker's dead letters, into records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.unit.consumer.stage import POOL, until
+from tests.unit.consumer.system_case import REJECTED, SystemCase, summary, wanted, with_headers
+from warren.broker import Delivery
+from warren.message import Message, encode_task
+from warren.record import State
+from warren.tasks import Payload, Task
+from warren_consumer.closing import REASON_HEADER
+from warren_consumer.system.stream import Stream
+
+WENT_ROUND = {"x-death": [{"reason": "delivery_limit", "queue": POOL.queue}], "x-delivery-count": 1000}
+RAN_OUT = {"x-death": [{"reason": "expired", "queue": POOL.queue}]}
+WAS_DELAYED = {"x-death": [{"reason": "expired", "queue": "warren.delay.3"}]}
+
+
+@pytest.fixture
+async def case() -> SystemCase:
+    return SystemCase()
+
+
+@asynccontextmanager
+async def running(stream: Stream) -> AsyncIterator[None]:
+    task = asyncio.create_task(stream.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("headers", [WENT_ROUND, WAS_DELAYED])
+async def test_a_message_that_went_round_too_often_is_published_again_unmarked(
+    case: SystemCase, headers: dict[str, Any]
+) -> None:
+    task = Task("work", POOL.name)
+    await case.bury(with_headers(task, headers))
+    ((message, _),) = case.queue.ready
+    assert message == encode_task(task)
+    assert case.counted("warren_system_dead_letters_total", "published-again") == 1
+
+
+async def test_a_dead_letter_of_a_task_that_ended_is_done(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.records.cancel(task.id)
+    await case.bury(with_headers(task, WENT_ROUND))
+    assert case.empty
+    assert len(case.replies) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        (REJECTED, "rejected"),
+        ({REASON_HEADER: "the header warren-timeout-seconds is not valid"}, "invalid-message"),
+    ],
+)
+async def test_a_message_that_was_refused_ends_as_a_failed_record(
+    case: SystemCase, headers: dict[str, Any], code: str
+) -> None:
+    task = wanted()
+    await case.bury(with_headers(task, headers))
+    record = await case.record(task)
+    assert (summary(record), record.payload) == (("failed", code), b"{}")
+    assert [reply.headers["warren-state"] for reply in case.replies] == ["failed"]
+    assert await case.told() == ["task.failed.work"]
+
+
+async def test_a_large_payload_stays_with_the_failed_record_by_its_reference(case: SystemCase) -> None:
+    payload = Payload(b"", "image/jpeg", reference="s3://warren/payloads/x", sha256="0" * 64)
+    task = Task("work", POOL.name, payload)
+    await case.bury(with_headers(task, REJECTED))
+    record = await case.record(task)
+    assert (record.payload, record.payload_ref, record.payload_sha256) == (None, payload.reference, payload.sha256)
+    assert record.payload_type == "image/jpeg"
+
+
+async def test_a_message_that_ran_out_of_its_time_at_the_broker_ends_as_expired(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.bury(with_headers(task, RAN_OUT))
+    assert summary(await case.record(task)) == ("expired", "expired")
+    assert [reply.headers["warren-state"] for reply in case.replies] == ["expired"]
+
+
+async def test_a_refused_message_of_a_task_at_work_is_published_again(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.records.claim(task, "c1", alone=False)
+    await case.bury(with_headers(task, REJECTED))
+    assert len(case.queue.ready) == 1
+    assert (await case.record(task)).state is State.STARTED
+
+
+async def test_a_message_without_a_name_gets_a_record_of_its_own(case: SystemCase) -> None:
+    await case.bury(Message(b"what?", content_type=""))
+    (listed,) = (await case.records.dead()).records
+    (record,) = await case.records.read([listed.id])
+    assert record is not None
+    assert (summary(record), record.name, record.payload) == (("failed", "invalid-message"), "unknown", b"what?")
+    assert record.error is not None
+    assert "message_id" in record.error.message
+
+
+async def test_a_bad_dead_letter_neither_ends_the_duty_nor_blocks_the_others(case: SystemCase) -> None:
+    bad = [wanted("bad") for _ in range(12)]
+    good = wanted()
+    mended = False
+
+    async def take(delivery: Delivery) -> None:
+        if delivery.message.type == "bad" and not mended:
+            raise RuntimeError("boom")
+        await case.dead_letters.take(delivery)
+
+    queue = case.broker.queues[POOL.dead_letter_queue]
+    for task in (*bad, good):
+        queue.push(with_headers(task, REJECTED))
+    async with running(case.stream(take, at_once=4)):
+        await until(lambda: len(case.replies) == 1)
+        assert summary(await case.record(good)) == ("failed", "rejected")
+        assert case.counted("warren_system_faults_total", "dead-letters") >= 12
+        mended = True
+        await until(lambda: len(case.replies) == 13)
+    assert {summary(await case.record(task)) for task in bad} == {("failed", "rejected")}
+    assert not queue.ready
+    assert not queue.unacked
+
+
+async def test_a_dead_letter_that_waits_keeps_no_other_waiting(case: SystemCase) -> None:
+    gate, slow, fast = asyncio.Event(), wanted("slow"), wanted()
+
+    async def take(delivery: Delivery) -> None:
+        if delivery.message.type == "slow":
+            await gate.wait()
+        await case.dead_letters.take(delivery)
+
+    for task in (slow, fast):
+        case.broker.queues[POOL.dead_letter_queue].push(with_headers(task, REJECTED))
+    async with running(case.stream(take)):
+        await until(lambda: len(case.replies) == 1)
+        assert summary(await case.record(fast)) == ("failed", "rejected")
+        gate.set()
+        await until(lambda: len(case.replies) == 2)
+
+
+async def test_a_message_that_cannot_be_put_last_is_put_back(case: SystemCase) -> None:
+    tried = 0
+
+    async def take(delivery: Delivery) -> None:
+        nonlocal tried
+        tried += 1
+        raise RuntimeError("boom")
+
+    stream = case.stream(take)
+    stream.again = lambda _: 1 / 0  # type: ignore[assignment,return-value]
+    case.broker.queues[POOL.dead_letter_queue].push(with_headers(wanted(), REJECTED))
+    async with running(stream):
+        await until(lambda: tried >= 2)
+        assert stream.consuming
+    assert not stream.consuming
