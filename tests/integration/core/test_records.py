@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -74,6 +76,18 @@ async def test_an_idempotency_key_finds_the_first_submission(records: Records) -
     assert (await records.create(other, scope="bob"))[0] is Submission.CREATED
 
 
+async def test_a_large_payload_is_the_same_submission_wherever_it_lies(records: Records) -> None:
+    body = b"[1, 2, 3]"
+    stored = Payload(b"", reference="s3://b/payloads/1", sha256=hashlib.sha256(body).hexdigest())
+    first = Task("echo", "cpu", Payload(body), idempotency_key="large")
+    await records.create(first)
+    _, record = await records.create(Task("echo", "cpu", stored, idempotency_key="large"))
+    assert record.id == first.id
+    other = Payload(b"", reference="s3://b/payloads/1", sha256=hashlib.sha256(b"else").hexdigest())
+    with pytest.raises(IdempotencyConflictError):
+        await records.create(Task("echo", "cpu", other, idempotency_key="large"))
+
+
 async def test_a_claim_leads_to_one_result(records: Records) -> None:
     task = a_task()
     await records.create(task)
@@ -91,8 +105,12 @@ async def test_a_claim_leads_to_one_result(records: Records) -> None:
 async def test_a_finish_asked_for_again_is_answered_the_same(records: Records) -> None:
     task = a_task()
     lease = await claimed(records, task)
-    assert await records.finish(lease, task, DONE)
-    assert await records.finish(lease, task, DONE)
+    ended = await records.finish(lease, task, DONE)
+    [record] = await records.read([task.id])
+    assert record
+    assert ended == record.finished_at is not None
+    await asyncio.sleep(0.01)
+    assert await records.finish(lease, task, DONE) == ended
 
 
 async def test_a_message_without_a_record_creates_it(records: Records) -> None:
@@ -102,6 +120,36 @@ async def test_a_message_without_a_record_creates_it(records: Records) -> None:
     assert record
     assert record.accepted
     assert record.leased
+
+
+async def test_a_message_without_a_record_expires_when_it_says(records: Records) -> None:
+    late = Task("echo", "cpu", deadline=time.time() - 1)
+    assert (await records.claim(late, "c1", alone=False)).verdict is Verdict.EXPIRED
+    deadline = round(time.time() + 60, 3)
+    in_time = Task("echo", "cpu", deadline=deadline)
+    assert (await records.claim(in_time, "c1", alone=False)).record.expires_at == deadline
+
+
+async def test_a_record_says_whose_replay_it_is(records: Records) -> None:
+    task = Task("echo", "cpu", replay_of="0196", replays=2)
+    _, record = await records.create(task)
+    assert (record.replay_of, record.replays) == ("0196", 2)
+    _, record = await records.create(a_task())
+    assert (record.replay_of, record.replays) == (None, 0)
+
+
+async def test_attempts_are_counted_by_pool(records: Records) -> None:
+    before = await records.claims(["cpu", "train-cpu", "none"])
+    task = a_task()
+    lease = await claimed(records, task)
+    assert (await records.claim(task, "c1", alone=False)).verdict is Verdict.ADOPTED
+    assert (await records.claim(task, "c2", alone=False)).verdict is Verdict.BUSY
+    await records.release(lease)
+    await claimed(records, task)
+    await claimed(records, Task("train", "train-cpu", owner="mljob/x"))
+    counts = await records.claims(["cpu", "train-cpu", "none"])
+    assert [counts[pool] - before[pool] for pool in ("cpu", "train-cpu", "none")] == [2, 1, 0]
+    assert await records.claims([]) == {}
 
 
 async def test_a_live_lease_keeps_others_out_and_is_adopted_by_its_owner(records: Records) -> None:
@@ -124,7 +172,7 @@ async def test_an_older_fence_can_write_nothing(records: Records) -> None:
     lease = await claimed(records, task, "c2", alone=True)
     assert lease.fence > frozen.fence
     assert await records.renew(frozen, task, "c1") is Renewal.LOST
-    assert not await records.finish(frozen, task, DONE)
+    assert await records.finish(frozen, task, DONE) is None
     assert not await records.retry(frozen, task, TaskError(code="exception", message="x"), after_seconds=1)
     assert not await records.release(frozen)
     assert await records.finish(lease, task, DONE)
@@ -303,45 +351,6 @@ async def test_an_idempotency_key_dies_with_its_record(records: Records) -> None
     await records.settle(task.id, ttl_seconds=SHORT)
     await asyncio.sleep(2 * SHORT)
     assert (await records.create(Task("other", "cpu", idempotency_key="dies")))[0] is Submission.CREATED
-
-
-async def test_what_was_never_accepted_is_swept_unless_an_mljob_owns_it(records: Records) -> None:
-    lost, kept = Task("echo", "cpu", idempotency_key="swept"), a_task()
-    owned = Task("train", "train-cpu", owner="mljob/x")
-    for task in (lost, owned, kept):
-        await records.create(task)
-    await records.accept(kept.id)
-    assert await records.sweep(older_than_seconds=60) == []
-    await asyncio.sleep(0.01)
-    assert lost.id in await records.sweep(older_than_seconds=0)
-    assert [await state_of(records, task) for task in (lost, owned, kept)] == [None, State.QUEUED, State.QUEUED]
-    assert (await records.create(Task("echo", "cpu", idempotency_key="swept")))[0] is Submission.CREATED
-
-
-async def test_records_that_are_never_swept_do_not_stand_before_others(records: Records) -> None:
-    owned, lost = Task("train", "train-cpu", owner="mljob/y"), a_task()
-    for task in (owned, lost):
-        await records.create(task)
-        await asyncio.sleep(0.01)
-    assert await records.sweep(older_than_seconds=0, limit=1) == [lost.id]
-
-
-async def test_a_submission_that_is_tried_again_is_not_swept_meanwhile(records: Records) -> None:
-    task = a_task()
-    await records.create(task)
-    await asyncio.sleep(4 * SHORT)
-    assert (await records.create(task))[0] is Submission.UNACCEPTED
-    assert await records.sweep(older_than_seconds=2 * SHORT) == []
-    assert await state_of(records, task) is State.QUEUED
-
-
-async def test_a_canceled_submission_is_not_swept(records: Records) -> None:
-    task = a_task()
-    await records.create(task)
-    await records.cancel(task.id)
-    await asyncio.sleep(0.01)
-    assert await records.sweep(older_than_seconds=0) == []
-    assert await state_of(records, task) is State.CANCELED
 
 
 async def test_what_is_due_and_gone_does_not_stand_before_others(records: Records) -> None:
