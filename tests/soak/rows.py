@@ -19,6 +19,8 @@ class Run:
     token: str
     pid: int
     began: float
+    attempt: int = 1
+    fence: int = 0
     ended: float | None = None
     word: str = "start"
     """Its last row: `start` (it never came to an end), `end`, `fault` (failed as planned) or `stop` (was cancelled)."""
@@ -36,9 +38,10 @@ def parse(lines: Iterable[str]) -> Runs:
     """
     runs: dict[str, Run] = {}
     for line in lines:
-        word, number, token, pid, at = line.split()
+        word, number, token, *claim, pid, at = line.split()
         if word == "start":
-            runs[token] = Run(int(number), token, int(pid), float(at))
+            attempt, fence = map(int, claim)
+            runs[token] = Run(int(number), token, int(pid), float(at), attempt, fence)
         else:
             runs[token] = replace(runs[token], word=word, ended=float(at))
     found: dict[int, list[Run]] = defaultdict(list)

@@ -11,14 +11,14 @@ import time
 import uuid
 from pathlib import Path
 
-from warren import task
+from warren import current_task, task
 
 ROWS = "SOAK_ROWS"
 """The variable that names the file of rows."""
 
 
-def _note(word: str, number: int, token: str) -> None:
-    row = f"{word} {number} {token} {os.getpid()} {time.time():.6f}\n".encode()
+def _note(word: str, number: int, run: str) -> None:
+    row = f"{word} {number} {run} {os.getpid()} {time.time():.6f}\n".encode()
     file = os.open(os.environ[ROWS], os.O_WRONLY | os.O_APPEND)
     try:
         os.write(file, row)
@@ -28,7 +28,7 @@ def _note(word: str, number: int, token: str) -> None:
 
 def _start(number: int) -> str:
     token = uuid.uuid4().hex
-    _note("start", number, token)
+    _note("start", number, f"{token} {current_task().attempt} {current_task().fence}")
     return token
 
 

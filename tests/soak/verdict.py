@@ -136,8 +136,11 @@ def _unsound(record: Record, runs: Sequence[Run], excuses: Excuses) -> Iterator[
     if record.state is State.SUCCEEDED:
         if told is None or told.word != "end":
             yield "succeeded without having run to its end", told
-        elif record.started_at is not None and told.began < record.started_at - CLOCK_SECONDS:
-            yield "a fenced-out run wrote its result", f"{told}, newest claim {record.started_at}"
+        elif (told.attempt, told.fence) != (record.attempt, record.fence):
+            yield "a fenced-out run wrote its result", f"{told}, newest claim {record.attempt}, {record.fence}"
+    for fence in {run.fence for run in runs}:
+        if len(same := [run for run in runs if run.fence == fence]) > 1:
+            yield "two runs under one claim", same
     unexplained = [run for run in runs if run is not told and not excuses.explain(run)]
     for run in unexplained[1:] if record.state is State.CANCELED else unexplained:
         yield "ran again without a fault that explains it", run

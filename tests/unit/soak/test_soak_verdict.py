@@ -12,8 +12,9 @@ from tests.soak.rows import Run
 from tests.soak.verdict import Accepted, Evidence, Excuses, Span, problems, repeats
 from warren.record import Record, State, TaskError
 
-DONE = Run(1, "mine", pid=10, began=100.5, ended=101.0, word="end")
-BROKEN_OFF = Run(1, "other", pid=9, began=90.0)
+DONE = Run(1, "mine", pid=10, began=100.5, attempt=1, fence=70, ended=101.0, word="end")
+AGAIN = replace(DONE, attempt=2, fence=80)
+BROKEN_OFF = Run(1, "other", pid=9, began=90.0, attempt=1, fence=60)
 
 
 def record(**fields: Any) -> Record:
@@ -23,10 +24,14 @@ def record(**fields: Any) -> Record:
         "pool": "cpu",
         "state": State.SUCCEEDED,
         "attempt": 1,
+        "fence": 70,
         "started_at": 100.4,
         "result": b'"mine"',
     }
     return Record(**known | fields)
+
+
+SECOND = record(attempt=2, fence=80)
 
 
 def evidence(
@@ -62,9 +67,11 @@ def test_a_task_that_ran_once_and_succeeded_is_right() -> None:
         (evidence(record(attempt=2), first=record()), "its record changed after its end"),
         (evidence(record(result=b'"nobody\'s"')), "succeeded without having run to its end"),
         (evidence(record(), []), "succeeded without having run to its end"),
-        (evidence(record(started_at=100.6)), "a fenced-out run wrote its result"),
+        (evidence(record(fence=71)), "a fenced-out run wrote its result"),
+        (evidence(record(attempt=2)), "a fenced-out run wrote its result"),
+        (evidence(SECOND, [replace(BROKEN_OFF, fence=80), AGAIN]), "two runs under one claim"),
         (evidence(record(), [BROKEN_OFF, DONE]), "ran without a claim"),
-        (evidence(record(attempt=2), [BROKEN_OFF, DONE]), "ran again without a fault that explains it"),
+        (evidence(SECOND, [BROKEN_OFF, AGAIN]), "ran again without a fault that explains it"),
     ],
 )
 def test_what_is_wrong_is_named(known: Evidence, what: str) -> None:
@@ -87,9 +94,9 @@ def test_a_run_of_a_task_that_was_not_accepted_is_named() -> None:
     ],
 )
 def test_faults_explain_second_runs_of_those_they_met(excuses: Excuses, explained: bool) -> None:  # noqa: FBT001
-    known = evidence(record(attempt=2), [BROKEN_OFF, DONE], excuses=excuses)
+    known = evidence(SECOND, [BROKEN_OFF, AGAIN], excuses=excuses)
     assert (said(known) == []) is explained
-    assert repeats(evidence(record(attempt=2), [BROKEN_OFF, DONE], first=record(attempt=2), excuses=excuses)) == 1
+    assert repeats(evidence(SECOND, [BROKEN_OFF, AGAIN], first=SECOND, excuses=excuses)) == 1
 
 
 def test_a_task_that_kills_must_end_as_poison() -> None:
@@ -123,6 +130,8 @@ def test_delayed_expired_and_canceled_tasks_have_rules_of_their_own(known: Evide
 
 
 def test_rows_become_runs() -> None:
-    runs = rows.parse(["start 1 x 9 90.0", "start 2 y 9 90.5", "start 1 mine 10 100.5", "end 1 mine 10 101.0"])
-    assert runs[1] == [Run(1, "x", 9, 90.0), DONE]
-    assert runs[2] == [Run(2, "y", 9, 90.5)]
+    runs = rows.parse(
+        ["start 1 x 1 60 9 90.0", "start 2 y 3 65 9 90.5", "start 1 mine 1 70 10 100.5", "end 1 mine 10 101.0"]
+    )
+    assert runs[1] == [Run(1, "x", 9, 90.0, 1, 60), DONE]
+    assert runs[2] == [Run(2, "y", 9, 90.5, 3, 65)]
