@@ -8,6 +8,7 @@ Forbidden here: what a message means. That is `warren.message`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from warren.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What a queue holds at one moment."""
+
+    ready: int
+    """Messages that wait for a consumer; those handed out are not among them."""
+    consumers: int
 
 
 class Delivery(Protocol):
@@ -83,6 +93,15 @@ class Broker(Protocol):
         Raises:
             UnroutableError: the topology was not applied.
             BrokerUnavailableError: no connection, or no answer in time.
+
+        """
+
+    async def depth(self, queue: str) -> Depth:
+        """Return what a queue holds now.
+
+        Raises:
+            UnroutableError: there is no such queue.
+            BrokerUnavailableError: no connection, or no answer within a second.
 
         """
 

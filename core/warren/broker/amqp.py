@@ -25,6 +25,7 @@ from aio_pika.exceptions import (
 )
 
 from warren.address import without_password
+from warren.broker.depth import Depths
 from warren.broker.link import CONNECT_SECONDS, Link
 from warren.broker.subscription import AmqpSubscription, leave, own_queue
 from warren.broker.turns import Turns
@@ -34,6 +35,8 @@ from warren.topology import EVENTS, LISTEN_PREFIX, MOST_EVENTS, REPLY_PREFIX
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractExchange, AbstractRobustChannel
+
+    from warren.broker import Depth
 
 CONFIRM_SECONDS: Final = 5.0
 """How long a publish waits for its confirm: an alarm of the broker withholds it."""
@@ -52,6 +55,7 @@ class AmqpBroker:
         self._channel: AbstractRobustChannel | None = None
         self._opening = asyncio.Lock()
         self._turns = Turns()
+        self._depths = Depths(self._consumer, self._where)
 
     async def open(self) -> None:
         """Connect to publish.
@@ -65,6 +69,9 @@ class AmqpBroker:
     async def publish(self, message: Message, *, exchange: str, routing_key: str, mandatory: bool = True) -> None:
         """Publish and return when the broker has confirmed."""
         target = await self._exchange(exchange)
+        if self._publishing.blocked:
+            detail = f"the broker at {self._where} takes no messages for now: it is short of memory or disk space"
+            raise BrokerUnavailableError(detail, retry_after=5)
         try:
             async with asyncio.timeout(CONFIRM_SECONDS), self._turns.taken(message.message_id):
                 await target.publish(_encode(message), routing_key, mandatory=mandatory)
@@ -142,6 +149,15 @@ class AmqpBroker:
         finally:
             await subscription.stop()
             await leave(channel.close())
+
+    async def depth(self, queue: str) -> Depth:
+        """Return what a queue holds now; see `Broker`."""
+        try:
+            return await self._depths.of(queue)
+        except asyncio.CancelledError as error:
+            if _canceled():
+                raise
+            raise BrokerUnavailableError(f"the connection to the broker at {self._where} was lost") from error
 
     async def ping(self) -> None:
         """Return if the broker answers on the publishing connection."""

@@ -53,6 +53,23 @@ class Link:
             await (await connecting).close()
 
     @property
+    def blocked(self) -> bool:
+        """Whether the broker has said that it takes no messages on this connection: an alarm of its memory or disk."""
+        if self._connecting is None or not self._made:
+            return False
+        connection = self._connecting.result()
+        transport = connection.transport
+        if transport is None or not connection.connected.is_set():
+            return False
+        readiness = transport.connection.ready()  # the public way to ask is to wait; one step of it tells
+        try:
+            readiness.send(None)
+        except StopIteration:
+            return False
+        readiness.close()
+        return True
+
+    @property
     def _made(self) -> bool:
         done = self._connecting
         return done is not None and not done.cancelled() and done.exception() is None

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from warren.broker import Depth
 from warren.clock import Clock, SystemClock
 from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.topology import DELAY_LEVELS, DELAY_STEP_MS, EVENTS, LISTEN_PREFIX, MOST_EVENTS, REPLY_PREFIX, Topology
@@ -57,6 +58,7 @@ class MemoryQueue:
     def __init__(self, limit: int | None = None) -> None:
         self.ready: deque[tuple[Message, bool]] = deque(maxlen=limit)
         self.unacked: set[MemoryDelivery] = set()
+        self.consumers = 0
         self.changed = asyncio.Event()
 
     def push(self, message: Message) -> None:
@@ -159,10 +161,13 @@ class MemoryBroker:
         self._check()
         if queue not in self.queues:
             raise UnroutableError(f"the queue {queue} does not exist; run: warren topology apply")
-        subscription = MemorySubscription(self.queues[queue], prefetch)
+        held = self.queues[queue]
+        subscription = MemorySubscription(held, prefetch)
+        held.consumers += 1
         try:
             yield subscription
         finally:
+            held.consumers -= 1
             await subscription.stop()
 
     @asynccontextmanager
@@ -198,6 +203,14 @@ class MemoryBroker:
         finally:
             await self._owned.pop(name).stop()
             del self.queues[name]
+
+    async def depth(self, queue: str) -> Depth:
+        """Return what a queue holds now; see `Broker`."""
+        self._check()
+        if queue not in self.queues:
+            raise UnroutableError(f"the queue {queue} does not exist; run: warren topology apply")
+        held = self.queues[queue]
+        return Depth(len(held.ready), held.consumers)
 
     async def ping(self) -> None:
         """Return if available."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.unit.core.depth_contract import DepthContract
 from tests.unit.core.listening_contract import ListeningContract, heard, tell
 from warren.broker.memory import MemoryBroker
 from warren.errors import UnroutableError
@@ -17,7 +18,7 @@ def _broker() -> MemoryBroker:
     return MemoryBroker(topology(DEFAULT_POOLS))
 
 
-class TestMemoryBroker(ListeningContract):
+class TestMemoryBroker(ListeningContract, DepthContract):
     """It keeps the contract."""
 
 
