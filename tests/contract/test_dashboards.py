@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 import warren_operator.metrics as operator_metrics
 from tests.contract.chart import CHART, release
 from warren_consumer.metrics import Metrics as ConsumerMetrics
+from warren_consumer.system.metrics import SystemMetrics
 from warren_producer.metrics import Metrics as ProducerMetrics
 
 RABBITMQ = {
@@ -37,7 +38,9 @@ def series(*registries: CollectorRegistry) -> set[str]:
 
 
 def declared() -> set[str]:
-    own = series(ConsumerMetrics("cpu").registry, ProducerMetrics(lambda: 0.0).registry)
+    consumer = ConsumerMetrics("cpu").registry
+    SystemMetrics(consumer)
+    own = series(consumer, ProducerMetrics(lambda: 0.0).registry)
     metrics = [
         value
         for name, value in vars(operator_metrics).items()

@@ -89,6 +89,8 @@ class Components:
             "WARREN_METRICS_PORT": str(port),
             "WARREN_GRACE_SECONDS": str(_GRACE_SECONDS),
         }
+        if pool == SYSTEM_POOL:
+            settings["WARREN_BROKER_METRICS_URL"] = self.servers.broker_metrics_url
         environment = self._environment(user) | settings
         name = f"consumer-{pool}"
         return Component(name, self.state, port, [program("warren-consumer")], environment)

@@ -131,6 +131,11 @@ class ServerSet:
         return self.rabbitmq.spec.url("http", user)
 
     @property
+    def broker_metrics_url(self) -> str:
+        """RabbitMQ's plugin for Prometheus."""
+        return self.rabbitmq.spec.metrics_url.removesuffix("/metrics")
+
+    @property
     def records_url(self) -> str:
         """The store of records."""
         return self.store.spec.url

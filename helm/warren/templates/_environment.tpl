@@ -17,6 +17,11 @@
 {{- end -}}
 {{- end }}
 
+{{/* The port of the broker's plugin rabbitmq_prometheus. */}}
+{{- define "warren.broker.metricsPort" -}}
+{{- ternary 15692 (int .Values.rabbitmq.external.metricsPort) .Values.rabbitmq.bundled -}}
+{{- end }}
+
 {{/* The broker as one of its users: (list $ user). */}}
 {{- define "warren.env.broker" -}}
 {{- $root := index . 0 -}}
