@@ -112,6 +112,8 @@ class Record(BaseModel):
     """Which ends are reported to the callback; None without one."""
     payload: bytes | None = None
     """Kept for a failed task, so that it can be replayed."""
+    payload_size: int | None = None
+    """How many bytes the payload has, where a page of the dead letters leaves it out."""
     payload_type: str | None = None
     payload_ref: str | None = None
     """Where a large payload lies in object storage; kept in place of `payload`."""
@@ -143,6 +145,7 @@ class Record(BaseModel):
             "replays",
             "result",
             "payload",
+            "payload_size",
             "payload_type",
             "payload_ref",
             "payload_sha256",

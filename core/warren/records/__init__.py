@@ -132,7 +132,7 @@ class Records(Protocol):
         """
 
     async def dead(self, *, after: str | None = None, limit: int = 100) -> DeadPage:
-        """Return failed records, the newest end first, from where `after` (`DeadPage.next`) says.
+        """Return failed records, the newest end first, from where `after` (`DeadPage.next`) says, without payloads.
 
         Raises:
             ValueError: `after` is not the `next` of a page.

@@ -38,7 +38,7 @@ _TEXT: Final = frozenset(
         "replayed_as",
     }
 )
-_WHOLE: Final = frozenset({"max_attempts", "attempt", "failures", "lapses", "fence", "replays"})
+_WHOLE: Final = frozenset({"max_attempts", "attempt", "failures", "lapses", "fence", "replays", "payload_size"})
 _FLAG: Final = frozenset({"accepted", "held", "suspect"})
 _TIME: Final = frozenset(
     {"lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at", "changed_at"}
@@ -94,6 +94,12 @@ def payload_fields(payload: Payload) -> Fields:
         return {"payload": payload.body, "payload_type": payload.content_type}
     kept: Fields = {"payload_ref": payload.reference, "payload_type": payload.content_type}
     return kept | {"payload_sha256": payload.sha256} if payload.sha256 else kept
+
+
+def without_payload(record: Record) -> Record:
+    """Return a record as a page of the dead letters holds it: with its payload's size in place of the payload."""
+    size = None if record.payload is None else len(record.payload)
+    return record.model_copy(update={"payload": None, "payload_size": size})
 
 
 def task_digest(task: Task) -> str:

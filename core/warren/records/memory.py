@@ -26,7 +26,7 @@ from warren.record import (
 )
 from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS
 from warren.records.cursor import read_cursor, write_cursor
-from warren.records.fields import milliseconds, outcome_fields, payload_fields, task_digest
+from warren.records.fields import milliseconds, outcome_fields, payload_fields, task_digest, without_payload
 from warren.records.ledger import Entry, Ledger
 from warren.records.poison import POISON
 from warren.records.sweeping import sweep
@@ -242,7 +242,7 @@ class MemoryRecords:
                 last = records[-1]
                 return DeadPage(records, write_cursor(milliseconds(last.finished_at or 0), last.id))
             if entry := self._ledger.entry(task_id):
-                records.append(self._seen(entry))
+                records.append(without_payload(self._seen(entry)))
             else:
                 del self._ledger.dead[task_id]
         return DeadPage(records)

@@ -1,4 +1,19 @@
 -- ARGV: limit, [time and id after which the page begins]
+
+-- A page tells how large the payloads are: themselves, together, they would be too much for one answer.
+local function without_payload(key)
+  local names, known = {}, {}
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if name == 'payload' then
+      add(known, 'payload_size', whole(redis.call('HSTRLEN', key, name)))
+    else
+      names[#names + 1] = name
+    end
+  end
+  for at, value in ipairs(redis.call('HMGET', key, unpack(names))) do add(known, names[at], value) end
+  return {'dead', '0', whole(NOW), known}
+end
+
 local rank, limit = 0, tonumber(ARGV[1])
 if ARGV[2] then -- the place of one that may be gone by now is found by putting it back for a moment
   local back = redis.call('ZADD', DEAD, 'NX', ARGV[2], ARGV[3])
@@ -11,7 +26,7 @@ for at = 1, #page, 2 do
   local id = page[at]
   last = {page[at + 1], id}
   if redis.call('EXISTS', TASK .. id) == 1 then
-    found[#found + 1] = answer('dead', TASK .. id)
+    found[#found + 1] = without_payload(TASK .. id)
   else
     redis.call('ZREM', DEAD, id)
   end
