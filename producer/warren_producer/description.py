@@ -29,6 +29,10 @@ says what is wrong and what to do, `errors` names the fields.
 
 TAGS = [
     {"name": "tasks", "description": "Units of work: submit, watch, cancel."},
+    {
+        "name": "dead letters",
+        "description": "Tasks that failed: look at them, replay them as new tasks, discard them.",
+    },
     {"name": "models", "description": "Trained models: what there is, and predictions from it."},
     {"name": "pools", "description": "The queues that tasks wait in, each with its consumers."},
     {"name": "health", "description": "For probes and Prometheus."},

@@ -39,7 +39,12 @@ class Metrics:
             ["pool"],
             registry=self.registry,
         )
-        gauge = Gauge("warren_requests_waiting", "Requests that wait for a task's end or follow a task.", registry=self.registry)
+        self.replayed = Counter(
+            "warren_tasks_replayed", "Dead letters that were replayed as new tasks.", registry=self.registry
+        )
+        gauge = Gauge(
+            "warren_requests_waiting", "Requests that wait for a task's end or follow a task.", registry=self.registry
+        )
         gauge.set_function(waiting)
 
     def accept(self, record: Record) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": Problem, "description": "There is no such thing."},
+    409: {"model": Problem, "description": "It cannot be done as things stand; `detail` says what to do instead."},
+    410: {"model": Problem, "description": "It was there, and is no longer."},
     413: {"model": Problem, "description": "The body is over the limit."},
     422: {"model": Problem, "description": "The request is wrong; `errors` names the fields."},
     503: {

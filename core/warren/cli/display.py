@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -20,10 +22,14 @@ from rich.text import Text
 
 from warren.cli.connection import Output
 from warren.client import Job
+from warren.client.dead_letter import DeadLetter, DeadLetterDetail
 from warren.client.documents import TaskDocument
 from warren.errors import TaskTimeoutError
 from warren.prediction import Prediction, PredictResponse
 from warren.record import State
+
+WIDTH: Final = 200
+"""How wide a list is that no terminal shows, in characters."""
 
 WATCH_SECONDS: Final = 1.0
 """How often progress is asked for; the end is shown at once."""
@@ -56,6 +62,30 @@ def show_task(document: TaskDocument, output: Output) -> None:
     for name, value in orjson.loads(document.json_bytes()).items():
         table.add_row(name, _cell(name, value))
     Console().print(table)
+
+
+def show_dead_letters(letters: Sequence[DeadLetter], output: Output) -> None:
+    """Print a list of failed tasks."""
+    if output is Output.JSON:
+        show_json([orjson.loads(letter.json_bytes()) for letter in letters])
+        return
+    if not letters:
+        sys.stderr.write("warren: there are no such dead letters\n")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("ID", "TASK", "POOL", "CODE", "ENDED", "ATTEMPTS"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("MESSAGE", no_wrap=True, overflow="ellipsis")
+    for letter in letters:
+        table.add_row(*map(Text, _dead_letter(letter)))
+    _wide_console().print(table)
+
+
+def show_dead_letter(letter: DeadLetterDetail, output: Output) -> None:
+    """Print all that is known of a failed task."""
+    show_task(letter, output)
+    if output is Output.TABLE and letter.error is not None and letter.error.traceback:
+        typer.echo(f"\n{letter.error.traceback.rstrip()}")
 
 
 def show_predictions(response: PredictResponse, output: Output) -> None:
@@ -92,6 +122,29 @@ def watch(job: Job, timeout: float | None) -> TaskDocument:
                 return document
             if left <= 0:
                 raise TaskTimeoutError(f"the task {job.id} is {document.status} after {timeout} s and goes on")
+
+
+def _wide_console() -> Console:
+    """Return standard output's console; what another program reads is not cut to a terminal's width."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def _dead_letter(letter: DeadLetter) -> tuple[str, ...]:
+    error = letter.error
+    code, message = (error.code, " ".join(error.message.split())) if error else ("", "")
+    return letter.id, letter.task, letter.pool, code, _age(letter.finished_at), str(letter.attempt), message
+
+
+def _age(time: datetime | None) -> str:
+    """Return how long ago it was, in the largest unit."""
+    if time is None:
+        return ""
+    seconds = max(0, round((datetime.now(UTC) - time).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length}{unit} ago"
+    return f"{seconds}s ago"
 
 
 def _bar(document: TaskDocument) -> dict[str, Any]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from warren.client.asynchronous import PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
 
 if TYPE_CHECKING:
+    from warren.client.dead_letter import DeadLetter, DeadLetterDetail, Treated
     from warren.client.documents import TaskDocument
+    from warren.client.letters import AsyncDeadLetters
     from warren.prediction import PredictResponse
     from warren.record import State
 
@@ -92,6 +94,10 @@ class Client:
         """Return the job of a task that was submitted before."""
         return Job(self._thread, self._client.job(task_id))
 
+    def dead_letters(self, *, pool: str | None = None, task: str | None = None, code: str | None = None) -> DeadLetters:
+        """Return the failed tasks (of a pool, of a name, with an error's code): to go through, replay, discard."""
+        return DeadLetters(self._thread, self._client.dead_letters(pool=pool, task=task, code=code))
+
     def predict(
         self,
         model: str,
@@ -136,3 +142,50 @@ class Job:
     def cancel(self) -> TaskDocument:
         """Cancel the task unless it has ended; return how it stands."""
         return self._thread.run(self._job.cancel())
+
+
+class DeadLetters:
+    """The dead letters that fit a filter: see `AsyncDeadLetters`."""
+
+    def __init__(self, thread: LoopThread, letters: AsyncDeadLetters) -> None:
+        self._thread = thread
+        self._letters = letters
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        """Go through them, the newest end first, a page at a time."""
+        page = self._thread.run(self._letters.page())
+        yield from page.dead_letters
+        while page.next is not None:
+            page = self._thread.run(self._letters.page(page.next))
+            yield from page.dead_letters
+
+    def get(self, task_id: str) -> DeadLetterDetail:
+        """Return all that is known of one: payload, error with traceback, attempts."""
+        return self._thread.run(self._letters.get(task_id))
+
+    def replay(self, task_id: str, *, pool: str | None = None, force: bool = False) -> Job:
+        """Submit one anew and return the new job: see `AsyncDeadLetters.replay`."""
+        return Job(self._thread, self._thread.run(self._letters.replay(task_id, pool=pool, force=force)))
+
+    def discard(self, task_id: str) -> DeadLetter:
+        """Strike one off and drop its payload; return it."""
+        return self._thread.run(self._letters.discard(task_id))
+
+    def replay_many(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        every: bool = False,
+        limit: int | None = None,
+        pool: str | None = None,
+        force: bool = False,
+    ) -> list[Treated]:
+        """Submit anew these, or all that fit the filter: see `AsyncDeadLetters.replay_many`."""
+        many = self._letters.replay_many(ids, every=every, limit=limit, pool=pool, force=force)
+        return self._thread.run(many)
+
+    def discard_many(
+        self, ids: Iterable[str] | None = None, *, every: bool = False, limit: int | None = None
+    ) -> list[Treated]:
+        """Strike off these, or all that fit the filter: see `AsyncDeadLetters.discard_many`."""
+        return self._thread.run(self._letters.discard_many(ids, every=every, limit=limit))
