@@ -290,6 +290,8 @@ class Worker:
         with self.metrics.running.track_inprogress():
             ending = await self._execute(held, registration, record, lease)
         self.metrics.ran(name, time.monotonic() - began)
+        if held.progress != held.told:
+            await self._renew(held, lease)
         self.metrics.finished(name, await self._close(held, record, lease, ending))
 
     async def _execute(self, held: Assignment, registration: Registration, record: Record, lease: Lease) -> Ending:

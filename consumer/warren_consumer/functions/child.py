@@ -76,24 +76,25 @@ class Events:
         threading.Thread(target=self._tell_progress, daemon=True, name="warren-progress").start()
 
     def report(self, progress: Progress) -> None:
-        """Tell how far the call has come, soon; what was not told by then is told no more."""
+        """Tell how far the call has come, soon; what is out of date by then is not told."""
         self._progress = progress
         self._changed.set()
 
     def end(self, event: Returned | Raised, data: bytes = b"") -> None:
         """Tell how the call ended: the last of its events."""
         with self._lock:
-            self._progress = None
-            self._write(line(event) + data)
+            self._write(self._newest() + line(event) + data)
 
     def _tell_progress(self) -> None:
         while self._changed.wait():
             self._changed.clear()
             with self._lock:
-                if self._progress is not None:
-                    self._write(line(Advanced(progress=self._progress)))
-                    self._progress = None
+                self._write(self._newest())
             time.sleep(PROGRESS_SECONDS)
+
+    def _newest(self) -> bytes:
+        progress, self._progress = self._progress, None
+        return b"" if progress is None else line(Advanced(progress=progress))
 
     def _write(self, data: bytes) -> None:
         self._target.write(data)

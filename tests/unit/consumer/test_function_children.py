@@ -56,10 +56,15 @@ def obedient() -> str:
     return "in order"
 
 @task(pool="cpu", process=True)
-def counts(to: int) -> int:
+def counts(to: int, pause: float) -> int:
     for number in range(to):
         report_progress(number / to, str(number))
+        time.sleep(pause)
     return to
+
+@task(pool="cpu", process=True)
+def naps() -> None:
+    time.sleep(0.3)
 
 @task(pool="cpu", process=True)
 def forks() -> None:
@@ -156,14 +161,14 @@ async def test_a_result_of_many_bytes_comes_whole(crew: Crew) -> None:
     assert len(await call(crew, "large", size=40_000_000)) == 40_000_000
 
 
-async def test_a_flood_of_progress_is_told_as_its_newest_and_never_to_the_next_call(crew: Crew) -> None:
+async def test_a_flood_of_progress_is_thinned_out_ends_with_its_last_and_is_not_the_next_calls(crew: Crew) -> None:
     reports: list[Progress] = []
-    await crew.call(context("counts", reports, to=200_000))
-    assert 1 <= len(reports) < 100
-    before = len(reports)
-    await call(crew, "who")
-    await asyncio.sleep(0.3)
-    assert len(reports) == before
+    await crew.call(context("counts", reports, to=200, pause=0.002))
+    assert 2 <= len(reports) < 30
+    assert reports[-1].message == "199"
+    others: list[Progress] = []
+    await crew.call(context("naps", others))
+    assert others == []
 
 
 @pytest.mark.parametrize(

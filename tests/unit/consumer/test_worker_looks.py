@@ -52,6 +52,18 @@ async def test_progress_is_told_once_for_each_change(stage: Stage, monkeypatch: 
         assert len(renewals) == 2
 
 
+async def test_the_last_progress_before_the_end_is_told(stage: Stage) -> None:
+    stage.knows_work()
+    task = await stage.submit()
+    async with stage.working() as worker:
+        await until(lambda: len(stage.began) == 1)
+        worker.held[task.id].report(HALF)
+        stage.gate.set()
+        await until(lambda: stage.empty)
+    record = await stage.record(task)
+    assert (record.state, record.progress) == (State.SUCCEEDED, HALF)
+
+
 async def test_progress_that_could_not_be_told_is_told_later(stage: Stage) -> None:
     stage.knows_work()
     task = await stage.submit()
