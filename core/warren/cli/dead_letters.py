@@ -144,9 +144,14 @@ def _choose(
 def _confirm(what: str, chosen: list[str], *, asked: bool) -> None:
     if not asked or not chosen:
         return
-    if not sys.stdin.isatty():
+    if not asks():
         raise InvalidRequestError(f"{what.lower()} {len(chosen)} dead letters? Nobody can be asked here: give --yes")
     typer.confirm(f"{what} {len(chosen)} dead letter{'s' if len(chosen) > 1 else ''}?", abort=True, err=True)
+
+
+def asks() -> bool:
+    """Return whether somebody is there to be asked."""
+    return sys.stdin.isatty()
 
 
 def _tell(treated: list[Treated], output: Output, line: Callable[[Treated], str]) -> None:

@@ -75,9 +75,10 @@ def show_dead_letters(letters: Sequence[DeadLetter], output: Output) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("ID", "TASK", "POOL", "CODE", "ENDED", "ATTEMPTS"):
         table.add_column(name, no_wrap=True)
-    table.add_column("MESSAGE", no_wrap=True, overflow="ellipsis")
+    table.add_column("MESSAGE")  # the one that gives way where there is too little room
     for letter in letters:
-        table.add_row(*map(Text, _dead_letter(letter)))
+        *words, message = _dead_letter(letter)
+        table.add_row(*map(Text, words), Text(message, no_wrap=True, overflow="ellipsis"))
     _wide_console().print(table)
 
 
