@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import redis
 
-from tools.stack import web
+from tools.stack import steps, web
 from tools.stack.packages import Release
 from tools.stack.server import is_free
 from tools.stack.serverset import ADMINISTRATOR, Ports, ServerSet
@@ -64,6 +64,11 @@ def workspace(servers: ServerSet, name: str) -> Iterator[Workspace]:
         yield Workspace(servers, name)
     finally:
         web.call("DELETE", f"{management}api/vhosts/{name}", timeout=30)
+
+
+def control(servers: ServerSet, *arguments: str) -> str:
+    """Run `rabbitmqctl` on the broker; return what it said."""
+    return steps.run(servers.rabbitmq.spec.control(*arguments))
 
 
 def s3_client(servers: ServerSet):  # type: ignore[no-untyped-def]  # noqa: ANN201  boto3 makes its clients at run time

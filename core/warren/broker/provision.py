@@ -17,7 +17,8 @@ from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelPreconditionFailed
 
 from warren.address import without_password
-from warren.broker.lengths import Length, lengths
+from warren.broker import Depth
+from warren.broker.depths import depths
 from warren.broker.link import Link
 from warren.broker.management import Management
 from warren.broker.plan import FoundQueue, Plan, Standing, Step, Verdict, compare
@@ -71,7 +72,7 @@ async def standing(management: Management, broker_url: str) -> Standing:
     exchanges, queues, bindings, policies = await asyncio.gather(
         management.exchanges(), management.queues(OURS), management.bindings(), management.policies()
     )
-    counted = await lengths(broker_url, [found["name"] for found in queues])
+    counted = await depths(broker_url, [found["name"] for found in queues])
     return Standing(
         exchanges={found["name"]: _exchange_type(found) for found in exchanges},
         queues={found["name"]: _queue(found, counted) for found in queues},
@@ -85,7 +86,7 @@ def _exchange_type(found: Mapping[str, Any]) -> str:
     return " ".join([found["type"], *(f"({name})" for name in odd)])
 
 
-def _queue(found: Mapping[str, Any], counted: Mapping[str, Length]) -> FoundQueue:
+def _queue(found: Mapping[str, Any], counted: Mapping[str, Depth]) -> FoundQueue:
     """Put both counts together: the queue itself knows of no un-acknowledged messages, the figures are seconds old."""
     name = found["name"]
     ready = counted[name].ready if name in counted else 0

@@ -42,7 +42,7 @@ DELETED_AT_ONCE: Final = 1000
 """S3's own limit of a call that deletes many; a page of a listing has as many objects at most."""
 
 _CONNECT_SECONDS: Final = 2
-_READ_SECONDS: Final = 20
+READ_SECONDS: Final = 20
 _ATTEMPTS: Final = 2
 _CHECKSUM: Final = {"ChecksumAlgorithm": "SHA256"}
 _MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -53,7 +53,9 @@ _EXISTS: Final = frozenset({"409", "412", "PreconditionFailed", "ConditionalRequ
 class S3Objects:
     """Objects in S3. Nothing is connected before the first call."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, read_seconds: float = READ_SECONDS) -> None:
+        """Wait so long for each answer of the storage, and twice at most."""
+        self._read_seconds = read_seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
         self._lock = threading.Lock()
         self._created: Any = None
@@ -136,7 +138,7 @@ class S3Objects:
     def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
         with self._lock:
             if self._created is None:
-                self._created = _connect()
+                self._created = _connect(self._read_seconds)
             return self._created
 
     def _get(self, uri: ObjectUri) -> bytes:
@@ -248,20 +250,20 @@ def _transfer() -> TransferConfig:
     return TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)
 
 
-def _connect() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+def _connect(read_seconds: float) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
     """Return a client; a storage that is not Amazon's is addressed by path, since its buckets have no host names."""
     session = boto3.session.Session()
-    client = session.client("s3", config=_config("auto"))
+    client = session.client("s3", config=_config("auto", read_seconds))
     if ".amazonaws." in client.meta.endpoint_url:
         return client
-    return session.client("s3", config=_config("path"))
+    return session.client("s3", config=_config("path", read_seconds))
 
 
-def _config(addressing: str) -> Config:
+def _config(addressing: str, read_seconds: float) -> Config:
     return Config(
         signature_version="s3v4",
         connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
+        read_timeout=read_seconds,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         max_pool_connections=THREADS * 5,
         s3={"addressing_style": addressing},

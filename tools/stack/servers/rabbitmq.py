@@ -113,6 +113,12 @@ class RabbitMQ:
         arguments = self.origin.command(["/usr/lib/rabbitmq/bin/rabbitmq-server"], self.state)
         return Command(arguments, self._environment(), self.state)
 
+    def control(self, *arguments: str) -> Command:
+        """Return the command that administrates the running broker."""
+        program = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", *arguments]
+        environment = {name: value for name, value in self._environment().items() if name != "detached"}
+        return Command(self.origin.command(program, self.state), environment, self.state)
+
     def check(self) -> None:
         """Ask for AMQP, the management API and the metrics."""
         with socket.create_connection((LOOPBACK, self.listeners.amqp), timeout=2) as connection:

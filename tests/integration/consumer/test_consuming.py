@@ -1,0 +1,135 @@
+"""A consumer is ready only while it really consumes, and consumes again by itself when it can."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.integration.consumer.conftest import Client, apply_topology, until
+from tests.integration.consumer.crew import Crew, ask, dependencies, free_port
+from tests.integration.servers import Workspace, control
+from tests.soak.proxy import Proxy
+from tools.stack import web
+
+NOTICED_SECONDS = 8.0
+"""A loss that the broker tells of: the probes' period, and a little."""
+
+SILENCE_SECONDS = 45.0
+"""A loss that nobody tells of: some missed heartbeats of 10 s."""
+
+BACK_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def consuming(crew: Crew, workspace: Workspace, **settings: str) -> AsyncIterator[int]:
+    """Give a consumer that is ready, by the port of its probes."""
+    await apply_topology(workspace)
+    port = free_port()
+    crew.start(WARREN_METRICS_PORT=str(port), **settings)
+    await until(lambda: ask(port, "/readyz")[0] == 200)
+    yield port
+
+
+async def lost(port: int, seconds: float = NOTICED_SECONDS) -> None:
+    """Wait until the consumer says that it does not consume."""
+    await until(lambda: ask(port, "/readyz")[0] == 503 and dependencies(port)["consuming"] != "ok", seconds)
+    assert ask(port, "/healthz")[0] == 200
+
+
+async def back(port: int, client: Client, crew: Crew) -> None:
+    """Wait until the consumer is ready again, and have it prove that it is."""
+    await until(lambda: ask(port, "/readyz")[0] == 200, BACK_SECONDS)
+    before = crew.rows("end")[0]
+    await client.submit("waits", 1, 0.1)
+    await until(lambda: crew.rows("end")[0] > before, 10)
+
+
+async def test_a_queue_that_was_deleted_and_made_again(crew: Crew, client: Client, workspace: Workspace) -> None:
+    async with consuming(crew, workspace) as port:
+        path = f"{workspace.management_url()}api/queues/{workspace.name}/warren.tasks.cpu"
+        assert web.call("DELETE", path).status == 204
+        await lost(port)
+        await asyncio.sleep(5)
+        assert ask(port, "/readyz")[0] == 503
+        await apply_topology(workspace)
+        await back(port, client, crew)
+
+
+async def test_connections_that_an_administrator_closed(crew: Crew, client: Client, workspace: Workspace) -> None:
+    async with consuming(crew, workspace) as port:
+        control(workspace.servers, "close_all_connections", "--vhost", workspace.name, "for a test")
+        await until(lambda: ask(port, "/readyz")[0] == 200, BACK_SECONDS)
+        await back(port, client, crew)
+
+
+async def test_a_queue_that_is_gone_when_the_connection_comes_back(
+    crew: Crew, client: Client, workspace: Workspace
+) -> None:
+    async with consuming(crew, workspace) as port:
+        path = f"{workspace.management_url()}api/queues/{workspace.name}/warren.tasks.cpu"
+        assert web.call("DELETE", path).status == 204
+        control(workspace.servers, "close_all_connections", "--vhost", workspace.name, "for a test")
+        await lost(port)
+        await asyncio.sleep(5)
+        await apply_topology(workspace)
+        await back(port, client, crew)
+
+
+async def test_a_connection_that_falls_silent(crew: Crew, client: Client, workspace: Workspace) -> None:
+    url = urlsplit(workspace.broker_url("warren-consumer"))
+    proxy = Proxy(free_port() + 1, url.port or 0)
+    passing = asyncio.create_task(proxy.run())
+    through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
+    async with consuming(crew, workspace, WARREN_BROKER_URL=through) as port:
+        proxy.cut()
+        await lost(port, SILENCE_SECONDS)
+        proxy.mend()
+        await back(port, client, crew)
+    passing.cancel()
+    await asyncio.gather(passing, return_exceptions=True)
+
+
+@contextmanager
+def impatient(workspace: Workspace) -> Iterator[None]:
+    """Have the broker close channels on which a delivery is un-acknowledged for 3 s; it looks every second."""
+    names = ("consumer_timeout", "channel_tick_interval")
+    usual = [
+        control(workspace.servers, "eval", f"application:get_env(rabbit, {name}, 60000).").strip() for name in names
+    ]
+    kept = [value.removeprefix("{ok,").removesuffix("}") for value in usual]
+    for name, value in zip(names, ("3000", "1000"), strict=True):
+        control(workspace.servers, "eval", f"application:set_env(rabbit, {name}, {value}).")
+    try:
+        yield
+    finally:
+        for name, value in zip(names, kept, strict=True):
+            control(workspace.servers, "eval", f"application:set_env(rabbit, {name}, {value}).")
+
+
+async def test_a_delivery_that_lasts_longer_than_the_broker_waits(
+    crew: Crew, client: Client, workspace: Workspace
+) -> None:
+    with impatient(workspace):
+        async with consuming(crew, workspace) as port:
+            (task,) = await client.submit("waits", 1, 8)
+            (record,) = await client.ended([task], 40)
+            assert record.attempt == 1
+            assert crew.rows("start")[0] == 1
+            await back(port, client, crew)
+
+
+@pytest.mark.parametrize("pool", ["system"])
+async def test_the_system_pool_too(crew: Crew, workspace: Workspace, pool: str) -> None:
+    await apply_topology(workspace)
+    port = free_port()
+    crew.start(pool, WARREN_METRICS_PORT=str(port))
+    await until(lambda: ask(port, "/readyz")[0] == 200)
+    path = f"{workspace.management_url()}api/queues/{workspace.name}/warren.dead.cpu"
+    assert web.call("DELETE", path).status == 204
+    await lost(port)
+    await apply_topology(workspace)
+    await until(lambda: ask(port, "/readyz")[0] == 200, BACK_SECONDS)
