@@ -23,7 +23,7 @@ from warren_producer.bodies import BodyLimit
 from warren_producer.description import describe
 from warren_producer.health import Check, Health
 from warren_producer.metrics import MeasuredRequests, Metrics
-from warren_producer.routes import events, health, models, pools, tasks
+from warren_producer.routes import batches, events, health, models, pools, tasks
 from warren_producer.services import Services
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _assemble(services: Services, watch: Watch, max_body_bytes: int) -> FastAPI:
     app.state.services = services
     app.state.watch = watch
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
-    for resource in (tasks, events, models, pools, health):
+    for resource in (tasks, batches, events, models, pools, health):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=max_body_bytes)
     app.add_middleware(MeasuredRequests, metrics=services.metrics)

@@ -83,9 +83,18 @@ class Intake:
 
         """
         _check_arguments(request)
-        usual = self._usual_pools.get(request.task)
-        pool = choose_pool(request.task, self._pools, wanted=request.options.pool, usual=usual)
+        pool = self.pool(request)
         return await self._accept(Payload(json_bytes(request.args)), request.task, pool, request.options, order)
+
+    def pool(self, request: TaskRequest) -> Pool:
+        """Return the pool that a task goes to.
+
+        Raises:
+            WrongPoolError: there is no such pool, or it is of the wrong kind.
+
+        """
+        usual = self._usual_pools.get(request.task)
+        return choose_pool(request.task, self._pools, wanted=request.options.pool, usual=usual)
 
     async def predict(self, model: str, payload: Payload, seconds: float | None, order: Order) -> Record:
         """Accept a prediction; return its record, ended if that came about within the order's seconds.
