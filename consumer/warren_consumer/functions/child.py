@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from contextvars import copy_context
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from warren.attempt import CurrentTask, enter
@@ -114,7 +115,7 @@ def main() -> None:
 
 def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> None:
     try:
-        given = Arguments(function.function).read(order.payload)
+        given = _arguments(function).read(order.payload)
         call = order.call
         enter(CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report))
         returned = result(function(**given))
@@ -122,6 +123,11 @@ def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> Non
         events.end(Raised(assessment=assess(ordinary(error), function.options.retry_on)))
     else:
         events.end(Returned(content_type=returned.content_type, size=len(returned.body)), returned.body)
+
+
+@cache
+def _arguments(function: TaskFunction[..., Any]) -> Arguments:
+    return Arguments(function.function)
 
 
 if __name__ == "__main__":
