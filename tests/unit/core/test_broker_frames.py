@@ -53,7 +53,7 @@ headers = st.dictionaries(
 
 
 @given(
-    st.builds(
+    message=st.builds(
         Message,
         body=st.binary(max_size=100),
         content_type=texts,
