@@ -163,6 +163,7 @@ class Runtime:
 
     def _replace_if_worn(self) -> None:
         if worn := self.worn():
+            self.health.note("functions", worn)
             log.error("stopping to be replaced", problem=worn)
             self.stop()
 

@@ -9,6 +9,7 @@ Forbidden here: what the functions do, and what follows from how they end.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from warren.tasks import Payload
@@ -26,6 +27,9 @@ TOLD_SECONDS: Final = 1.0
 
 TERMINATED_SECONDS: Final = 2.0
 """How long its process may take to end after SIGTERM."""
+
+DISMISSED_SECONDS: Final = 1.0
+"""How long an idle child may take to end when it is needed no more."""
 
 
 class Crew:
@@ -47,18 +51,17 @@ class Crew:
         try:
             await asyncio.wait({talk})
         except asyncio.CancelledError:
-            await child.order(STOP)
-            await asyncio.wait({talk}, timeout=TOLD_SECONDS)
+            await _tell_to_stop(child, talk)
             raise
         finally:
             code = await self._leave(child, talk)
-        if code is not None:
+        if code is not None and isinstance(talk.exception(), EOFError):
             raise TaskFault("child-died", f"the child process that ran the task {death(code)}", retryable=True)
         return _outcome(talk.result())
 
     async def close(self) -> None:
-        """End the children; none of them is at work any more."""
-        await asyncio.gather(*(child.end() for child in self._idle))
+        """Let the children end; none of them is at work any more."""
+        await asyncio.gather(*map(_dismiss, self._idle))
         self._idle.clear()
 
     async def _take(self) -> Child:
@@ -108,6 +111,20 @@ async def _talk(child: Child, context: Context) -> Ended:
             case Raised() as raised:
                 return raised
     raise EOFError
+
+
+async def _tell_to_stop(child: Child, talk: asyncio.Task[Ended]) -> None:
+    """Tell the call to stop and wait a little for its end; a child that hangs may not even take the order."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TOLD_SECONDS):
+            await child.order(STOP)
+            await asyncio.wait({talk})
+
+
+async def _dismiss(child: Child) -> None:
+    child.order_no_more()
+    await child.wait(DISMISSED_SECONDS)
+    await child.end()
 
 
 def _outcome(ended: Ended) -> Payload:

@@ -17,8 +17,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from warren_consumer.settlement import ordinary
 
+_log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 AFTERWARDS_SECONDS: Final = 10.0
@@ -57,6 +60,7 @@ class Threads:
             return await answer
         except asyncio.CancelledError:
             self._left_behind[answer] = time.monotonic()
+            _log.warning("a function runs on in its thread, told to stop", such_functions=len(self._left_behind))
             raise
 
     def _end(self, answer: asyncio.Future[Any], outcome: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ TASKS = '''
 """Tasks that write a row when they start and one when they end."""
 
 import asyncio, os, time
-from warren import report_progress, task
+from warren import Retry, current_task, report_progress, task
 
 def note(event, number):
     with open(os.environ["TRACES"], "a") as rows:
@@ -58,6 +58,13 @@ def spins(number: int, seconds: float) -> int:
     while time.monotonic() < until:
         pass
     note("end", number)
+    return number
+
+@task(pool="cpu", process=True, max_attempts=2)
+def asks_again(number: int, seconds: float) -> int:
+    note("start", number)
+    if current_task().attempt == 1:
+        raise Retry("not yet", after=seconds)
     return number
 
 @task(pool="cpu", process=True, timeout_seconds=2)

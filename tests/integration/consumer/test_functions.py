@@ -60,6 +60,22 @@ async def test_a_consumer_that_is_killed_takes_its_children_along(crew: Crew, cl
     assert [(record.state, record.failures) for record in records] == [(State.SUCCEEDED, 0)] * 2
 
 
+async def test_a_retry_comes_after_the_delay_that_the_function_asked_for(crew: Crew, client: Client) -> None:
+    crew.start()
+    tasks = await client.submit("asks_again", 1, 3)
+    await started(crew, 1)
+    began = time.monotonic()
+    async with asyncio.timeout(2):
+        while (retrying := (await client.read(tasks))[0]).state is not State.RETRYING:  # noqa: ASYNC110 - see `until`
+            await asyncio.sleep(0.05)
+    assert retrying.error is not None
+    assert (retrying.error.code, retrying.error.message) == ("retry", "not yet")
+    await started(crew, 2)
+    assert 2.8 < time.monotonic() - began < 4.5
+    (record,) = await client.ended(tasks, within=5)
+    assert (record.state, record.failures, record.attempt) == (State.SUCCEEDED, 1, 2)
+
+
 async def test_a_busy_loop_ends_at_its_time_limit(crew: Crew, client: Client) -> None:
     crew.start()
     tasks = await client.submit("overruns", 1, 300)

@@ -23,7 +23,7 @@ from warren_consumer.handler import Context, TaskFault
 from warren_consumer.settlement import AssessedError, Assessment
 
 FUNCTIONS = """
-import ctypes, multiprocessing, os, signal, subprocess, sys, time
+import atexit, ctypes, multiprocessing, os, signal, subprocess, sys, time
 from warren import Fail, Retry, current_task, report_progress, task
 
 @task(pool="cpu", process=True)
@@ -61,6 +61,11 @@ def counts(to: int, pause: float) -> int:
         report_progress(number / to, str(number))
         time.sleep(pause)
     return to
+
+@task(pool="cpu", process=True)
+def farewells(trace: str) -> int:
+    atexit.register(lambda: open(trace, "w").write("farewell"))
+    return os.getpid()
 
 @task(pool="cpu", process=True)
 def naps() -> None:
@@ -262,6 +267,17 @@ async def test_a_second_cancel_kills_at_once(crew: Crew, tmp_path: Path) -> None
     await until(lambda: not alive(pid), seconds=1)
 
 
+async def test_a_child_that_does_not_even_take_its_orders_is_ended(crew: Crew) -> None:
+    pid = (await call(crew, "who"))["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    running = asyncio.create_task(crew.call(context("who", text="x" * 10_000_000)))
+    await asyncio.sleep(0.1)
+    running.cancel()
+    async with asyncio.timeout(6):
+        await asyncio.wait({running})
+    assert not alive(pid)
+
+
 async def test_a_function_that_heeds_the_flag_keeps_its_child(crew: Crew) -> None:
     running, (pid,) = await begun(crew, "obedient")
     began = time.monotonic()
@@ -280,10 +296,11 @@ async def test_a_process_that_the_function_forked_does_not_hide_its_death(crew: 
     await until(lambda: not any(of_group(pid)), seconds=2)
 
 
-async def test_closing_leaves_no_child(crew: Crew) -> None:
-    pid = (await call(crew, "who"))["pid"]
+async def test_closing_leaves_no_child_and_lets_each_end_in_order(crew: Crew, tmp_path: Path) -> None:
+    pid = await call(crew, "farewells", trace=str(tmp_path / "trace"))
     await crew.close()
     assert not alive(pid)
+    assert (tmp_path / "trace").read_text() == "farewell"
 
 
 @pytest.mark.parametrize("name", ["burns", "who"])

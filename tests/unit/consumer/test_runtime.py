@@ -107,7 +107,7 @@ async def test_a_worn_process_finishes_what_is_at_hand_and_ends_with_the_reason(
     running = asyncio.create_task(process.run())
     await until(lambda: bool(stage.began))
     problems.append("8 plain functions run on")
-    await until(lambda: not process.health.ready)
+    await until(lambda: "8 plain functions" in str(process.health.document()["dependencies"]))
     stage.gate.set()
     with pytest.raises(UnavailableError, match="8 plain functions"):
         await running
