@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -40,6 +40,12 @@ _STYLES: Final = {State.SUCCEEDED: "green", State.FAILED: "red", State.CANCELED:
 def show_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print a JSON value."""
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def show_ids(ids: Iterable[str]) -> None:
+    """Print ids, one a line."""
+    for task_id in ids:
+        typer.echo(task_id)
 
 
 def show_result(document: TaskDocument) -> None:

@@ -18,10 +18,9 @@ from warren.broker.plan import Standing
 from warren.broker.provision import standing
 from warren.cli.connection import Output, Shown
 from warren.cli.display import show_json
-from warren.cli.topology import TopologySettings
+from warren.cli.topology import TopologySettings, settings_of_shell
 from warren.errors import NotFoundError, WrongPoolError
 from warren.pool import Pool, PoolKind
-from warren.settings import load
 from warren.topology import DEAD, TASKS
 from warren.transfer import transfer
 
@@ -36,7 +35,7 @@ def list_pools(output: Shown = Output.TABLE) -> None:
 
     Reads WARREN_BROKER_URL, WARREN_BROKER_MANAGEMENT_URL and WARREN_POOLS, as `warren topology` does.
     """
-    settings = load(TopologySettings)
+    settings = settings_of_shell()
     rows = _rows(settings.pools, asyncio.run(_standing(settings)))
     if output is Output.JSON:
         show_json(rows)
@@ -61,7 +60,7 @@ def move(
     Tasks that a consumer has taken are not touched. Delayed and retrying tasks come to the old queue when they are due:
     move again before you delete it. A task's status goes on naming the pool that it was submitted to.
     """
-    settings = load(TopologySettings)
+    settings = settings_of_shell()
     waiting = asyncio.run(_waiting(settings, old, new))
     if dry_run:
         typer.echo(f"{waiting} tasks would be moved from {old} to {new}")

@@ -1,19 +1,21 @@
-"""`warren submit`, `status`, `result`, `wait`, `cancel`.
+"""`warren submit`, `batch`, `status`, `result`, `wait`, `cancel`.
 
 Forbidden here: how documents look. That is `display`.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
-from warren.cli.display import show_result, show_task, watch
+from warren.cli.display import show_ids, show_result, show_task, watch
 from warren.cli.fault import exit_code
 from warren.cli.values import file_bytes, json_object, pairs
+from warren.client.batch import BatchRefusedError
 from warren.client.documents import TaskDocument
 from warren.client.outcome import failure
 from warren.errors import WarrenError
@@ -27,7 +29,7 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds after which to stop
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (submit, status, result, wait, cancel):
+    for command in (submit, batch, status, result, wait, cancel):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -71,6 +73,37 @@ def submit(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
             typer.echo(job.id)
 
 
+def batch(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            allow_dash=True,
+            help='One task a line, as JSON: {"task": ..., "args": {...}, "options": {...}}. - is standard input.',
+        ),
+    ],
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key: the same file with the same key again is the same tasks.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Submit many tasks and print their ids, in order.
+
+    Each is accepted or refused for itself; the refused are named on standard error.
+    """
+    lines = [(number, line) for number, line in enumerate(_text(file).splitlines(), 1) if line.strip()]
+    requests = [json_object(line, f"{file}, line {number}") for number, line in lines]
+    with connect(url) as client:
+        try:
+            ids = [job.id for job in client.submit_many(requests, idempotency_key=key)]
+        except BatchRefusedError as error:
+            for place, fault in error.refused.items():
+                typer.echo(f"warren: {file}, line {lines[place][0]}: {' '.join(fault.detail.split())}", err=True)
+            show_ids(error.accepted.values())
+            raise typer.Exit(exit_code(next(iter(error.refused.values())))) from error
+    show_ids(ids)
+
+
 def status(task_id: TaskId, output: Shown = Output.TABLE, url: Url = DEFAULT_URL) -> None:
     """Show how a task stands."""
     with connect(url) as client:
@@ -94,6 +127,10 @@ def cancel(task_id: TaskId, output: Shown = Output.TABLE, url: Url = DEFAULT_URL
     """Cancel a task, queued or running. One that has ended stays as it is."""
     with connect(url) as client:
         show_task(client.job(task_id).cancel(), output)
+
+
+def _text(file: Path) -> bytes:
+    return sys.stdin.buffer.read() if str(file) == "-" else file_bytes(file)
 
 
 def _arguments(texts: list[str] | None, json: str | None, file: Path | None) -> dict[str, Any]:

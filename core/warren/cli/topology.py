@@ -6,6 +6,7 @@ Forbidden here: what the topology is, how it is compared and brought about.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Annotated, Any, Final
 
@@ -15,8 +16,9 @@ from warren.broker.plan import Plan, Standing, Step, Verdict, compare
 from warren.broker.provision import provision, survey
 from warren.cli.connection import DEFAULT_URL, Output, Shown
 from warren.cli.display import show_json
+from warren.doctor.environment import known_variables
 from warren.errors import BrokerUnavailableError
-from warren.settings import BrokerSettings, ManagementSettings, PoolsSettings, Settings, load
+from warren.settings import PREFIX, BrokerSettings, ManagementSettings, PoolsSettings, Settings, load
 from warren.topology import Topology, topology
 
 RETRY_SECONDS: Final = 1.0
@@ -32,6 +34,13 @@ class TopologySettings(Settings, BrokerSettings, ManagementSettings, PoolsSettin
     """Unused here; the other commands' variable may be set in the same shell."""
 
 
+def settings_of_shell() -> TopologySettings:
+    """Return the settings; the shell may be one in a component's pod, and then has that component's variables, too."""
+    own = {f"{PREFIX}{name.upper()}" for name in TopologySettings.model_fields}
+    others = known_variables() - own
+    return load(TopologySettings, {name: value for name, value in os.environ.items() if name not in others})
+
+
 @app.command()
 def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,  # noqa: FBT002
@@ -45,7 +54,7 @@ def apply(
     Reads WARREN_BROKER_URL, WARREN_BROKER_MANAGEMENT_URL (the account needs the tag policymaker) and WARREN_POOLS
     ("cpu train-cpu:train" unless set).
     """
-    settings = load(TopologySettings)
+    settings = settings_of_shell()
     wanted = topology(settings.pools)
     if dry_run:
         _rehearse(wanted, settings)
@@ -59,7 +68,7 @@ def check(output: Shown = Output.TABLE) -> None:
 
     Reads the same variables as `apply`, and changes nothing.
     """
-    settings = load(TopologySettings)
+    settings = settings_of_shell()
     plan = asyncio.run(survey(topology(settings.pools), settings.broker_url, settings.broker_management_url))
     if output is Output.JSON:
         show_json({"complete": plan.complete, "steps": [_document(step) for step in plan.steps]})

@@ -61,7 +61,7 @@ async def test_a_queue_that_was_deleted_and_made_again(crew: Crew, client: Clien
 
 async def test_connections_that_an_administrator_closed(crew: Crew, client: Client, workspace: Workspace) -> None:
     async with consuming(crew, workspace) as port:
-        control(workspace.servers, "close_all_connections", "--vhost", workspace.name, "for a test")
+        control(workspace.servers, "close_all_user_connections", "warren-consumer", "for a test")
         await until(lambda: ask(port, "/readyz")[0] == 200, BACK_SECONDS)
         await back(port, client, crew)
 
@@ -72,7 +72,7 @@ async def test_a_queue_that_is_gone_when_the_connection_comes_back(
     async with consuming(crew, workspace) as port:
         path = f"{workspace.management_url()}api/queues/{workspace.name}/warren.tasks.cpu"
         assert web.call("DELETE", path).status == 204
-        control(workspace.servers, "close_all_connections", "--vhost", workspace.name, "for a test")
+        control(workspace.servers, "close_all_user_connections", "warren-consumer", "for a test")
         await lost(port)
         await asyncio.sleep(5)
         await apply_topology(workspace)

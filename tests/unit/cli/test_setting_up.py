@@ -82,6 +82,14 @@ def test_topology_waits_for_the_broker_only_so_long() -> None:
     assert "secret" not in result.stderr
 
 
+def test_it_runs_in_a_components_pod_and_still_names_a_misspelt_variable() -> None:
+    of_a_producer = BROKER | {"WARREN_HOST": "0.0.0.0", "WARREN_PORT": "8000"}  # noqa: S104 - as the chart sets it
+    assert CliRunner().invoke(app, ["topology", "apply", "--dry-run"], env=of_a_producer).exit_code == 0
+    result = CliRunner().invoke(app, ["pools", "list"], env=of_a_producer | {"WARREN_POOL_NAMES": "cpu"})
+    assert result.exit_code == 2
+    assert "WARREN_POOL_NAMES: unknown" in result.stderr
+
+
 def test_a_missing_setting_is_named() -> None:
     result = CliRunner().invoke(app, ["topology", "apply"], env={"WARREN_POOLS": "cpu"})
     assert result.exit_code == 2
