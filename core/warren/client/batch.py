@@ -8,12 +8,12 @@ Forbidden here: HTTP, imports of adapters.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 
-from warren.client.documents import TaskRequest
+from warren.client.documents import TaskRequest, json_bytes
 from warren.client.intake import MAX_KEY, Order
 from warren.client.problem import InvalidFieldsError, Problem
 from warren.errors import UnavailableError, WarrenError
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 MOST_ITEMS: Final = 10_000
 """How many tasks one call may bring."""
+
+CALL_ITEMS: Final = 1000
+CALL_BYTES: Final = 4 * 1024 * 1024
+"""Into how many tasks, and bytes, the client splits what it is given for one call: well under the API's limits."""
 
 MOST_AT_ONCE: Final = 256
 """How many tasks of a batch are on their way to the store and the broker at one time."""
@@ -111,6 +115,41 @@ class BatchRefusedError(WarrenError):
         """Why, by place in the batch."""
         self.accepted = accepted
         """The ids of the others, by place in the batch."""
+
+
+def packed(items: Mapping[int, BatchItem]) -> Iterator[tuple[list[int], bytes]]:
+    """Split items into bodies of batches that are neither long nor large; each comes with its items' places."""
+    places: list[int] = []
+    texts: list[bytes] = []
+    size = 0
+    for place, item in items.items():
+        text = json_bytes(item.model_dump(mode="json", exclude_unset=True))
+        if texts and (len(texts) >= CALL_ITEMS or size + len(text) > CALL_BYTES):
+            yield places, _body(texts)
+            places, texts, size = [], [], 0
+        places.append(place)
+        texts.append(text)
+        size += len(text)
+    if texts:
+        yield places, _body(texts)
+
+
+def _body(texts: Sequence[bytes]) -> bytes:
+    return b'{"tasks":[%b]}' % b",".join(texts)
+
+
+def accepted(fates: Sequence[Fate[str]]) -> list[str]:
+    """Return the ids of a batch's tasks.
+
+    Raises:
+        BatchRefusedError: not all were accepted.
+
+    """
+    refused = {place: fate for place, fate in enumerate(fates) if isinstance(fate, WarrenError)}
+    ids = {place: fate for place, fate in enumerate(fates) if isinstance(fate, str)}
+    if refused:
+        raise BatchRefusedError(refused, ids)
+    return list(ids.values())
 
 
 class Batches:

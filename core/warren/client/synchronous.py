@@ -90,6 +90,11 @@ class Client:
         submission = self._client.submit(task, args, options=options, idempotency_key=idempotency_key, **named)
         return Job(self._thread, self._thread.run(submission))
 
+    def submit_many(self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> list[Job]:
+        """Submit many tasks and return their jobs, in order: see `AsyncClient.submit_many`."""
+        jobs = self._thread.run(self._client.submit_many(requests, idempotency_key=idempotency_key))
+        return [Job(self._thread, job) for job in jobs]
+
     def job(self, task_id: str) -> Job:
         """Return the job of a task that was submitted before."""
         return Job(self._thread, self._client.job(task_id))

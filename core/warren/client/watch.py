@@ -111,7 +111,7 @@ class Watch:
 
     def tell(self, task_id: str | None) -> None:
         """Have the task looked at now: something has become of it."""
-        if task_id in self._views:
+        if task_id is not None and task_id in self._views:
             self._hinted.add(task_id)
             self._hint.set()
 
