@@ -14,16 +14,20 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from warren.client.catalog import Catalog
+from warren.client.dead_letters import DeadLetters
 from warren.client.intake import Intake
+from warren.client.results import Results
 from warren.client.watch import Watch
 from warren.message import Message
+from warren.payloads import Payloads
 from warren.topology import TASKS
 from warren_producer import problems
 from warren_producer.bodies import BodyLimit
 from warren_producer.description import describe
 from warren_producer.health import Check, Health
+from warren_producer.load import Load
 from warren_producer.metrics import MeasuredRequests, Metrics
-from warren_producer.routes import batches, events, health, models, pools, tasks
+from warren_producer.routes import batches, dead_letters, events, health, models, pools, results, tasks
 from warren_producer.services import Services
 
 if TYPE_CHECKING:
@@ -54,16 +58,20 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
         "records": records.ping,
         "objects": partial(objects.ping, settings.storage_bucket),
     }
+    load = Load(broker, records, settings.pools)
     services = Services(
-        intake=Intake(submitter, records, objects, watch, Catalog(repository), settings.pools, usual_pools),
+        intake=Intake(submitter, records, watch, Catalog(repository), settings.pools, usual_pools, load.admit),
+        dead_letters=DeadLetters(submitter, records, Payloads(objects, settings.storage_bucket), settings.pools),
+        results=Results(objects),
         repository=repository,
         health=Health(checks),
         metrics=Metrics(lambda: watch.viewers),
         pools=settings.pools,
+        load=load,
         predict_seconds=settings.predict_seconds,
         max_wait_seconds=settings.max_wait_seconds,
     )
-    return _assemble(services, watch, settings.max_body_bytes)
+    return _assemble(services, watch, settings)
 
 
 async def _probe(broker: Broker) -> None:
@@ -71,10 +79,10 @@ async def _probe(broker: Broker) -> None:
     await broker.publish(Message(b""), exchange=TASKS, routing_key=PROBE_KEY, mandatory=False)
 
 
-def _assemble(services: Services, watch: Watch, max_body_bytes: int) -> FastAPI:
+def _assemble(services: Services, watch: Watch, settings: ProducerSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with watch:
+        async with watch, services.load:
             yield
 
     # Its page /docs brings its own files: a closed network reaches no content delivery network.
@@ -82,9 +90,9 @@ def _assemble(services: Services, watch: Watch, max_body_bytes: int) -> FastAPI:
     app.state.services = services
     app.state.watch = watch
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
-    for resource in (tasks, batches, events, models, pools, health):
+    for resource in (tasks, batches, results, events, dead_letters, models, pools, health):
         app.include_router(resource.router)
-    app.add_middleware(BodyLimit, limit=max_body_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, together=settings.max_bodies_bytes)
     app.add_middleware(MeasuredRequests, metrics=services.metrics)
     problems.install(app)
     return app

@@ -1,4 +1,4 @@
-"""The limit on request bodies, kept while they are read.
+"""The limits on request bodies, kept while they are read: of each, and of all that are under way together.
 
 Forbidden here: what the bodies mean.
 """
@@ -24,42 +24,86 @@ sends is a broken connection for most of them: the answer, which says what is wr
 
 
 class BodyLimit:
-    """ASGI middleware: a body over the limit is refused when it is asked for, or as soon as that much has come.
+    """ASGI middleware: a body over a limit is refused when it is asked for, or as soon as that much has come.
 
     The refusal is raised to whoever reads the body, so that it is answered like any other problem: FastAPI's own limit
     is answered in plain text.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, together: int) -> None:
+        """Take the limit of one body, and that of all bodies whose requests are not answered yet."""
         self._app = app
         self._limit = limit
+        self._together = together
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, received = Headers(scope=scope), 0
+        body = _Body(self, receive, Headers(scope=scope))
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            self._held -= body.held
 
-        async def counting() -> Message:
-            nonlocal received
-            if int(headers.get("content-length", "0")) > self._limit:
-                await self._refuse(receive, drain="expect" not in headers)
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                await self._refuse(receive, drain=message.get("more_body", False))
-            return message
+    def exceeded(self, size: int) -> HTTPException | None:
+        """Return the refusal of a body of that size."""
+        if size <= self._limit:
+            return None
+        detail = f"the request's body is larger than {self._limit} bytes (setting WARREN_MAX_BODY_BYTES)"
+        return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
-        await self._app(scope, counting, send)
+    def hold(self, held: int, size: int) -> HTTPException | None:
+        """Count a body, of which `held` bytes are counted already, as that large; return the refusal if it is too much.
 
-    async def _refuse(self, receive: Receive, *, drain: bool) -> NoReturn:
-        """Raise the refusal, after the rest of the body where the client sends it without asking (`Expect`)."""
+        One body alone is always taken.
+        """
+        others = self._held - held
+        if others and others + size > self._together:
+            detail = (
+                f"the bodies of requests under way come to {others} bytes (setting WARREN_MAX_BODIES_BYTES); try again"
+            )
+            return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1", "Connection": "close"})
+        self._held = others + size
+        return None
+
+
+class _Body:
+    """One request's body on its way."""
+
+    def __init__(self, limits: BodyLimit, receive: Receive, headers: Headers) -> None:
+        self._limits = limits
+        self._receive = receive
+        self._announced = int(headers.get("content-length", "0"))
+        self._asked = "expect" in headers
+        """Whether the client waits for a word (`Expect`) before it sends."""
+        self._received = 0
+        self.held = 0
+
+    async def receive(self) -> Message:
+        """Receive the next part, within the limits."""
+        if not self._received:
+            await self._admit(self._announced, more=not self._asked)
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > self.held:
+            await self._admit(self._received, more=message.get("more_body", False))
+        return message
+
+    async def _admit(self, size: int, *, more: bool) -> None:
+        refusal = self._limits.exceeded(size) or self._limits.hold(self.held, size)
+        if refusal is not None:
+            await self._refuse(refusal, drain=more)
+        self.held = size
+
+    async def _refuse(self, refusal: HTTPException, *, drain: bool) -> NoReturn:
+        """Raise the refusal, after the rest of the body where the client sends it unasked."""
         if drain:
             with suppress(TimeoutError):
-                await asyncio.wait_for(_drain(receive), DRAINED_SECONDS)
-        detail = f"the request's body is larger than {self._limit} bytes (setting WARREN_MAX_BODY_BYTES)"
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+                await asyncio.wait_for(_drain(self._receive), DRAINED_SECONDS)
+        raise refusal
 
 
 async def _drain(receive: Receive) -> None:

@@ -22,7 +22,7 @@ from warren.client.problem import (
     field_problem,
     problem_type,
 )
-from warren.errors import InvalidRequestError, PayloadTooLargeError, WarrenError
+from warren.errors import InvalidRequestError, PayloadTooLargeError, UnavailableError, WarrenError
 from warren.tasks import JSON
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     status = HTTPStatus(fault.status_code)
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _answer(Problem.of(PayloadTooLargeError(fault.detail), request.url.path), {"Connection": "close"})
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        return _answer(Problem.of(UnavailableError(fault.detail), request.url.path), fault.headers)
     if status is HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that its JSON parser failed on
         detail = "the body cannot be read as JSON: it is not UTF-8, or it is nested too deeply"
         return _answer(Problem.of(InvalidRequestError(detail), request.url.path))

@@ -10,10 +10,13 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from warren.client.dead_letters import DeadLetters
 from warren.client.intake import Intake
+from warren.client.results import Results
 from warren.pool import Pool
 from warren.repository import Repository
 from warren_producer.health import Health
+from warren_producer.load import Load
 from warren_producer.metrics import Metrics
 
 
@@ -22,10 +25,13 @@ class Services:
     """One application's parts."""
 
     intake: Intake
+    dead_letters: DeadLetters
+    results: Results
     repository: Repository
     health: Health
     metrics: Metrics
     pools: tuple[Pool, ...]
+    load: Load
     predict_seconds: float
     max_wait_seconds: float
 

@@ -16,8 +16,10 @@ class ProducerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
     host: str = "127.0.0.1"
     """The address to listen on; `0.0.0.0` in a pod."""
     port: int = Field(8000, ge=0, le=65535)
-    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, le=15 * 1024 * 1024)
-    """The largest request; RabbitMQ 4 refuses messages of 16 MiB."""
+    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1024)
+    """The largest request."""
+    max_bodies_bytes: int = Field(192 * 1024 * 1024, ge=1024)
+    """How much the bodies of all requests under way may come to; what exceeds it is answered 503."""
     predict_seconds: float = Field(10, gt=0)
     """The time limit of a prediction that asks for none."""
     max_wait_seconds: float = Field(60, gt=0)

@@ -5,8 +5,9 @@ Forbidden here: how Warren is reached. That is a gateway's.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -14,7 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from warren.address import without_password
+from warren.client.batch import READ_AT_ONCE, BatchItem, accepted
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
+from warren.client.letters import AsyncDeadLetters
 from warren.client.outcome import failure
 from warren.client.problem import InvalidFieldsError
 from warren.client.web import WebGateway
@@ -95,9 +98,35 @@ class AsyncClient:
         document = await self._gateway.submit(request, idempotency_key or new_task_id())
         return AsyncJob(self._gateway, document.id)
 
+    async def submit_many(
+        self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> list[AsyncJob]:
+        """Submit many tasks and return their jobs, in order; each is accepted or refused for itself.
+
+        A request has `task`, and `args`, `options` and `idempotency_key` where wanted. One without a key gets
+        `<idempotency_key>/<its index>`.
+
+        Raises:
+            InvalidRequestError: a request is malformed; nothing was submitted.
+            BatchRefusedError: some were refused; it tells which, why, and the ids of the others.
+
+        """
+        base, items = idempotency_key or new_task_id(), []
+        for index, request in enumerate(requests):
+            items.append(_item(index, request, f"{base}/{index}"))
+            if index % READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return list(map(self.job, accepted(await self._gateway.submit_many(items))))
+
     def job(self, task_id: str) -> AsyncJob:
         """Return the job of a task that was submitted before."""
         return AsyncJob(self._gateway, task_id)
+
+    def dead_letters(
+        self, *, pool: str | None = None, task: str | None = None, code: str | None = None
+    ) -> AsyncDeadLetters:
+        """Return the failed tasks (of a pool, of a name, with an error's code): to go through, replay, discard."""
+        return AsyncDeadLetters(self._gateway, self.job, pool=pool, task=task, code=code)
 
     async def predict(
         self,
@@ -129,11 +158,11 @@ class AsyncJob:
 
     async def record(self) -> TaskDocument:
         """Return how the task stands."""
-        return await self._gateway.read(self.id, 0)
+        return await self._whole(await self._gateway.read(self.id, 0))
 
     async def status(self) -> State:
         """Return the task's state."""
-        return (await self.record()).status
+        return (await self._gateway.read(self.id, 0)).status
 
     async def wait(self, timeout: float | None = None) -> TaskDocument:  # noqa: ASYNC109 - it is passed on
         """Return how the task stands when it has ended, or when `timeout` seconds are over."""
@@ -142,7 +171,7 @@ class AsyncJob:
             left = POLL_SECONDS if end is None else max(0.0, min(POLL_SECONDS, end - time.monotonic()))
             document = await self._gateway.read(self.id, left)
             if document.status.terminal or left <= 0:
-                return document
+                return await self._whole(document)
 
     async def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401, ASYNC109 - a result is any JSON value
         """Return the task's result: a JSON value, or bytes where it is of another type.
@@ -160,6 +189,12 @@ class AsyncJob:
     async def cancel(self) -> TaskDocument:
         """Cancel the task unless it has ended; return how it stands."""
         return await self._gateway.cancel(self.id)
+
+    async def _whole(self, document: TaskDocument) -> TaskDocument:
+        """Return the document with its result, which is read by itself where it is a large one."""
+        if document.result_url is None:
+            return document
+        return document.with_result(await self._gateway.result(document.id))
 
 
 def _gateway(url: str, records: str | None, bucket: str, patience: float) -> Gateway:
@@ -193,6 +228,14 @@ def _request(task: str, args: Mapping[str, Any], options: Options | None) -> Tas
         return TaskRequest.model_validate({"task": task, "args": args, "options": given})
     except ValidationError as error:
         raise InvalidFieldsError.of(error) from error
+
+
+def _item(index: int, request: Mapping[str, Any], key: str) -> BatchItem:
+    try:
+        item = BatchItem.model_validate(dict(request))
+    except ValidationError as error:
+        raise InvalidFieldsError.of(error, str(index)) from error
+    return item if item.idempotency_key else item.model_copy(update={"idempotency_key": key})
 
 
 def _inputs(rows: Sequence[Row] | None, image: bytes | None) -> Payload:

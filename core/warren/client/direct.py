@@ -5,18 +5,33 @@ Forbidden here: HTTP.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from warren.broker.amqp import AmqpBroker
+from warren.client.batch import Batches, BatchItem, Fate
 from warren.client.catalog import Catalog
+from warren.client.dead_letter import (
+    DeadLetter,
+    DeadLetterDetail,
+    DeadLetterPage,
+    DeadLetterQuery,
+    DiscardMany,
+    Replay,
+    ReplayMany,
+    Treatment,
+)
+from warren.client.dead_letters import DeadLetters
 from warren.client.documents import TaskDocument, TaskRequest
 from warren.client.intake import Intake, Order
 from warren.client.outcome import failure
+from warren.client.results import Results
 from warren.client.watch import Watch
 from warren.objects.s3 import S3Objects
+from warren.payloads import Payloads
 from warren.pool import DEFAULT_POOLS, Pool
 from warren.prediction import PredictResponse
-from warren.record import State
+from warren.record import Record, State
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
 from warren.submission import Submitter
@@ -34,8 +49,11 @@ class DirectGateway:
         self._watch = Watch(self._broker, self._records)
         objects = S3Objects()
         catalog = Catalog(Repository(objects, bucket))
-        submitter = Submitter(self._broker, self._records)
-        self._intake = Intake(submitter, self._records, objects, self._watch, catalog, pools)
+        payloads = Payloads(objects, bucket)
+        submitter = Submitter(self._broker, self._records, payloads)
+        self._intake = Intake(submitter, self._records, self._watch, catalog, pools)
+        self._results = Results(objects)
+        self._dead_letters = DeadLetters(submitter, self._records, payloads, pools)
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
@@ -53,9 +71,18 @@ class DirectGateway:
         """Accept a task, once per idempotency key."""
         return TaskDocument.of(await self._intake.submit(request, Order(key=key, reply=True)))
 
+    async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
+        """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""
+        fates = await Batches(self._intake, reply=True).submit(items)
+        return [fate.id if isinstance(fate, Record) else fate for fate in fates]
+
     async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
         """Return how a task stands, when it has ended or when the seconds are over."""
         return TaskDocument.of(await self._intake.read(task_id, wait_seconds=wait_seconds))
+
+    async def result(self, task_id: str) -> Payload:
+        """Return the bytes that a task returned."""
+        return await self._results.read(await self._intake.read(task_id))
 
     async def cancel(self, task_id: str) -> TaskDocument:
         """Cancel a task unless it has ended; return how it stands."""
@@ -64,6 +91,30 @@ class DirectGateway:
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""
         record = await self._intake.predict(model, payload, seconds, Order(wait_seconds=seconds))
-        if record.state is not State.SUCCEEDED or record.result is None:
+        if record.state is not State.SUCCEEDED:
             raise failure(record.id, record.name, record.state, record.error)
-        return PredictResponse.model_validate_json(record.result)
+        return PredictResponse.model_validate_json((await self._results.read(record)).body)
+
+    async def dead_letters(self, query: DeadLetterQuery) -> DeadLetterPage:
+        """Return a page of the dead letters."""
+        return await self._dead_letters.page(query)
+
+    async def dead_letter(self, task_id: str) -> DeadLetterDetail:
+        """Return all that is known of a dead letter."""
+        return await self._dead_letters.read(task_id)
+
+    async def replay(self, task_id: str, how: Replay) -> TaskDocument:
+        """Submit a failed task anew; return how the new one stands."""
+        return TaskDocument.of(await self._dead_letters.replay(task_id, how))
+
+    async def replay_many(self, which: ReplayMany) -> Treatment:
+        """Submit failed tasks anew."""
+        return await self._dead_letters.replay_many(which)
+
+    async def discard(self, task_id: str) -> DeadLetter:
+        """Strike a dead letter off and drop its payload."""
+        return await self._dead_letters.discard(task_id)
+
+    async def discard_many(self, which: DiscardMany) -> Treatment:
+        """Strike dead letters off and drop their payloads."""
+        return await self._dead_letters.discard_many(which)

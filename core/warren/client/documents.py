@@ -28,6 +28,8 @@ _PLAIN = (
     "consumer",
     "progress",
     "error",
+    "replay_of",
+    "replayed_as",
 )
 _TIMES = ("submitted_at", "started_at", "finished_at", "due_at", "expires_at")
 
@@ -157,7 +159,12 @@ class TaskDocument(BaseModel):
         ),
     ] = None
     result_type: Annotated[str | None, Field(description="The result's media type.")] = None
+    result_url: Annotated[
+        str | None, Field(description="Where the result is read, in place of `result`, where it is a large one.")
+    ] = None
     error: Annotated[TaskError | None, Field(description="Why it failed, or why the last attempt did.")] = None
+    replay_of: Annotated[str | None, Field(description="The failed task that this one was made from.")] = None
+    replayed_as: Annotated[str | None, Field(description="The task that was made from this one, which failed.")] = None
     submitted_at: datetime | None = None
     started_at: Annotated[datetime | None, Field(description="When the newest attempt was started.")] = None
     finished_at: datetime | None = None
@@ -171,18 +178,29 @@ class TaskDocument(BaseModel):
         values |= {name: _time(getattr(record, name)) for name in _TIMES}
         present = {name: value for name, value in values.items() if value is not None}
         if record.state is State.SUCCEEDED:
-            present |= _result(Payload(record.result or b"null", record.result_type or JSON))
+            present |= _result_of(record)
         return cls(task=record.name, status=record.state, **present)
 
     def json_bytes(self) -> bytes:
         """Return the document as JSON, without the fields that do not apply."""
         return self.model_dump_json(exclude_unset=True).encode()
 
+    def with_result(self, result: Payload) -> Self:
+        """Return the document with a large result in it."""
+        return self.model_copy(update=_result(result))
+
     def value(self) -> Any:  # noqa: ANN401 - a result is whatever the task returned
         """Return the result: the JSON value, or bytes where it is of another type."""
         if self.result_type in {None, JSON}:
             return self.result
         return base64.b64decode(self.result)
+
+
+def _result_of(record: Record) -> dict[str, Any]:
+    kind = record.result_type or JSON
+    if record.result_ref is not None:
+        return {"result_url": f"/v1/tasks/{record.id}/result", "result_type": kind}
+    return _result(Payload(record.result or b"null", kind))
 
 
 def _result(payload: Payload) -> dict[str, Any]:

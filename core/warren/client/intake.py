@@ -14,9 +14,8 @@ from pydantic import BaseModel, ValidationError
 from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
-from warren.errors import InvalidRequestError, TaskNotFoundError, UnavailableError
+from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError
 from warren.model import PREDICT_TASK
-from warren.objects import ObjectUri
 from warren.prediction import ModelReference, PredictRequest
 from warren.tasks import JSON, Payload, Task, TaskOptions
 from warren.training import TRAIN_TASK, TrainRequest
@@ -28,11 +27,13 @@ if TYPE_CHECKING:
     from warren.client.documents import TaskRequest
     from warren.client.view import View
     from warren.client.watch import Watch
-    from warren.objects import ObjectStore
     from warren.pool import Pool
     from warren.record import Record
     from warren.records import Records
     from warren.submission import Submitter
+
+Admit: TypeAlias = "Callable[[str, float], None]"
+"""Raises `OverloadedError` where what comes to the pool of this name would wait for longer than these seconds."""
 
 Changes: TypeAlias = tuple["Record", "AsyncIterator[Record | None]"]
 """A task as it stands, and as it changes."""
@@ -59,20 +60,23 @@ class Intake:
         self,
         submitter: Submitter,
         records: Records,
-        objects: ObjectStore,
         watch: Watch,
         catalog: Catalog,
         pools: Sequence[Pool],
         usual_pools: Mapping[str, str] | None = None,
+        admit: Admit | None = None,
     ) -> None:
-        """Take the parts; `usual_pools` says, by task name, where tasks go whose submitter wants no pool."""
+        """Take the parts; `usual_pools` says, by task name, where tasks go whose submitter wants no pool.
+
+        `admit` is asked before a prediction that somebody waits for is accepted.
+        """
         self._submitter = submitter
         self._records = records
-        self._objects = objects
         self._watch = watch
         self._catalog = catalog
         self._pools = pools
         self._usual_pools = dict(usual_pools or {})
+        self._admit = admit
 
     async def submit(self, request: TaskRequest, order: Order) -> Record:
         """Accept a task; return its record, ended if that came about within the order's seconds.
@@ -103,6 +107,7 @@ class Intake:
 
         Raises:
             ModelNotFoundError: there is no such model; nothing was accepted.
+            OverloadedError: it would wait for longer than that; nothing was accepted.
             InvalidRequestError: the payload is neither a `PredictRequest` nor an image.
             UnavailableError: as for `submit`.
 
@@ -110,6 +115,8 @@ class Intake:
         _check_inputs(payload)
         reference = ModelReference.parse(model)
         pool = choose_pool(PREDICT_TASK, self._pools, usual=await self._catalog.pool(reference))
+        if seconds is not None:
+            self._check_load(pool, seconds)
         options = TaskOptions(timeout_seconds=seconds, expires_seconds=seconds)
         return await self._accept(payload, PREDICT_TASK, pool, options, order, model=str(reference))
 
@@ -120,7 +127,7 @@ class Intake:
             TaskNotFoundError: there is no such task.
 
         """
-        return await self._whole(await self._watch.wait(task_id, wait_seconds))
+        return await self._watch.wait(task_id, wait_seconds)
 
     @asynccontextmanager
     async def follow(self, task_id: str, *, idle_seconds: float) -> AsyncIterator[Changes]:
@@ -136,8 +143,7 @@ class Intake:
         """
         async with self._watch.follow(task_id) as view:
             await view.changed(0)
-            record = await self._whole(view.record)
-            yield record, self._changes(view, record, idle_seconds)
+            yield view.record, self._changes(view, view.record, idle_seconds)
 
     async def cancel(self, task_id: str) -> Record:
         """Cancel a task and return its record; a task that has ended stays as it is.
@@ -150,7 +156,7 @@ class Intake:
         if record is None:
             raise TaskNotFoundError(f"no task has the id {task_id!r}")
         self._watch.tell(task_id)
-        return await self._whole(record)
+        return record
 
     async def _changes(self, view: View, record: Record, idle_seconds: float) -> AsyncIterator[Record | None]:
         while not record.state.terminal:
@@ -158,11 +164,17 @@ class Intake:
             if view.over and not view.record.state.terminal:
                 return
             if news:
-                try:
-                    record = await self._whole(view.record)
-                except UnavailableError:  # asked anew, it is told as any other request is
-                    return
+                record = view.record
             yield record if news else None
+
+    def _check_load(self, pool: Pool, seconds: float) -> None:
+        if self._admit is None:
+            return
+        try:
+            self._admit(pool.name, seconds)
+        except OverloadedError:
+            self._submitter.hint(pool.name)
+            raise
 
     async def _accept(  # noqa: PLR0913 - the parts of a task
         self,
@@ -187,14 +199,7 @@ class Intake:
         record = await self._submitter.submit(task)
         if order.wait_seconds > 0:
             record = await self._watch.wait(record.id, order.wait_seconds)
-        return await self._whole(record)
-
-    async def _whole(self, record: Record) -> Record:
-        """Return the record with its result, which lies in object storage where it is large."""
-        if record.result_ref is None:
-            return record
-        result = await self._objects.get(ObjectUri.parse(record.result_ref))
-        return record.model_copy(update={"result": result})
+        return record
 
 
 def _check_arguments(request: TaskRequest) -> None:

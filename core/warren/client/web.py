@@ -10,12 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 
+from warren.client.batch import AcceptedItem, BatchAnswer, BatchItem, Fate, packed
+from warren.client.dead_letter import (
+    DeadLetter,
+    DeadLetterDetail,
+    DeadLetterPage,
+    DeadLetterQuery,
+    DiscardMany,
+    Replay,
+    ReplayMany,
+    Treatment,
+)
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.problem import PROBLEM_JSON, Problem
 from warren.errors import InvalidRequestError, NotFoundError, UnavailableError, WarrenError
@@ -25,8 +37,13 @@ from warren.tasks import JSON, Payload
 ANSWER_SECONDS: Final = 10.0
 """How long an answer may take beyond the time that it was asked to wait."""
 
+BATCH_SECONDS: Final = 60.0
+"""How long the answer to a part of a batch may take."""
+
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 2.0
+
+DEAD_LETTERS: Final = "/v1/dead-letters"
 
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -56,10 +73,28 @@ class WebGateway:
         headers = {"Content-Type": JSON, "Idempotency-Key": key}
         return _read(TaskDocument, await self._call("POST", "/v1/tasks", content=body, headers=headers))
 
+    async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
+        """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""
+        fates: dict[int, Fate[str]] = {}
+        pause, give_up, left = FIRST_PAUSE_SECONDS, time.monotonic() + self._patience, dict(enumerate(items))
+        while left:
+            fates |= await self._submit_all(left)
+            left = {place: item for place, item in left.items() if isinstance(fates[place], UnavailableError)}
+            if not left or time.monotonic() + pause > give_up:
+                break
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return [fates[place] for place in range(len(items))]
+
     async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
         """Return how a task stands, when it has ended or when the seconds are over."""
         answer = await self._call("GET", _task(task_id), headers=_wait(wait_seconds), seconds=wait_seconds)
         return _read(TaskDocument, answer)
+
+    async def result(self, task_id: str) -> Payload:
+        """Return the bytes that a task returned, of whatever size."""
+        answer = await self._call("GET", f"{_task(task_id)}/result")
+        return Payload(answer.content, answer.headers.get("Content-Type", JSON))
 
     async def cancel(self, task_id: str) -> TaskDocument:
         """Cancel a task unless it has ended; return how it stands."""
@@ -72,6 +107,53 @@ class WebGateway:
             "POST", f"/v1/models/{model}/predict", content=payload.body, headers=headers, seconds=seconds
         )
         return _read(PredictResponse, answer)
+
+    async def dead_letters(self, query: DeadLetterQuery) -> DeadLetterPage:
+        """Return a page of the dead letters."""
+        answer = await self._call("GET", DEAD_LETTERS, params=query.model_dump(exclude_none=True))
+        return _read(DeadLetterPage, answer)
+
+    async def dead_letter(self, task_id: str) -> DeadLetterDetail:
+        """Return all that is known of a dead letter."""
+        return _read(DeadLetterDetail, await self._call("GET", _dead_letter(task_id)))
+
+    async def replay(self, task_id: str, how: Replay) -> TaskDocument:
+        """Submit a failed task anew; return how the new one stands."""
+        return _read(TaskDocument, await self._call("POST", f"{_dead_letter(task_id)}/replay", **_json(how)))
+
+    async def replay_many(self, which: ReplayMany) -> Treatment:
+        """Submit failed tasks anew."""
+        return _read(Treatment, await self._call("POST", f"{DEAD_LETTERS}/replay", **_json(which)))
+
+    async def discard(self, task_id: str) -> DeadLetter:
+        """Strike a dead letter off and drop its payload."""
+        return _read(DeadLetter, await self._call("DELETE", _dead_letter(task_id)))
+
+    async def discard_many(self, which: DiscardMany) -> Treatment:
+        """Strike dead letters off and drop their payloads."""
+        query = {"id": list(which.ids), **which.filter.model_dump(exclude_none=True)}
+        query |= which.model_dump(include={"all", "limit"}, exclude_defaults=True)
+        return _read(Treatment, await self._call("DELETE", DEAD_LETTERS, params=query))
+
+    async def _submit_all(self, items: Mapping[int, BatchItem]) -> dict[int, Fate[str]]:
+        """Send the items in as many calls as it takes; once nothing answers, the rest waits for another time."""
+        fates: dict[int, Fate[str]] = {}
+        for places, body in packed(items):
+            try:
+                fates |= zip(places, await self._submit_part(len(places), body), strict=True)
+            except UnavailableError as error:
+                return fates | dict.fromkeys(items.keys() - fates.keys(), error)
+            except WarrenError as error:
+                fates |= dict.fromkeys(places, error)
+        return fates
+
+    async def _submit_part(self, count: int, body: bytes) -> list[Fate[str]]:
+        parts = {"content": body, "headers": {"Content-Type": JSON}, "timeout": BATCH_SECONDS}
+        answer = await self._call_once("POST", "/v1/tasks/batch", parts)
+        told = _read(BatchAnswer, answer).tasks
+        if len(told) != count:
+            raise _unnamed(answer, None)
+        return [item.id if isinstance(item, AcceptedItem) else item.error.fault() for item in told]
 
     async def _call(self, method: str, path: str, *, seconds: float = 0, **parts: Any) -> httpx2.Response:  # noqa: ANN401
         parts["timeout"] = httpx2.Timeout(seconds + ANSWER_SECONDS, connect=ANSWER_SECONDS)
@@ -100,7 +182,20 @@ class WebGateway:
 
 def _task(task_id: str) -> str:
     """Return the path of a task; whatever the id holds, it leads nowhere else."""
-    return f"/v1/tasks/{quote(task_id, safe='').replace('.', '%2E')}"
+    return f"/v1/tasks/{_quoted(task_id)}"
+
+
+def _dead_letter(task_id: str) -> str:
+    return f"{DEAD_LETTERS}/{_quoted(task_id)}"
+
+
+def _quoted(task_id: str) -> str:
+    return quote(task_id, safe="").replace(".", "%2E")
+
+
+def _json(document: BaseModel) -> dict[str, Any]:
+    body = document.model_dump_json(exclude_defaults=True).encode()
+    return {"content": body, "headers": {"Content-Type": JSON}}
 
 
 def _read(kind: type[Document], answer: httpx2.Response) -> Document:

@@ -20,6 +20,7 @@ from warren.record import State
 from warren.tasks import JSON, Payload
 from warren_producer.preferences import Preferred
 from warren_producer.problems import problems
+from warren_producer.routes.results import streamed
 from warren_producer.routes.tasks import IdempotencyKey, accepted
 from warren_producer.services import Given
 
@@ -104,7 +105,7 @@ async def predict(
         return accepted(record, preferences)
     if record.state is not State.SUCCEEDED:
         raise failure(record.id, record.name, record.state, record.error)
-    return Response(record.result, headers={"Warren-Task": record.id, **preferences.applied()}, media_type=JSON)
+    return streamed(await services.results.stream(record), {"Warren-Task": record.id, **preferences.applied()})
 
 
 def _media_type(request: Request) -> str:

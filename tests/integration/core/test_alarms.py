@@ -43,6 +43,15 @@ async def publish(broker: AmqpBroker) -> None:
     await broker.publish(encode_task(Task("echo", "cpu")), exchange=TASKS, routing_key="cpu")
 
 
+async def accepted(broker: AmqpBroker) -> bool:
+    """Publish; tell whether the broker took it."""
+    try:
+        await publish(broker)
+    except BrokerUnavailableError:
+        return False
+    return True
+
+
 async def refused(broker: AmqpBroker) -> tuple[str, float]:
     """Publish; return what the refusal says and after how many seconds it came."""
     start = time.monotonic()
@@ -89,21 +98,16 @@ async def test_a_memory_alarm_is_told_in_time_then_at_once_and_ends(broker: Amqp
         assert seconds < 0.1
         assert (await broker.depth("warren.tasks.cpu")).ready >= 1
     async with asyncio.timeout(10):
-        while True:
-            try:
-                await publish(broker)
-                break
-            except BrokerUnavailableError:
-                await asyncio.sleep(0.1)
+        while not await accepted(broker):  # noqa: ASYNC110 - the broker tells nobody
+            await asyncio.sleep(0.1)
 
 
 async def test_a_full_queue_is_told_at_once_and_other_queues_go_on(broker: AmqpBroker, workspace: Workspace) -> None:
     limit = ["set_policy", "-p", workspace.name, "--priority", "10", "limit", r"^warren\.tasks\.cpu$"]
     control(workspace.servers, *limit, '{"max-length": 3, "delivery-limit": 1000}', "--apply-to", "queues")
-    said = await asyncio.gather(*(publish(broker) for _ in range(50)), return_exceptions=True)
-    refusals = [error for error in said if error is not None]
-    assert len(refusals) >= 40
-    assert {type(error) for error in refusals} == {BrokerUnavailableError}
+    async with asyncio.timeout(20):
+        while await accepted(broker):
+            pass
     detail, seconds = await refused(broker)
     assert "its queue is full" in detail
     assert seconds < 0.5

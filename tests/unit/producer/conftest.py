@@ -91,7 +91,11 @@ def house() -> House:
     """The ports, in memory."""
     objects = MemoryObjects("warren")
     settings = ProducerSettings(
-        broker_url="amqp://unused", records_url="redis://unused", max_body_bytes=10_000, max_waiting=2
+        broker_url="amqp://unused",
+        records_url="redis://unused",
+        max_body_bytes=10_000,
+        max_bodies_bytes=12_000,
+        max_waiting=2,
     )
     broker = MemoryBroker(topology(DEFAULT_POOLS))
     return House(broker, MemoryRecords(), objects, Repository(objects, "warren"), settings)
@@ -101,7 +105,7 @@ def house() -> House:
 def spacious_house(house: House) -> House:
     """The ports, with the limit on bodies that a producer has unless it is told another."""
     house.settings = house.settings.model_copy(
-        update={"max_body_bytes": ProducerSettings.model_fields["max_body_bytes"].default}
+        update={name: ProducerSettings.model_fields[name].default for name in ("max_body_bytes", "max_bodies_bytes")}
     )
     return house
 

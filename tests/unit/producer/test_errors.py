@@ -1,5 +1,6 @@
 """Every error is a problem document that names what is wrong."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -146,3 +147,29 @@ async def test_a_bug_is_told_without_its_insides(
     monkeypatch.setattr(house.records, "read", broken)
     document = await _problem(await api.get("/v1/tasks/x"), 500, "internal")
     assert "secret" not in str(document)
+
+
+async def test_bodies_that_are_too_much_together_are_refused_until_the_others_are_done(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    house_limit = house.settings.max_bodies_bytes
+    first_is_here, first_may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{" + b" " * (house_limit // 2)
+        first_is_here.set()
+        await first_may_end.wait()
+        yield b'"task":"echo"}'
+
+    headers = {"Content-Type": "application/json"}
+    body = b'{"task":"echo"}' + b" " * (house_limit // 2)
+    first = asyncio.create_task(api.post("/v1/tasks", content=slow(), headers=headers))
+    await first_is_here.wait()
+    refused = await api.post("/v1/tasks", content=body, headers=headers)
+    document = await _problem(refused, 503, "unavailable")
+    assert "WARREN_MAX_BODIES_BYTES" in str(document["detail"])
+    assert refused.headers["Retry-After"] == "1"
+    assert (await api.post("/v1/tasks", json={"task": "echo"})).status_code == 202
+    first_may_end.set()
+    assert (await first).status_code == 202
+    assert (await api.post("/v1/tasks", content=body, headers=headers)).status_code == 202

@@ -1,0 +1,118 @@
+"""`/v1/tasks/{id}/result`: the bytes themselves, or why there are none."""
+
+from __future__ import annotations
+
+import httpx2
+import orjson
+import pytest
+
+from tests.unit.producer.conftest import House, answer, fault
+from warren import AsyncClient
+from warren.client.web import WebGateway
+from warren.objects import ObjectUri
+from warren.record import Outcome, State
+
+ECHO = {"task": "echo", "args": {"text": "hello"}}
+LARGE = ObjectUri("warren", "results/x/1")
+
+
+def stored(uri: ObjectUri = LARGE, kind: str = "application/json") -> Outcome:
+    """Return the end of a task whose result lies in object storage."""
+    return Outcome(State.SUCCEEDED, result_type=kind, result_ref=str(uri))
+
+
+async def submitted(api: httpx2.AsyncClient) -> str:
+    """Submit a task; return its id."""
+    return str((await api.post("/v1/tasks", json=ECHO)).json()["id"])
+
+
+async def test_a_result_in_the_record_comes_as_its_own_bytes(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", answer(b"\x89PNG", "image/png"))
+    response = await api.get(f"/v1/tasks/{task_id}/result")
+    assert (response.status_code, response.content) == (200, b"\x89PNG")
+    assert (response.headers["Content-Type"], response.headers["Content-Length"]) == ("image/png", "4")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_large_result_is_not_in_the_document_and_is_streamed(api: httpx2.AsyncClient, house: House) -> None:
+    await house.objects.put(LARGE, b"[" + b"1," * 1_000_000 + b"2]")
+    task_id = await submitted(api)
+    await house.consume("cpu", lambda _: stored())
+    document = (await api.get(f"/v1/tasks/{task_id}")).json()
+    assert "result" not in document
+    assert (document["result_url"], document["result_type"]) == (f"/v1/tasks/{task_id}/result", "application/json")
+    response = await api.get(document["result_url"])
+    assert int(response.headers["Content-Length"]) == len(response.content) == 2_000_003
+    assert orjson.loads(response.content)[-1] == 2
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("application/json", [1, 2]), ("image/png", b"[1,2]")])
+async def test_clients_fetch_a_large_result_by_themselves(
+    api: httpx2.AsyncClient, house: House, kind: str, expected: object
+) -> None:
+    await house.objects.put(LARGE, b"[1,2]")
+    task_id = await submitted(api)
+    await house.consume("cpu", lambda _: stored(kind=kind))
+    async with AsyncClient.over(WebGateway("http://api", patience=0, transport=api._transport)) as client:  # noqa: SLF001
+        job = client.job(task_id)
+        assert await job.get() == expected
+        assert (await job.record()).value() == expected
+
+
+async def test_a_result_may_be_waited_for(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = await submitted(api)
+    early = await api.get(f"/v1/tasks/{task_id}/result", headers={"Prefer": "wait=1"})
+    assert (early.status_code, early.json()["code"]) == (409, "not-ended")
+    assert "queued" in early.json()["detail"]
+    await house.consume("cpu", answer(b'"hello"'))
+    assert (await api.get(f"/v1/tasks/{task_id}/result", headers={"Prefer": "wait=5"})).json() == "hello"
+
+
+async def test_a_task_that_failed_has_none_and_says_why(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", fault("exception", "boom"))
+    response = await api.get(f"/v1/tasks/{task_id}/result")
+    assert (response.status_code, response.json()["code"]) == (404, "no-result")
+    assert "failed (exception: boom)" in response.json()["detail"]
+
+
+async def test_a_canceled_task_has_none(api: httpx2.AsyncClient) -> None:
+    task_id = await submitted(api)
+    await api.delete(f"/v1/tasks/{task_id}")
+    response = await api.get(f"/v1/tasks/{task_id}/result")
+    assert (response.status_code, response.json()["code"]) == (404, "no-result")
+
+
+async def test_an_unknown_task_is_not_found(api: httpx2.AsyncClient) -> None:
+    response = await api.get("/v1/tasks/x/result")
+    assert (response.status_code, response.json()["code"]) == (404, "task-not-found")
+
+
+async def test_a_result_that_was_deleted_is_gone(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", lambda _: stored())
+    response = await api.get(f"/v1/tasks/{task_id}/result")
+    assert (response.status_code, response.json()["code"]) == (410, "result-gone")
+    assert (await api.get(f"/v1/tasks/{task_id}")).json()["status"] == "succeeded"
+
+
+async def test_a_storage_that_is_away_is_503_and_the_document_needs_it_not(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    await house.objects.put(LARGE, b"[1,2]")
+    task_id = await submitted(api)
+    await house.consume("cpu", lambda _: stored())
+    house.objects.available = False
+    response = await api.get(f"/v1/tasks/{task_id}/result")
+    assert (response.status_code, response.json()["code"]) == (503, "storage-unavailable")
+    assert (await api.get(f"/v1/tasks/{task_id}")).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/html\r\nSet-Cookie: a=b", "html", "", "téxt/html"])
+async def test_a_type_that_is_none_is_not_passed_on(api: httpx2.AsyncClient, house: House, kind: str) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", answer(b"x", kind or "?"))
+    response = await api.get(f"/v1/tasks/{task_id}/result")
+    assert response.headers["Content-Type"] == "application/octet-stream"
+    assert "Set-Cookie" not in response.headers
