@@ -22,6 +22,7 @@ SILENCE_SECONDS = 45.0
 """A loss that nobody tells of: some missed heartbeats of 10 s."""
 
 BACK_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -30,7 +31,7 @@ async def consuming(crew: Crew, workspace: Workspace, **settings: str) -> AsyncI
     await apply_topology(workspace)
     port = free_port()
     crew.start(WARREN_METRICS_PORT=str(port), **settings)
-    await until(lambda: ask(port, "/readyz")[0] == 200)
+    await until(lambda: ask(port, "/readyz")[0] == 200, START_SECONDS)
     yield port
 
 
@@ -127,7 +128,7 @@ async def test_the_system_pool_too(crew: Crew, workspace: Workspace, pool: str) 
     await apply_topology(workspace)
     port = free_port()
     crew.start(pool, WARREN_METRICS_PORT=str(port))
-    await until(lambda: ask(port, "/readyz")[0] == 200)
+    await until(lambda: ask(port, "/readyz")[0] == 200, START_SECONDS)
     path = f"{workspace.management_url()}api/queues/{workspace.name}/warren.dead.cpu"
     assert web.call("DELETE", path).status == 204
     await lost(port)
