@@ -19,12 +19,13 @@ from tests.integration.servers import Workspace
 from warren import Client
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
+from warren.event import encode_event, event_key
 from warren.message import decode_task, encode_reply
 from warren.pool import DEFAULT_POOLS
 from warren.record import Outcome, State
 from warren.records.redis import RedisRecords
 from warren.tasks import JSON
-from warren.topology import topology
+from warren.topology import EVENTS, topology
 
 START_SECONDS = 20
 
@@ -110,12 +111,14 @@ class Consumer:
                 if claim.lease is not None:
                     outcome = Outcome(State.SUCCEEDED, result=task.payload.body, result_type=JSON)
                     await self.records.finish(claim.lease, task, outcome)
-                    await self._reply(task.id)
+                    await self._tell(task.id)
                 await delivery.ack()
 
-    async def _reply(self, task_id: str) -> None:
+    async def _tell(self, task_id: str) -> None:
         [record] = await self.records.read([task_id])
         assert record is not None
+        event = encode_event(record)
+        await self.broker.publish(event, exchange=EVENTS, routing_key=event_key(record), mandatory=False)
         if record.reply_to:
             message = encode_reply(record)
             await self.broker.publish(message, exchange="", routing_key=record.reply_to, mandatory=False)

@@ -47,12 +47,12 @@ async def test_a_waiting_request_is_answered_by_the_reply(producer: Producer, co
     async with consumer.working(), httpx2.AsyncClient(base_url=producer.url, timeout=30) as http:
         await http.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=10"})
         taken = []
-        for _ in range(10):
+        for _ in range(20):
             start = time.monotonic()
             response = await http.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=10"})
             taken.append(time.monotonic() - start)
             assert (response.status_code, response.json()["result"]) == (200, {"text": "hello"})
-    assert sorted(taken)[5] < 0.25, f"the sweep (0.5 s), not the reply, ended the waits: {taken}"
+    assert sorted(taken)[10] < 0.1, f"the sweep (0.5 s), not the reply, ended the waits: {taken}"
 
 
 async def test_a_key_holds_over_a_restart(producer: Producer, consumer: Consumer) -> None:
