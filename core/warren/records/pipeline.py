@@ -23,12 +23,17 @@ MOST_TOGETHER: Final = 256
 
 
 class Pipeline:
-    """Gathers commands into rounds, of which at most `rounds` are under way at once."""
+    """Gathers commands into rounds, of which at most `rounds` are under way at once.
 
-    def __init__(self, send: Send, *, rounds: int, most: int = MOST_TOGETHER) -> None:
+    What has no answer after `seconds`, sent or not, is told `TimeoutError`.
+    """
+
+    def __init__(self, send: Send, *, rounds: int, seconds: float, most: int = MOST_TOGETHER) -> None:
         self._send = send
         self._rounds = rounds
+        self._seconds = seconds
         self._most = most
+        self._turn: list[Answer] = []
         self._waiting: deque[tuple[Command, Answer]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._called = False
@@ -43,7 +48,10 @@ class Pipeline:
         self._waiting.append((command, answer))
         if not self._called:
             self._called = True
+            self._turn = []
             loop.call_soon(self._begin)
+            loop.call_later(self._seconds, _overdue, self._turn)  # one timer for all of a turn: they cost something
+        self._turn.append(answer)
         return answer
 
     async def close(self) -> None:
@@ -79,6 +87,12 @@ class Pipeline:
             raise
         for (_, answer), word in zip(together, said, strict=True):
             _tell(answer, word)
+
+
+def _overdue(answers: Sequence[Answer]) -> None:
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(TimeoutError())
 
 
 def _tell(answer: Answer, word: object) -> None:

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+import math
+from collections.abc import Awaitable, Iterable, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from hiredis import pack_command
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AuthenticationError,
     ConnectionError,  # noqa: A004
     NoPermissionError,
     NoScriptError,
     RedisError,
+    ResponseError,
 )
 
 from warren.address import without_password
@@ -41,20 +42,17 @@ class Store:
     """The steps, by name, at the store of `url`; `names` is Lua that stands before the prelude."""
 
     def __init__(self, url: str, steps: Iterable[str], names: str) -> None:
-        self._redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                url,
-                max_connections=CONNECTIONS,
-                timeout=ANSWER_SECONDS,
-                socket_timeout=ANSWER_SECONDS,
-                socket_connect_timeout=ANSWER_SECONDS,
-                retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
-            )
+        self._pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=ANSWER_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
         )
         self._where = without_password(url)
         self._scripts = {step: _script(step, names) for step in steps}
         self._digests = {step: hashlib.sha1(text).hexdigest() for step, text in self._scripts.items()}  # noqa: S324 - EVALSHA's
-        self._pipeline = Pipeline(self._send, rounds=CONNECTIONS)
+        self._pipeline = Pipeline(self._send, rounds=CONNECTIONS, seconds=ANSWER_SECONDS)
 
     async def run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Any:  # noqa: ANN401
         """Run one step.
@@ -63,23 +61,21 @@ class Store:
             RecordsUnavailableError: the store does not answer, or refuses.
 
         """
-        async with self._answer():
-            return await self._ask(step, keys, *arguments)
+        return await self._answer(self._ask(step, keys, *arguments))
 
     async def run_each(self, step: str, keys: Iterable[str]) -> Sequence[Any]:
         """Run a step for each of the keys, together."""
-        async with self._answer():
-            return await asyncio.gather(*(self._ask(step, [key]) for key in keys))
+        answers: list[Any] = await self._answer(asyncio.gather(*(self._ask(step, [key]) for key in keys)))
+        return answers
 
     async def send(self, *command: str | bytes | float) -> None:
         """Send a command that is no step."""
-        async with self._answer():
-            await self._pipeline.ask(command)
+        await self._answer(self._pipeline.ask(command))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._pipeline.close()
-        await self._redis.aclose()
+        await self._pool.aclose()
 
     def _ask(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Answer:
         return self._pipeline.ask(("EVALSHA", self._digests[step], len(keys), *keys, *arguments))
@@ -90,24 +86,39 @@ class Store:
             answers = await self._exchange(commands)
             unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
             if unknown:
-                await self._exchange([("SCRIPT LOAD", text) for text in self._scripts.values()])
+                await self._exchange([("SCRIPT", "LOAD", text) for text in self._scripts.values()])
                 again = await self._exchange([commands[number] for number in unknown])
                 for number, answer in zip(unknown, again, strict=True):
                     answers[number] = answer
         return answers
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return await pipeline.execute(raise_on_error=False)
-
-    @asynccontextmanager
-    async def _answer(self) -> AsyncIterator[None]:
-        """Bound what is asked of the store, and name it when it does not answer."""
+        """Send commands and return their answers; over a new connection where the pooled one turns out to be gone."""
+        packed = b"".join(pack_command(cast("tuple[Any]", tuple(command))) for command in commands)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                yield
+            return await self._over(await self._connection(), packed, len(commands))
+        except ConnectionError:
+            return await self._over(await self._connection(), packed, len(commands))
+
+    async def _connection(self) -> AbstractConnection:
+        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        return connection
+
+    async def _over(self, connection: AbstractConnection, packed: bytes, count: int) -> list[Any]:
+        """Use one connection for one exchange. One that was left in the middle of it is of no use to the next."""
+        try:
+            await connection.send_packed_command(packed)
+            return [await _said(connection) for _ in range(count)]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    async def _answer(self, answer: Awaitable[Any]) -> Any:  # noqa: ANN401
+        """Await what is asked of the store, and name it when it does not answer."""
+        try:
+            return await answer
         except TimeoutError as error:
             raise RecordsUnavailableError(f"the record store at {self._where} does not answer") from error
         except RedisError as error:
@@ -118,6 +129,14 @@ class Store:
             detail = f"the record store at {self._where} refuses the credentials: {error}"
             return RecordsUnavailableError(detail, retry_after=None)
         return RecordsUnavailableError(f"the record store at {self._where} does not answer: {error}")
+
+
+async def _said(connection: AbstractConnection) -> Any:  # noqa: ANN401
+    """Return the next answer, or the error that it is; the round that it belongs to has its own time limit."""
+    try:
+        return await connection.read_response(timeout=math.inf)
+    except ResponseError as error:
+        return error
 
 
 def _script(step: str, names: str) -> bytes:

@@ -32,14 +32,14 @@ async def _store() -> Store:
 
 
 async def test_what_is_asked_in_one_turn_goes_together(store: Store) -> None:
-    pipeline = Pipeline(store.send, rounds=2)
+    pipeline = Pipeline(store.send, rounds=2, seconds=5)
     assert await asyncio.gather(*(pipeline.ask((number,)) for number in range(5))) == [0, 1, 2, 3, 4]
     assert await pipeline.ask((5,)) == 5
     assert list(map(len, store.rounds)) == [5, 1]
 
 
 async def test_a_round_is_bounded_and_what_follows_gathers_for_the_next(store: Store) -> None:
-    pipeline = Pipeline(store.send, rounds=1, most=3)
+    pipeline = Pipeline(store.send, rounds=1, seconds=5, most=3)
     store.open.clear()
     answers = [pipeline.ask((number,)) for number in range(4)]
     await asyncio.sleep(0)
@@ -53,7 +53,7 @@ async def test_a_round_is_bounded_and_what_follows_gathers_for_the_next(store: S
 
 
 async def test_an_error_reaches_its_own_caller(store: Store) -> None:
-    pipeline = Pipeline(store.send, rounds=1)
+    pipeline = Pipeline(store.send, rounds=1, seconds=5)
     good, bad, last = (pipeline.ask(command) for command in [("a",), ("b", "bad"), ("c",)])
     assert (await good, await last) == ("a", "c")
     with pytest.raises(ValueError, match="bad"):
@@ -66,14 +66,14 @@ async def test_a_lost_round_is_told_to_everyone_in_it_and_no_one_else() -> None:
             raise ConnectionError("gone")
         return [None] * len(commands)
 
-    pipeline = Pipeline(send, rounds=1)
+    pipeline = Pipeline(send, rounds=1, seconds=5)
     lost = [pipeline.ask(("lost",)), pipeline.ask(("too",))]
     assert [type(said) for said in await asyncio.gather(*lost, return_exceptions=True)] == [ConnectionError] * 2
     assert await pipeline.ask(("next",)) is None
 
 
 async def test_a_caller_that_gives_up_disturbs_no_other_and_is_not_sent_any_more(store: Store) -> None:
-    pipeline = Pipeline(store.send, rounds=1)
+    pipeline = Pipeline(store.send, rounds=1, seconds=5)
     store.open.clear()
     sent, other = pipeline.ask(("sent",)), pipeline.ask(("other",))
     await asyncio.sleep(0.01)
@@ -86,7 +86,7 @@ async def test_a_caller_that_gives_up_disturbs_no_other_and_is_not_sent_any_more
 
 
 async def test_a_round_whose_callers_have_all_given_up_holds_up_nobody(store: Store) -> None:
-    pipeline = Pipeline(store.send, rounds=1, most=1)
+    pipeline = Pipeline(store.send, rounds=1, seconds=5, most=1)
     store.open.clear()
     first, given_up, last = (pipeline.ask((name,)) for name in "abc")
     await asyncio.sleep(0.01)
@@ -96,7 +96,7 @@ async def test_a_round_whose_callers_have_all_given_up_holds_up_nobody(store: St
 
 
 async def test_closing_gives_up_what_is_asked(store: Store) -> None:
-    pipeline = Pipeline(store.send, rounds=1)
+    pipeline = Pipeline(store.send, rounds=1, seconds=5)
     store.open.clear()
     under_way = pipeline.ask(("a",))
     await asyncio.sleep(0.01)
@@ -104,3 +104,19 @@ async def test_closing_gives_up_what_is_asked(store: Store) -> None:
     await pipeline.close()
     assert under_way.cancelled()
     assert waiting.cancelled()
+
+
+async def test_what_is_not_answered_in_time_is_told_so_sent_or_not(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1, seconds=0.05)
+    store.open.clear()
+    sent = pipeline.ask(("sent",))
+    await asyncio.sleep(0.03)
+    waiting = pipeline.ask(("waiting",))
+    with pytest.raises(TimeoutError):
+        await sent
+    assert not waiting.done()
+    with pytest.raises(TimeoutError):
+        await waiting
+    store.open.set()
+    assert await pipeline.ask(("next",)) == "next"
+    assert store.rounds == [[("sent",)], [("next",)]]
