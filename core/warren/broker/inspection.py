@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 
 from warren.address import without_password
@@ -20,8 +21,8 @@ from warren.broker.amqp import AmqpBroker
 from warren.broker.depths import depths
 from warren.broker.link import Link
 from warren.broker.management import Management, ManagementRefusedError
-from warren.broker.plan import Plan, compare
-from warren.broker.provision import OURS, standing
+from warren.broker.plan import Plan
+from warren.broker.provision import OURS, compared
 from warren.errors import BrokerUnavailableError, WarrenError
 from warren.message import Message
 from warren.topology import EVENTS, Topology
@@ -73,8 +74,8 @@ async def ask_amqp(url: str, wanted: Topology) -> AmqpFacts:
 
     """
     names = [queue.name for queue in wanted.queues]
-    version, counted, exchanges = await asyncio.gather(
-        _version(url), depths(url, names), _missing_exchanges(url, (exchange.name for exchange in wanted.exchanges))
+    counted, (version, exchanges) = await asyncio.gather(
+        depths(url, names), _exchanges(url, [exchange.name for exchange in wanted.exchanges])
     )
     refusal = None if EVENTS in exchanges else await _refusal(url)
     missing = (*exchanges, *(name for name in names if name not in counted))
@@ -89,44 +90,45 @@ async def ask_management(url: str, broker_url: str, wanted: Topology) -> Managem
 
     """
     async with Management(url, broker_url) as management:
-        found, alarms, disks, queues, skew = await asyncio.gather(
-            standing(management, broker_url),
+        plan, alarms, disks, queues, skew = await asyncio.gather(
+            compared(wanted, management, broker_url),
             management.alarms(),
             _disks(management),
             management.queues(OURS),
             _skew(management),
         )
     policies = {queue["name"]: queue.get("policy") for queue in queues}
-    return ManagementFacts(compare(wanted, found), tuple(alarms), disks, policies, skew)
+    return ManagementFacts(plan, tuple(alarms), disks, policies, skew)
 
 
-async def _version(url: str) -> str:
-    link = Link(url, "warren doctor")
-    try:
-        transport: Any = (await link.connection()).transport
-        properties = transport.connection.server_properties
-    finally:
-        await link.close()
-    version = properties.get("version", "")
-    return version.decode() if isinstance(version, bytes) else str(version)
-
-
-async def _missing_exchanges(url: str, names: Iterable[str]) -> list[str]:
+async def _exchanges(url: str, names: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the broker's version, and which of the exchanges do not exist."""
     link = Link(url, "warren doctor")
     connection = await link.connection()
-    missing = []
     try:
-        for name in names:
-            try:
-                async with connection.channel() as channel:
-                    await channel.get_exchange(name, ensure=True)
-            except ChannelNotFoundEntity:
-                missing.append(name)
+        transport: Any = connection.transport
+        version = transport.connection.server_properties.get("version", "")
+        missing: list[str] = []
+        left = list(names)
+        while left:
+            async with connection.channel() as channel:
+                left = await _look(channel, left, missing)
     except CONNECTION_EXCEPTIONS as error:
         raise BrokerUnavailableError(f"{without_password(url)}: {error}") from error
     finally:
         await link.close()
-    return missing
+    return version.decode() if isinstance(version, bytes) else str(version), missing
+
+
+async def _look(channel: AbstractChannel, names: list[str], missing: list[str]) -> list[str]:
+    """Look for exchanges until one is missing, which closes the channel; return those that are left."""
+    for number, name in enumerate(names, 1):
+        try:
+            await channel.get_exchange(name, ensure=True)
+        except ChannelNotFoundEntity:
+            missing.append(name)
+            return names[number:]
+    return []
 
 
 async def _refusal(url: str) -> str | None:

@@ -10,7 +10,8 @@ Forbidden here: what the topology is (`warren.topology`), and what there is to d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from aio_pika.abc import AbstractChannel, AbstractRobustConnection
@@ -43,7 +44,7 @@ async def provision(topology: Topology, broker_url: str, management_url: str, re
 
     """
     async with Management(management_url, broker_url) as management:
-        plan = compare(topology, await standing(management, broker_url))
+        plan = await compared(topology, management, broker_url)
         await _over_amqp(plan, broker_url, report)
         for step in plan.to_do:
             if isinstance(step.thing, Policy):
@@ -64,21 +65,42 @@ async def survey(topology: Topology, broker_url: str, management_url: str) -> Pl
 
     """
     async with Management(management_url, broker_url) as management:
-        return compare(topology, await standing(management, broker_url))
+        return await compared(topology, management, broker_url)
 
 
-async def standing(management: Management, broker_url: str) -> Standing:
-    """Return what stands on the broker."""
+async def compared(topology: Topology, management: Management, broker_url: str) -> Plan:
+    """Return what there is to do, as `survey` does."""
+    found = await standing(management)
+    plan = compare(topology, found)
+    odd = [step.name for step in plan.of(Verdict.CONFLICT, Verdict.ORPHANED) if isinstance(step.thing, Queue)]
+    return compare(topology, await counted(found, odd, broker_url)) if odd else plan
+
+
+async def standing(management: Management) -> Standing:
+    """Return what stands on the broker; the messages of its queues are as many as seconds ago."""
     exchanges, queues, bindings, policies = await asyncio.gather(
         management.exchanges(), management.queues(OURS), management.bindings(), management.policies()
     )
-    counted = await depths(broker_url, [found["name"] for found in queues])
     return Standing(
         exchanges={found["name"]: _exchange_type(found) for found in exchanges},
-        queues={found["name"]: _queue(found, counted) for found in queues},
+        queues={found["name"]: _queue(found) for found in queues},
         bindings=frozenset(map(_binding, bindings)),
         policies={found["name"]: _policy(found) for found in policies},
     )
+
+
+async def counted(found: Standing, queues: Sequence[str], broker_url: str) -> Standing:
+    """Return it with these queues counted now: nobody may be told that a queue is empty which is not."""
+    now = await depths(broker_url, queues)
+    return replace(
+        found, queues={**found.queues, **{name: _recounted(found, name, depth) for name, depth in now.items()}}
+    )
+
+
+def _recounted(found: Standing, name: str, depth: Depth) -> FoundQueue:
+    """Put both counts together: what was handed out is in the older one alone."""
+    queue = found.queues[name]
+    return replace(queue, messages=max(queue.messages, depth.ready))
 
 
 def _exchange_type(found: Mapping[str, Any]) -> str:
@@ -86,12 +108,9 @@ def _exchange_type(found: Mapping[str, Any]) -> str:
     return " ".join([found["type"], *(f"({name})" for name in odd)])
 
 
-def _queue(found: Mapping[str, Any], counted: Mapping[str, Depth]) -> FoundQueue:
-    """Put both counts together: the queue itself knows of no un-acknowledged messages, the figures are seconds old."""
-    name = found["name"]
-    ready = counted[name].ready if name in counted else 0
+def _queue(found: Mapping[str, Any]) -> FoundQueue:
     arguments = {"x-queue-type": found.get("type"), **found["arguments"]}
-    return FoundQueue(arguments, max(ready, found.get("messages") or 0))
+    return FoundQueue(arguments, found.get("messages") or 0)
 
 
 def _binding(found: Mapping[str, Any]) -> Binding:

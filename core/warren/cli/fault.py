@@ -5,6 +5,7 @@ Forbidden here: faults of one command.
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer does not export its context's base, and any result
         """Run the command that was asked for."""
+        # A command says itself what is wrong; what libraries log would come between its lines.
+        logging.getLogger().addHandler(logging.NullHandler())
         try:
             return super().invoke(ctx)
         except WarrenError as error:

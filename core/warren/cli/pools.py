@@ -15,7 +15,7 @@ from rich.table import Table
 from warren.broker.amqp import AmqpBroker
 from warren.broker.management import Management
 from warren.broker.plan import Standing
-from warren.broker.provision import standing
+from warren.broker.provision import counted, standing
 from warren.cli.connection import Output, Shown
 from warren.cli.display import show_json
 from warren.cli.topology import TopologySettings, settings_of_shell
@@ -103,7 +103,10 @@ def _tell(moved: int) -> None:
 
 async def _standing(settings: TopologySettings) -> Standing:
     async with Management(settings.broker_management_url, settings.broker_url) as management:
-        return await standing(management, settings.broker_url)
+        found = await standing(management)
+        return await counted(
+            found, [name for name in found.queues if name.startswith(f"{TASKS}.")], settings.broker_url
+        )
 
 
 def _rows(pools: tuple[Pool, ...], found: Standing) -> list[dict[str, str | int | None]]:

@@ -74,8 +74,10 @@ def configured(workspace: Workspace, name: str, value: str) -> Iterator[None]:
     with redis.Redis.from_url(workspace.records_url, decode_responses=True) as store:
         usual = store.config_get(name)[name]
         store.config_set(name, value)
-        yield
-        store.config_set(name, usual)
+        try:
+            yield
+        finally:
+            store.config_set(name, usual)
 
 
 def test_nothing_is_wrong(doctor: Doctor) -> None:
