@@ -28,7 +28,7 @@ TOLD_SECONDS: Final = 1.0
 TERMINATED_SECONDS: Final = 2.0
 """How long its process may take to end after SIGTERM."""
 
-DISMISSED_SECONDS: Final = 1.0
+DISMISSED_SECONDS: Final = 3.0
 """How long an idle child may take to end when it is needed no more."""
 
 
