@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from warren.errors import SettingsError
 from warren.objects import ObjectUri
 from warren.pool import DEFAULT_POOLS, Pool
-from warren.records import RESULT_TTL_SECONDS
+from warren.records import LEAST_RESULT_TTL_SECONDS, RESULT_TTL_SECONDS
 
 PREFIX = "WARREN_"
 
@@ -58,7 +58,9 @@ class RecordsSettings(BaseModel):
 
     records_url: str = Field(pattern="^(rediss?|unix)://")
     """`redis://user:password@host:6379/0`"""
-    result_ttl_seconds: float = Field(RESULT_TTL_SECONDS, gt=0)
+    result_ttl_seconds: float = Field(RESULT_TTL_SECONDS, ge=LEAST_RESULT_TTL_SECONDS)
+    """How long an ended record is kept after the ack of its message. Five minutes at least: a duplicate of the message
+    may still be on its way, and without the record it would be executed again."""
 
 
 class StorageSettings(BaseModel):

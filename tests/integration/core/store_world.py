@@ -29,6 +29,10 @@ class Store:
         """Return how far all times were moved."""
         return self._moved
 
+    def moment(self, time: float) -> float:
+        """Return where the time would be, had it not been moved."""
+        return time + self._moved
+
     def advance(self, seconds: float) -> None:
         """Move all times into the past; 0 stands for none."""
         self._moved += seconds

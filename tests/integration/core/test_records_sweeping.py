@@ -126,6 +126,23 @@ async def test_a_record_is_found_forgotten_again_and_again(world: World) -> None
     assert [record.id for record in (await sweep(world)).stale] == [task.id]
 
 
+@pytest.mark.parametrize("step", ["renew", "retry"])
+async def test_what_a_flushed_store_learns_anew_is_looked_at(world: World, step: str) -> None:
+    task = Task("echo", "cpu")
+    lease = Lease(task.id, 1_900_000_000_000_000, 1)
+    if step == "renew":
+        await world.records.renew(lease, task, "c1")
+    else:
+        await world.records.retry(lease, task, FAULT, after_seconds=1)
+    await found_stale(world, task)
+
+
+async def test_an_open_record_that_its_mljob_let_go_of_is_looked_at(world: World) -> None:
+    task = await accepted(world.records, Task("train", "train-cpu", owner="mljob/x"))
+    await world.records.disown(task.id)
+    await found_stale(world, task)
+
+
 async def held(records: Records, task: Task) -> None:
     await records.hold(task.id, held=True)
 

@@ -35,6 +35,7 @@ def test_flags_come_first() -> None:
         ({"WARREN_CONCURRENCY": "0"}, "WARREN_CONCURRENCY"),
         ({"WARREN_CONCURENCY": "8"}, "WARREN_CONCURENCY: unknown"),
         ({"WARREN_GRACE_SECONDS": "1"}, "WARREN_GRACE_SECONDS"),
+        ({"WARREN_RESULT_TTL_SECONDS": "299"}, "WARREN_RESULT_TTL_SECONDS"),
     ],
 )
 def test_a_wrong_setting_is_named(changes: dict[str, str], said: str) -> None:

@@ -17,6 +17,9 @@ class World(Protocol):
     def now(self) -> float:
         """Return how far the clock was moved."""
 
+    def moment(self, time: float) -> float:
+        """Return what stays the same of a record's time while the clock is moved."""
+
     def advance(self, seconds: float) -> None:
         """Move the clock."""
 
@@ -35,6 +38,10 @@ class Memory:
     def now(self) -> float:
         """Return how far the clock was moved."""
         return self._clock.now() - self._start
+
+    def moment(self, time: float) -> float:
+        """Return the time: it is not moved."""
+        return time
 
     def advance(self, seconds: float) -> None:
         """Move the clock."""
