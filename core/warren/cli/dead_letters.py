@@ -144,9 +144,10 @@ def _choose(
 def _confirm(what: str, chosen: list[str], *, asked: bool) -> None:
     if not asked or not chosen:
         return
+    question = f"{what} {len(chosen)} dead letter{'' if len(chosen) == 1 else 's'}?"
     if not asks():
-        raise InvalidRequestError(f"{what.lower()} {len(chosen)} dead letters? Nobody can be asked here: give --yes")
-    typer.confirm(f"{what} {len(chosen)} dead letter{'s' if len(chosen) > 1 else ''}?", abort=True, err=True)
+        raise InvalidRequestError(f"{question} Nobody can be asked here: give --yes")
+    typer.confirm(question, abort=True, err=True)
 
 
 def asks() -> bool:

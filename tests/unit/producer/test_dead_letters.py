@@ -227,6 +227,15 @@ async def test_a_large_payload_is_given_to_the_new_task(api: httpx2.AsyncClient,
     assert new.payload.reference != stored.reference
 
 
+async def test_what_a_clients_own_reference_leads_to_is_shared(api: httpx2.AsyncClient, house: House) -> None:
+    own = Payload(b"", reference="s3://warren/inputs/x", sha256="0" * 64)
+    await house.objects.put(ObjectUri("warren", "inputs/x"), b"{}")
+    old = await fail(house, payload=own)
+    assert (await api.post(f"{URL}/{old.id}/replay")).status_code == 202
+    assert (await again(house)).payload == own
+    assert [str(uri) for uri in await house.objects.list(ObjectUri("warren", ""))] == ["s3://warren/inputs/x"]
+
+
 async def test_a_payload_that_is_gone_is_told(api: httpx2.AsyncClient, house: House) -> None:
     stored = await payloads(house).store("t", Payload(b"x" * 3_000_000))
     old = await fail(house, payload=stored)
