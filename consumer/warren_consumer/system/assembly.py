@@ -64,7 +64,7 @@ def assemble(means: Means) -> Duties:
 def _open_records(means: Means) -> Iterator[Duty]:
     lost = None
     if means.depths is not None:
-        lost = orphans.Orphans(means.records, means.depths, means.pools)
+        lost = orphans.Orphans(means.records, means.broker, means.depths, means.pools)
         yield Round("orphans", orphans.EVERY_SECONDS, lost.look, means.metrics)
     duty = sweeping.Sweeping(means.records, lost, means.endings, means.metrics)
     yield Round("sweeping", sweeping.EVERY_SECONDS, duty.once, means.metrics)

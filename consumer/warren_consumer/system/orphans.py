@@ -9,6 +9,7 @@ been empty for two minutes, by the broker's own figures. What those figures do n
 - A task that waits in a consumer until that one holds nothing else is un-acknowledged there: its queue is not empty.
 - A result that a worker in another language published may wait in `warren.results` when its task's message is gone.
 - Records that MLJobs own are the operator's: the sweep never names them.
+- Figures stand still where a queue has lost its leader. So each queue itself is asked once more, right before the end.
 
 Forbidden here: taking what is not known for empty.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -27,6 +29,7 @@ from warren.topology import RESULTS
 from warren_consumer.system.emptiness import Emptiness
 
 if TYPE_CHECKING:
+    from warren.broker import Broker
     from warren.pool import Pool
     from warren.record import Record
     from warren.records import Records
@@ -43,48 +46,53 @@ LOST: Final = TaskError(
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
 class Orphans:
     """Knows which queues are empty, and ends what is lost."""
 
-    def __init__(
-        self,
-        records: Records,
-        depths: QueueDepths,
-        pools: Iterable[Pool],
-        *,
-        empty_seconds: float = EMPTY_SECONDS,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._records = records
-        self._depths = depths
-        self._queues = {pool.name: (pool.queue, pool.dead_letter_queue, RESULTS) for pool in pools}
-        self._empty_seconds = empty_seconds
-        self._now = now
-        self._emptiness = Emptiness()
-        self._blind = False
+    records: Records
+    broker: Broker
+    depths: QueueDepths
+    pools: Iterable[Pool]
+    empty_seconds: float = EMPTY_SECONDS
+    now: Callable[[], float] = time.monotonic
+    _queues: dict[str, tuple[str, ...]] = field(init=False)
+    _emptiness: Emptiness = field(init=False, default_factory=Emptiness)
+    _blind: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        """Note where a pool's messages may lie."""
+        self._queues = {pool.name: (pool.queue, pool.dead_letter_queue, RESULTS) for pool in self.pools}
 
     async def look(self) -> None:
         """Note what the queues hold; call it every few seconds."""
         try:
-            depths = await self._depths.read()
+            depths = await self.depths.read()
         except UnavailableError as error:
-            self._emptiness.observe({}, self._now())
+            self._emptiness.observe({}, self.now())
             if not self._blind:
                 log.warning("lost tasks are not looked for", problem=error.detail)
             self._blind = True
         else:
-            self._emptiness.observe(depths, self._now())
+            self._emptiness.observe(depths, self.now())
             self._blind = False
 
     async def end(self, stale: Sequence[Record]) -> list[str]:
         """End those of the stale records that are lost, and return their ids.
 
         Raises:
-            RecordsUnavailableError: the rest is left for the next time.
+            UnavailableError: the rest is left for the next time.
 
         """
-        return [record.id for record in stale if self._lost(record) and await self._records.abandon(record, LOST)]
+        pools = [
+            pool for pool in {record.pool for record in stale} if self._seems_empty(pool) and await self._empty(pool)
+        ]
+        return [record.id for record in stale if record.pool in pools and await self.records.abandon(record, LOST)]
 
-    def _lost(self, record: Record) -> bool:
-        queues = self._queues.get(record.pool)
-        return queues is not None and self._emptiness.seconds(queues, self._now()) >= self._empty_seconds
+    def _seems_empty(self, pool: str) -> bool:
+        queues = self._queues.get(pool)
+        return queues is not None and self._emptiness.seconds(queues, self.now()) >= self.empty_seconds
+
+    async def _empty(self, pool: str) -> bool:
+        depths = [await self.broker.depth(queue) for queue in self._queues[pool]]
+        return not any(depth.ready for depth in depths)

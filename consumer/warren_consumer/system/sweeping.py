@@ -53,7 +53,7 @@ class Sweeping:
         """See to all whose time has come.
 
         Raises:
-            RecordsUnavailableError: the rest is left for the next time.
+            UnavailableError: the rest is left for the next time.
 
         """
         full = True
@@ -65,6 +65,7 @@ class Sweeping:
             full = swept.looked >= AT_ONCE
 
     async def _see_to(self, swept: Swept) -> None:
+        self._metrics.records.labels("deleted").inc(len(swept.deleted))
         if swept.deleted:
             log.info("records that were never accepted were swept", count=len(swept.deleted))
         if swept.expired:
@@ -75,7 +76,6 @@ class Sweeping:
         for task_id in lost:
             log.warning("a task was lost; it ended as failed", task=task_id)
         await self._tell("lost", lost, message_gone=True)
-        self._metrics.records.labels("deleted").inc(len(swept.deleted))
 
     async def _tell(self, fate: str, task_ids: list[str], *, message_gone: bool) -> None:
         self._metrics.records.labels(fate).inc(len(task_ids))

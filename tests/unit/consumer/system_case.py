@@ -49,7 +49,7 @@ class SystemCase(Stage):
             MemoryDepths(self.broker),
             TTL,
         )
-        self.orphans = Orphans(self.records, MemoryDepths(self.broker), [POOL], now=self.clock.now)
+        self.orphans = Orphans(self.records, self.broker, MemoryDepths(self.broker), [POOL], now=self.clock.now)
         self.sweeping = Sweeping(self.records, self.orphans, self.means.endings, self.means.metrics)
         self.overdue = Overdue(self.records, self.means.replies, result_ttl_seconds=TTL)
         self.dead_letters = DeadLetters(POOL, self.broker, self.records, self.means.endings, self.means.metrics)

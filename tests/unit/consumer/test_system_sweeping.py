@@ -6,10 +6,13 @@ import pytest
 
 from tests.unit.consumer.stage import POOL, until
 from tests.unit.consumer.system_case import LONG, SystemCase, summary
+from warren.broker.memory import MemoryBroker
 from warren.record import State
 from warren.tasks import Task
-from warren.topology import RESULTS
+from warren.topology import RESULTS, topology
+from warren_consumer.depths.memory import MemoryDepths
 from warren_consumer.system.emptiness import LONGEST_GAP_SECONDS, Emptiness
+from warren_consumer.system.orphans import Orphans
 from warren_consumer.system.overdue import OVERDUE_SECONDS
 
 
@@ -127,6 +130,16 @@ async def test_figures_that_fail_are_not_empty(case: SystemCase) -> None:
     case.broker.available = True
     await case.look_on(115)
     assert (await case.record(task)).state is State.QUEUED
+
+
+async def test_figures_that_stand_still_are_not_believed(case: SystemCase) -> None:
+    task = await case.submit()
+    elsewhere = MemoryDepths(MemoryBroker(topology([POOL])))
+    orphans = Orphans(case.records, case.broker, elsewhere, [POOL], empty_seconds=0, now=case.clock.now)
+    await orphans.look()
+    assert await orphans.end([await case.record(task)]) == []
+    case.queue.ready.clear()
+    assert await orphans.end([await case.record(task)]) == [task.id]
 
 
 async def test_a_task_that_changed_since_it_was_looked_at_is_not_ended(case: SystemCase) -> None:
