@@ -126,8 +126,10 @@ def encode_reply(record: Record) -> Message:
 
 
 def _headers(task: Task, expires_at: float | None) -> dict[str, Any]:
-    options = task.options.model_dump(mode="json", include=set(_OPTION_HEADERS))
-    values = {header: options[name] for name, header in _OPTION_HEADERS.items()}
+    options = task.options
+    values: dict[str, Any] = {header: getattr(options, name) for name, header in _OPTION_HEADERS.items()}
+    if options.callback_url is not None:
+        values[_OPTION_HEADERS["callback_url"]] = str(options.callback_url)
     values |= {header: getattr(task, name) for name, header in _FIELD_HEADERS.items()}
     values |= {
         DEADLINE_HEADER: task.deadline if expires_at is None else expires_at,

@@ -95,8 +95,7 @@ class AsyncClient:
 
         """
         request = _request(task, {**(args or {}), **named}, options)
-        document = await self._gateway.submit(request, idempotency_key or new_task_id())
-        return AsyncJob(self._gateway, document.id)
+        return AsyncJob(self._gateway, await self._gateway.submit(request, idempotency_key))
 
     async def submit_many(
         self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None

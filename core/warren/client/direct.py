@@ -67,9 +67,9 @@ class DirectGateway:
         """Let go of all connections."""
         await self._stack.aclose()
 
-    async def submit(self, request: TaskRequest, key: str) -> TaskDocument:
-        """Accept a task, once per idempotency key."""
-        return TaskDocument.of(await self._intake.submit(request, Order(key=key, reply=True)))
+    async def submit(self, request: TaskRequest, key: str | None) -> str:
+        """Accept a task, once per idempotency key, and return its id."""
+        return (await self._intake.submit(request, Order(key=key, reply=True))).id
 
     async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
         """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""

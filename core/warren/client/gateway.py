@@ -35,8 +35,8 @@ class Gateway(Protocol):
     async def close(self) -> None:
         """Let go of all connections."""
 
-    async def submit(self, request: TaskRequest, key: str) -> TaskDocument:
-        """Accept a task, once per idempotency key."""
+    async def submit(self, request: TaskRequest, key: str | None) -> str:
+        """Accept a task, once per idempotency key, and return its id. Without a key, a call is a task of its own."""
 
     async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
         """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""

@@ -32,7 +32,7 @@ from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.problem import PROBLEM_JSON, Problem
 from warren.errors import InvalidRequestError, NotFoundError, UnavailableError, WarrenError
 from warren.prediction import PredictResponse
-from warren.tasks import JSON, Payload
+from warren.tasks import JSON, Payload, new_task_id
 
 ANSWER_SECONDS: Final = 10.0
 """How long an answer may take beyond the time that it was asked to wait."""
@@ -64,14 +64,15 @@ class WebGateway:
         """Let go of all connections."""
         await self._http.aclose()
 
-    async def submit(self, request: TaskRequest, key: str) -> TaskDocument:
-        """Accept a task, once per idempotency key."""
+    async def submit(self, request: TaskRequest, key: str | None) -> str:
+        """Accept a task, once per idempotency key, and return its id; a call may be repeated, so it always has one."""
+        key = key or new_task_id()
         if not (key.isascii() and key.isprintable()):
             raise InvalidRequestError(f"an idempotency key is printable ASCII over HTTP, {key!r} is not")
         options = request.options.model_dump(mode="json", exclude_unset=True)
         body = json_bytes({"task": request.task, "args": request.args, "options": options})
         headers = {"Content-Type": JSON, "Idempotency-Key": key}
-        return _read(TaskDocument, await self._call("POST", "/v1/tasks", content=body, headers=headers))
+        return _read(TaskDocument, await self._call("POST", "/v1/tasks", content=body, headers=headers)).id
 
     async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
         """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""
