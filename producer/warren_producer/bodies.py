@@ -22,6 +22,9 @@ DRAINED_SECONDS: Final = 10.0
 """How much of a refused body is still taken, and for how long. A connection that is closed on a client which still
 sends is a broken connection for most of them: the answer, which says what is wrong, would be lost."""
 
+JSON_WEIGHT: Final = 4
+"""How much memory a byte of JSON takes: it is parsed, checked, and written anew."""
+
 
 class BodyLimit:
     """ASGI middleware: a body over a limit is refused when it is asked for, or as soon as that much has come.
@@ -56,14 +59,15 @@ class BodyLimit:
         return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
     def hold(self, held: int, size: int) -> HTTPException | None:
-        """Count a body, of which `held` bytes are counted already, as that large; return the refusal if it is too much.
+        """Count a body, which was counted as `held` bytes before, as that large; return the refusal if it is too much.
 
         One body alone is always taken.
         """
         others = self._held - held
         if others and others + size > self._together:
             detail = (
-                f"the bodies of requests under way come to {others} bytes (setting WARREN_MAX_BODIES_BYTES); try again"
+                f"the requests under way take {others} bytes of the {self._together} that their bodies may come to "
+                "(setting WARREN_MAX_BODIES_BYTES); try again"
             )
             return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1", "Connection": "close"})
         self._held = others + size
@@ -77,6 +81,7 @@ class _Body:
         self._limits = limits
         self._receive = receive
         self._announced = int(headers.get("content-length", "0"))
+        self._weight = JSON_WEIGHT if "json" in headers.get("content-type", "") else 1
         self._asked = "expect" in headers
         """Whether the client waits for a word (`Expect`) before it sends."""
         self._received = 0
@@ -88,15 +93,15 @@ class _Body:
             await self._admit(self._announced, more=not self._asked)
         message = await self._receive()
         self._received += len(message.get("body", b""))
-        if self._received > self.held:
+        if self._received * self._weight > self.held:
             await self._admit(self._received, more=message.get("more_body", False))
         return message
 
     async def _admit(self, size: int, *, more: bool) -> None:
-        refusal = self._limits.exceeded(size) or self._limits.hold(self.held, size)
+        refusal = self._limits.exceeded(size) or self._limits.hold(self.held, size * self._weight)
         if refusal is not None:
             await self._refuse(refusal, drain=more)
-        self.held = size
+        self.held = size * self._weight
 
     async def _refuse(self, refusal: HTTPException, *, drain: bool) -> NoReturn:
         """Raise the refusal, after the rest of the body where the client sends it unasked."""

@@ -94,7 +94,7 @@ def house() -> House:
         broker_url="amqp://unused",
         records_url="redis://unused",
         max_body_bytes=10_000,
-        max_bodies_bytes=12_000,
+        max_bodies_bytes=48_000,
         max_waiting=2,
     )
     broker = MemoryBroker(topology(DEFAULT_POOLS))
