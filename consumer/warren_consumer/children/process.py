@@ -92,6 +92,11 @@ class Child:
                 await self.wait(patience_seconds)
         finally:
             self._signal(signal.SIGKILL)
+            code = await self._bury()
+        return code
+
+    async def _bury(self) -> int:
+        """Reap the child that was killed, and close what leads to it."""
         code = await self._process.wait()
         self._orders.close()
         # Only now: processes of the child's own, which may outlive it, held its standard error open. One that left the
