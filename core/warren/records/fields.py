@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from warren.record import Outcome, Progress, Record, TaskError
+from warren.record import Outcome, Progress, Record, State, TaskError
 from warren.tasks import Payload, Task
 
 Fields = dict[str, bytes | str]
@@ -71,6 +71,33 @@ def task_fields(task: Task) -> Fields:
         "expires_at": None if task.deadline is None else milliseconds(task.deadline),
     }
     return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def new_record(task: Task, due_ms: int, now_ms: int, expires_ms: int) -> Record:
+    """Return the record that was just written for a task, given the times that the store set (0: none)."""
+    options, now = task.options, now_ms / 1000
+    deadline_ms = 0 if task.deadline is None else milliseconds(task.deadline)
+    return Record(
+        id=task.id,
+        name=task.name,
+        pool=task.pool,
+        state=State.QUEUED,
+        owner=task.owner,
+        model=task.model,
+        priority=options.priority.value,
+        idempotency_key=task.idempotency_key,
+        max_attempts=options.max_attempts,
+        timeout_seconds=options.timeout_seconds,
+        submitted_at=now,
+        due_at=due_ms / 1000 or None,
+        expires_at=(expires_ms or deadline_ms) / 1000 or None,
+        reply_to=task.reply_to,
+        callback_url=str(options.callback_url) if options.callback_url else None,
+        callback_events=options.callback_events if options.callback_url else None,
+        replay_of=task.replay_of,
+        replays=task.replays,
+        now=now,
+    )
 
 
 def outcome_fields(outcome: Outcome) -> Fields:

@@ -31,6 +31,7 @@ from warren.records.cursor import read_cursor, write_cursor
 from warren.records.fields import (
     Fields,
     milliseconds,
+    new_record,
     outcome_fields,
     parse_record,
     payload_fields,
@@ -97,6 +98,8 @@ class RedisRecords:
             task.owner or "",
             *_flat(task_fields(task)),
         )
+        if answer[0] == b"created":
+            return Submission.CREATED, new_record(task, *map(int, answer[1:]))
         word, record, _ = _parse(answer)
         if word == "conflict":
             detail = f"the idempotency key belongs to task {record.id}, which was submitted with another body"

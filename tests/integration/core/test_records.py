@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 import redis
@@ -17,7 +18,7 @@ from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, 
 from warren.records import MAX_LAPSES, Records
 from warren.records.memory import MemoryRecords
 from warren.records.redis import RedisRecords
-from warren.tasks import Payload, Task, TaskOptions
+from warren.tasks import Payload, Task, TaskOptions, new_task_id
 
 DONE = Outcome(State.SUCCEEDED, result=b"42", result_type="application/json")
 SHORT = 0.05
@@ -62,6 +63,27 @@ async def test_a_submission_is_created_once_and_published_until_it_is_accepted(r
     assert submission is Submission.ACCEPTED
     assert record.state is State.QUEUED
     assert (record.id, record.name, record.pool) == (task.id, "echo", "cpu")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        a_task(),
+        Task("echo", "cpu", deadline=4_000_000_000.1234, replay_of="another", replays=2, reply_to="q", model="iris@1"),
+        Task(
+            "echo", "cpu", owner="mljob/a/b/c", idempotency_key="k", options=TaskOptions(expires_seconds=9, pool="cpu")
+        ),
+        a_task(callback_url="http://127.0.0.1/x", callback_events=("failed",), priority="high"),
+        a_task(delay_seconds=5, expires_seconds=60.5, max_attempts=3, timeout_seconds=1.5),
+    ],
+    ids=["plain", "replay", "owned", "callback", "options"],
+)
+async def test_a_new_record_is_answered_as_it_is_read_afterwards(records: Records, task: Task) -> None:
+    task = replace(task, id=new_task_id())
+    _, created = await records.create(task)
+    [read] = await records.read([task.id])
+    assert read is not None
+    assert created == read.model_copy(update={"now": created.now})
 
 
 async def test_an_idempotency_key_finds_the_first_submission(records: Records) -> None:

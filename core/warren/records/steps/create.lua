@@ -13,8 +13,9 @@ if known.state then
   keep_open(key, known.owner, known.expires_at)
   return answer('unaccepted', key)
 end
-if ARGV[2] ~= '0' then add(ARGV, 'due_at', whole(NOW + tonumber(ARGV[2]))) end
 local expires = ARGV[3] ~= '0' and whole(NOW + tonumber(ARGV[3])) or nil
+local due = ARGV[2] ~= '0' and whole(NOW + tonumber(ARGV[2])) or nil
+if due then add(ARGV, 'due_at', due) end
 if expires then add(ARGV, 'expires_at', expires) end
 if idempotency then
   redis.call('SET', idempotency, id_of(key))
@@ -22,4 +23,5 @@ if idempotency then
 end
 write_new(key, 5, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', whole(NOW))
 keep_open(key, ARGV[4], expires)
-return answer('created', key)
+-- Of a new record the caller knows all but the times: no need to read it back.
+return {'created', due or '0', whole(NOW), expires or '0'}
