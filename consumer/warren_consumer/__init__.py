@@ -5,7 +5,7 @@
     worker                deliveries from a pool's queue, each seen to its end; with it assignment, slots, execution
     settlement            the decision what follows a failed attempt; closing carries it out
     handlers, functions   who does which task; training and prediction are the large ones
-    system                the system pool
+    system, depths        the system pool, and how much lies in the queues, which it judges by
 
 Forbidden here: importing another deployable (producer, operator).
 """

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from warren_consumer.system.endings import Endings
     from warren_consumer.system.metrics import SystemMetrics
 
-AT_ONCE: Final = 20
+AT_ONCE: Final = 10
+"""Each may hold 16 MiB."""
 
 log = structlog.get_logger(__name__)
 
