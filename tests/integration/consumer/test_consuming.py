@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
-
-import pytest
 
 from tests.integration.consumer.conftest import Client, apply_topology, until
 from tests.integration.consumer.crew import Crew, ask, dependencies, free_port
@@ -62,7 +60,7 @@ async def test_a_queue_that_was_deleted_and_made_again(crew: Crew, client: Clien
 
 async def test_connections_that_an_administrator_closed(crew: Crew, client: Client, workspace: Workspace) -> None:
     async with consuming(crew, workspace) as port:
-        control(workspace.servers, "close_all_user_connections", "warren-consumer", "for a test")
+        await administrate(workspace, "close_all_user_connections", "warren-consumer", "for a test")
         await until(lambda: ask(port, "/readyz")[0] == 200, BACK_SECONDS)
         await back(port, client, crew)
 
@@ -73,7 +71,7 @@ async def test_a_queue_that_is_gone_when_the_connection_comes_back(
     async with consuming(crew, workspace) as port:
         path = f"{workspace.management_url()}api/queues/{workspace.name}/warren.tasks.cpu"
         assert web.call("DELETE", path).status == 204
-        control(workspace.servers, "close_all_user_connections", "warren-consumer", "for a test")
+        await administrate(workspace, "close_all_user_connections", "warren-consumer", "for a test")
         await lost(port)
         await asyncio.sleep(5)
         await apply_topology(workspace)
@@ -94,40 +92,41 @@ async def test_a_connection_that_falls_silent(crew: Crew, client: Client, worksp
     await asyncio.gather(passing, return_exceptions=True)
 
 
-@contextmanager
-def impatient(workspace: Workspace) -> Iterator[None]:
+@asynccontextmanager
+async def impatient(workspace: Workspace) -> AsyncIterator[None]:
     """Have the broker close channels on which a delivery is un-acknowledged for 3 s; it looks every second."""
     names = ("consumer_timeout", "channel_tick_interval")
-    usual = [
-        control(workspace.servers, "eval", f"application:get_env(rabbit, {name}, 60000).").strip() for name in names
-    ]
-    kept = [value.removeprefix("{ok,").removesuffix("}") for value in usual]
-    for name, value in zip(names, ("3000", "1000"), strict=True):
-        control(workspace.servers, "eval", f"application:set_env(rabbit, {name}, {value}).")
+    usual = [await administrate(workspace, "eval", f"application:get_env(rabbit, {name}, 60000).") for name in names]
+    for name, value in zip(names, (3000, 1000), strict=True):
+        await administrate(workspace, "eval", f"application:set_env(rabbit, {name}, {value}).")
     try:
         yield
     finally:
-        for name, value in zip(names, kept, strict=True):
-            control(workspace.servers, "eval", f"application:set_env(rabbit, {name}, {value}).")
+        for name, kept in zip(names, usual, strict=True):
+            await administrate(workspace, "eval", f"application:set_env(rabbit, {name}, {kept.strip()}).")
+
+
+async def administrate(workspace: Workspace, *arguments: str) -> str:
+    """Run `rabbitmqctl` while connections of this process live on."""
+    return await asyncio.to_thread(control, workspace.servers, *arguments)
 
 
 async def test_a_delivery_that_lasts_longer_than_the_broker_waits(
     crew: Crew, client: Client, workspace: Workspace
 ) -> None:
-    with impatient(workspace):
-        async with consuming(crew, workspace) as port:
-            (task,) = await client.submit("waits", 1, 8)
-            (record,) = await client.ended([task], 40)
-            assert record.attempt == 1
-            assert crew.rows("start")[0] == 1
-            await back(port, client, crew)
+    async with impatient(workspace), consuming(crew, workspace) as port:
+        (task,) = await client.submit("waits", 1, 8)
+        (record,) = await client.ended([task], 40)
+        assert record.attempt == 1
+        assert crew.rows("start")[0] == 1
+        assert "has timed out" in workspace.servers.rabbitmq.process.log.read_text()
+        await back(port, client, crew)
 
 
-@pytest.mark.parametrize("pool", ["system"])
-async def test_the_system_pool_too(crew: Crew, workspace: Workspace, pool: str) -> None:
+async def test_the_system_pool_too(crew: Crew, workspace: Workspace) -> None:
     await apply_topology(workspace)
     port = free_port()
-    crew.start(pool, WARREN_METRICS_PORT=str(port))
+    crew.start("system", WARREN_METRICS_PORT=str(port))
     await until(lambda: ask(port, "/readyz")[0] == 200, START_SECONDS)
     path = f"{workspace.management_url()}api/queues/{workspace.name}/warren.dead.cpu"
     assert web.call("DELETE", path).status == 204

@@ -95,6 +95,22 @@ def test_a_broker_that_hangs_is_503_in_time(producer: Producer, workspace: Works
     eventually(lambda: submit(producer).status_code == 202)
 
 
+@pytest.mark.parametrize(("server", "name"), [("rabbitmq", "broker"), ("store", "records"), ("objects", "objects")])
+def test_readiness_names_the_one_that_is_frozen(
+    producer: Producer, workspace: Workspace, server: str, name: str
+) -> None:
+    getattr(workspace.servers, server).freeze()
+    try:
+        with within(2.5):
+            ready = httpx2.get(f"{producer.url}/readyz")
+    finally:
+        getattr(workspace.servers, server).thaw()
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    states = {name: dependency["state"] for name, dependency in ready.json()["dependencies"].items()}
+    assert states == dict.fromkeys(states, "ok") | {name: "unavailable"}
+    eventually(lambda: httpx2.get(f"{producer.url}/readyz").json()["status"] == "ready")
+
+
 def test_a_broker_that_was_restarted_is_used_again(producer: Producer, workspace: Workspace) -> None:
     workspace.servers.rabbitmq.kill()
     try:
