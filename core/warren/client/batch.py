@@ -29,7 +29,7 @@ CALL_ITEMS: Final = 1000
 CALL_BYTES: Final = 4 * 1024 * 1024
 """Into how many tasks, and bytes, the client splits what it is given for one call: well under the API's limits."""
 
-MOST_AT_ONCE: Final = 256
+MOST_AT_ONCE: Final = 128
 """How many tasks of a batch are on their way to the store and the broker at one time."""
 
 READ_AT_ONCE: Final = 20
