@@ -59,9 +59,10 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
         "objects": partial(objects.ping, settings.storage_bucket),
     }
     load = Load(broker, records, settings.pools)
+    payloads = Payloads(objects, settings.storage_bucket, settings.storage_read_prefixes)
     services = Services(
         intake=Intake(submitter, records, watch, Catalog(repository), settings.pools, usual_pools, load.admit),
-        dead_letters=DeadLetters(submitter, records, Payloads(objects, settings.storage_bucket), settings.pools),
+        dead_letters=DeadLetters(submitter, records, payloads, settings.pools),
         results=Results(objects),
         repository=repository,
         health=Health(checks),

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import httpx2
 import orjson
 import pytest
 
@@ -98,6 +99,7 @@ def house(workspace: Workspace, tmp_path: Path) -> Iterator[House]:
     assert house.producer.process is not None
     house.producer.process.kill()
     house.producer.process.wait()
+    print(house.producer.log.read_text())  # noqa: T201 - pytest shows it when the test failed
 
 
 @pytest.fixture(params=["http", "direct"])
@@ -245,6 +247,19 @@ async def test_all_of_many_are_met_once_while_others_fail(client: AsyncClient, h
     assert consumer.poll() is None
 
 
+async def test_replays_that_fail_at_once_do_not_feed_the_call(house: House) -> None:
+    house.consume()
+    async with AsyncClient(house.producer.url) as client:
+        ids = {(await client.submit("fragile", number=number)).id for number in range(60)}
+        await _settled(client, ids)
+        async with httpx2.AsyncClient(base_url=house.producer.url, timeout=60) as http:
+            answer = await http.post("/v1/dead-letters/replay", json={"filter": {"task": "fragile"}, "limit": 1000})
+        results = answer.json()["results"]
+        assert {result["id"]: result["fate"] for result in results} == dict.fromkeys(ids, "replayed")
+        await _settled(client, {result["task_id"] for result in results})
+        assert len([letter async for letter in client.dead_letters()]) == 60
+
+
 async def _settled(client: AsyncClient, ids: set[str]) -> None:
     for task_id in ids:
         await ended(client, task_id)
@@ -255,7 +270,8 @@ def test_the_command_line(house: House) -> None:
     program = str(Path(sys.executable).with_name("warren"))
     submit = [program, "submit", "fragile", "number=3", "--wait", "--url", house.producer.url]
     for _ in range(3):
-        assert subprocess.run(submit, capture_output=True, check=False).returncode == 1
+        failed = subprocess.run(submit, capture_output=True, check=False, text=True)
+        assert (failed.returncode, "boom 3" in failed.stderr) == (1, True), failed.stderr
     listed = orjson.loads(house.warren("list", "--task", "fragile", "-o", "json").stdout)
     assert len(listed) == 3
     assert listed[0]["id"] in house.warren("list").stdout

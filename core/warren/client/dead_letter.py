@@ -173,7 +173,7 @@ class Fate(StrEnum):
     REPLAYED = "replayed"
     DISCARDED = "discarded"
     SKIPPED = "skipped"
-    """It is the same task as another in this call, or was submitted after the call began."""
+    """It is the same task as another in this call, whose replay it led to."""
     REFUSED = "refused"
     """It could not be done; `problem` says why."""
 

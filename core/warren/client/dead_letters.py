@@ -121,8 +121,8 @@ class DeadLetters:
     async def replay_many(self, which: ReplayMany) -> Treatment:
         """Replay those that are meant, the newest first, and tell of each what became of it.
 
-        What was submitted after the call began is left alone, and of a task and its replay only the newer one is
-        replayed: replays that fail meanwhile cannot feed the call.
+        All are chosen before the first is replayed, and of a task and its replay only the newer one is: replays that
+        fail meanwhile cannot feed the call.
 
         Raises:
             UnavailableError: nothing was replayed. Where something was, the rest is left, and `more` says so.

@@ -34,17 +34,14 @@ class Chosen:
 
 @dataclass(slots=True)
 class Kin:
-    """What a call has replayed so far, so that nothing that it brings about comes into it again."""
+    """What a call replays, so that of a task and its replay only one is taken."""
 
-    began: float | None = None
-    """The store's clock at the first look."""
     ids: set[str] = field(default_factory=set)
 
     def skips(self, record: Record) -> bool:
         """Tell whether to leave a record alone; if not, it counts as replayed."""
-        self.began = self.began or record.now
         kin = {record.id, *filter(None, [record.replay_of])}
-        if (record.submitted_at or 0) > self.began or kin & self.ids:
+        if kin & self.ids:
             return True
         self.ids |= kin | {next_id(record)}
         return False

@@ -94,8 +94,8 @@ async def payload(task_id: TaskId, services: Given) -> Response:
 async def replay_many(body: ReplayMany, services: Given) -> Response:
     """Submit failed tasks anew, the newest first, and tell of each what became of it.
 
-    Tasks that are submitted after the call began are left alone, so replays that fail at once are not drawn in. While
-    `more` is true there may be others that fit.
+    All are chosen before the first is replayed, so replays that fail at once are not drawn in. While `more` is true
+    there may be others that fit.
     """
     treatment = await services.dead_letters.replay_many(body)
     services.metrics.replayed.inc(treatment.count(Fate.REPLAYED))
