@@ -34,6 +34,9 @@ LEASE_SECONDS = 30.0
 RESULT_TTL_SECONDS = 48 * 3600.0
 """How long a terminal record lives after the ack of its message, by default."""
 
+LEAST_RESULT_TTL_SECONDS = 300.0
+"""The shortest such life: a duplicate of the message may still be on its way and must find that the task has ended."""
+
 UNACCEPTED_SECONDS = 300.0
 """How long after its last submission the sweep first looks at a record; an expiry may come before."""
 
