@@ -72,9 +72,9 @@ class AmqpSubscription:
 
     async def start(self) -> None:
         """Begin to consume."""
-        self._tag = await self._queue.consume(self._receive, no_ack=self._own, robust=not self._own)
+        self._tag = await self._queue.consume(self._receive, no_ack=self._own, robust=True)
         if self._own:
-            self._channel.close_callbacks.add(self._lose)
+            pass
 
     @property
     def consuming(self) -> bool:
@@ -112,7 +112,7 @@ async def own_queue(
 ) -> AmqpSubscription:
     """Declare a queue that goes with the connection, bound to the events of these patterns, and consume it."""
     queue = await channel.declare_queue(
-        name, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic", **arguments}, robust=False
+        name, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic", **arguments}, robust=True
     )
     for pattern in patterns:
         await queue.bind(EVENTS, pattern, robust=False)
@@ -138,4 +138,5 @@ def _decode(incoming: AbstractIncomingMessage) -> Message:
         reply_to=incoming.reply_to,
         priority=incoming.priority or 0,
         headers=dict(incoming.headers),
+        timestamp=incoming.timestamp.timestamp() if incoming.timestamp else None,
     )

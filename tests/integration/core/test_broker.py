@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -379,3 +381,14 @@ async def test_a_broker_that_cannot_be_used_is_named_without_its_password(
         with pytest.raises(BrokerUnavailableError, match=words) as caught:
             await broker.publish(Message(b""), exchange=TASKS, routing_key="cpu")
     assert "secret" not in caught.value.detail
+
+
+async def test_a_message_keeps_the_time_of_its_first_publish(broker: AmqpBroker) -> None:
+    published = time.time()
+    await broker.publish(encode_task(Task("echo", "cpu")), exchange=TASKS, routing_key="cpu")
+    first = await one(broker, "warren.tasks.cpu")
+    assert first.timestamp is not None
+    assert published - 1 <= first.timestamp <= published + 1
+    old = replace(first, timestamp=1_000_000_000, headers={**first.headers, "warren-expires-seconds": 60})
+    await broker.publish(old, exchange=TASKS, routing_key="cpu")
+    assert decode_task(await one(broker, "warren.tasks.cpu"), "cpu").deadline == 1_000_000_060

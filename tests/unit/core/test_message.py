@@ -47,7 +47,7 @@ def test_a_foreign_expiry_counts_from_the_messages_timestamp() -> None:
     assert task.deadline == 1005
 
 
-def test_a_foreign_expiry_without_a_timestamp_is_left_to_the_claim() -> None:
+def test_a_foreign_expiry_without_a_timestamp_counts_from_nowhere() -> None:
     task = decode_task(foreign(warren_expires_seconds=5), "cpu")
     assert (task.deadline, task.options.expires_seconds) == (None, 5)
 

@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from tests.unit.producer.conftest import House, answer, fault, serving
-from warren.record import State
+from warren.objects import ObjectUri
+from warren.payloads import Payloads
+from warren.record import Outcome, State
 
 PREDICT = "/v1/models/iris/predict"
 ROWS = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
@@ -169,3 +171,28 @@ async def test_models_are_listed_and_described(api: httpx2.AsyncClient) -> None:
     document = (await api.get("/v1/models/iris")).json()
     assert [version["version"] for version in document["versions"]] == ["1"]
     assert (await api.get("/v1/models/rose")).json()["code"] == "model-not-found"
+
+
+async def test_a_large_image_goes_by_reference(spacious_house: House, tmp_path: Path) -> None:
+    image = b"\xff\xd8" + b"x" * 3_000_000
+    await spacious_house.publish_model(tmp_path)
+    async with serving(spacious_house) as api:
+        headers = {"Content-Type": "image/jpeg", "Prefer": "respond-async"}
+        response = await api.post("/v1/models/iris/predict", content=image, headers=headers)
+    assert response.status_code == 202
+    task = await spacious_house.consume("cpu", answer(b"{}"))
+    assert (task.payload.body, task.payload.content_type) == (b"", "image/jpeg")
+    fetched = await Payloads(spacious_house.objects, "warren").fetch(task.payload)
+    assert fetched.body == image
+
+
+async def test_a_large_prediction_comes_whole(api: httpx2.AsyncClient, house: House, tmp_path: Path) -> None:
+    await house.publish_model(tmp_path)
+    uri = ObjectUri("warren", "results/x/1")
+    await house.objects.put(uri, b'{"predictions":[]}' + b" " * 2_000_000)
+    end = Outcome(State.SUCCEEDED, result_type="application/json", result_ref=str(uri))
+    response, task = await asyncio.gather(
+        api.post("/v1/models/iris/predict", json=ROWS), house.consume("cpu", lambda _: end)
+    )
+    assert (response.status_code, response.json()) == (200, {"predictions": []})
+    assert response.headers["Warren-Task"] == task.id
