@@ -72,9 +72,9 @@ class AmqpSubscription:
 
     async def start(self) -> None:
         """Begin to consume."""
-        self._tag = await self._queue.consume(self._receive, no_ack=self._own, robust=True)
+        self._tag = await self._queue.consume(self._receive, no_ack=self._own, robust=not self._own)
         if self._own:
-            pass
+            self._channel.close_callbacks.add(self._lose)
 
     @property
     def consuming(self) -> bool:
@@ -112,7 +112,7 @@ async def own_queue(
 ) -> AmqpSubscription:
     """Declare a queue that goes with the connection, bound to the events of these patterns, and consume it."""
     queue = await channel.declare_queue(
-        name, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic", **arguments}, robust=True
+        name, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic", **arguments}, robust=False
     )
     for pattern in patterns:
         await queue.bind(EVENTS, pattern, robust=False)
