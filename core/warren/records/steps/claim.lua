@@ -2,15 +2,14 @@
 local key, consumer, alone = KEYS[1], ARGV[1], ARGV[3] == '1'
 
 local function known_now()
-  return look(key, 'state', 'accepted', 'held', 'pool', 'owner', 'expires_at', 'due_at', 'attempt', 'fence', 'consumer',
-    'alone', 'lease_until', 'started_at', 'running_ms', 'suspect', 'lapses', 'lapsed')
+  return look(key, 'state', 'accepted', 'held', 'pool', 'expires_at', 'due_at', 'attempt', 'fence', 'suspect')
 end
 
 local known = known_now()
 if not known.state then
   write_new(key, 6, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
   known = known_now()
-  keep_open(key, known.owner, known.expires_at)
+  keep_open(key, redis.call('HGET', key, 'owner'), known.expires_at)
 elseif known.accepted ~= '1' then
   write(key, {'accepted', '1'})
 end
@@ -20,17 +19,18 @@ if known.held == '1' then return answer('held', key) end
 if expire_if_late(key, known.state, known.expires_at) then return answer('expired', key) end
 
 if known.state == 'started' then
-  local lease = number(known.lease_until)
+  local last = look(key, 'consumer', 'alone', 'lease_until', 'started_at', 'running_ms', 'lapses', 'lapsed')
+  local lease = number(last.lease_until)
   if lease > NOW then
-    if known.consumer == consumer then return answer('adopted', key) end
+    if last.consumer == consumer then return answer('adopted', key) end
     return answer('busy', key, lease - NOW)
   end
   if lease > 0 then
-    local charged = known.alone == '1'
-    local lapses = number(known.lapses) + (charged and 1 or 0)
+    local charged = last.alone == '1'
+    local lapses = number(last.lapses) + (charged and 1 or 0)
     known.suspect = '1'
     write(key, stop_running({'suspect', '1', 'lapses', whole(lapses),
-      'lapsed', (known.lapsed or '') .. ' ' .. known.fence .. (charged and '+' or '-')}, known, lease))
+      'lapsed', (last.lapsed or '') .. ' ' .. known.fence .. (charged and '+' or '-')}, last, lease))
     if lapses >= tonumber(ARGV[4]) then
       finish(key, 'failed', {'error', ARGV[5]})
       return answer('poison', key)

@@ -48,9 +48,10 @@ local function stop_running(changes, known, at)
 end
 
 -- The one way in which a record ends: terminal state, time, its place in the list of what is due to be told, and among
--- the dead letters if it failed.
-local function finish(key, state, changes)
-  local id, known = id_of(key), look(key, 'state', 'owner', 'lease_until', 'started_at', 'running_ms')
+-- the dead letters if it failed. `known` is what has been read already.
+local function finish(key, state, changes, known)
+  local id = id_of(key)
+  known = known or look(key, 'state', 'owner', 'lease_until', 'started_at', 'running_ms')
   if known.state == 'started' then stop_running(changes, known, NOW) end
   write(key, add(changes, 'state', state, 'finished_at', whole(NOW), 'accepted', '1', 'held', '0'))
   redis.call('ZADD', DUE, whole(NOW), id)
@@ -80,21 +81,23 @@ end
 -- Whether the bearer of the fence may still write. A lost answer makes the adapter ask again: the step by which this
 -- fence has settled counts as done ('again'), and no other step may follow it.
 local function standing(key, fence, step)
-  local known = look(key, 'state', 'fence', 'settled', 'settled_by', 'lapsed')
+  local known = look(key, 'state', 'fence', 'settled', 'settled_by', 'lapsed', 'owner', 'held', 'lease_until',
+    'started_at', 'running_ms')
   if not known.state then return 'absent' end
   if known.settled == fence then return known.settled_by == step and 'again' or 'lost' end
   if TERMINAL[known.state] then return 'lost' end
   if known.lapsed then take_back(key, fence, known.lapsed) end
   if number(known.fence) > tonumber(fence) or known.state ~= 'started' then return 'lost' end
-  return 'holds'
+  return 'holds', known
 end
 
 -- A record that the store forgot while its task was at work.
 local function rewrite(key, first, fence, attempt)
   write_new(key, first, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
     'submitted_at', whole(NOW), 'started_at', whole(NOW))
-  local known = look(key, 'owner', 'expires_at')
+  local known = look(key, 'state', 'owner', 'expires_at')
   keep_open(key, known.owner, known.expires_at)
+  return known
 end
 
 -- The shorter of two lives counts.

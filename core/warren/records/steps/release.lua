@@ -1,7 +1,6 @@
 -- KEYS: record   ARGV: fence
-local holds = standing(KEYS[1], ARGV[1], 'release')
+local holds, known = standing(KEYS[1], ARGV[1], 'release')
 if holds == 'again' then return 1 end
 if holds ~= 'holds' then return 0 end
-local known = look(KEYS[1], 'lease_until', 'started_at', 'running_ms')
 write(KEYS[1], stop_running({'settled', ARGV[1], 'settled_by', 'release'}, known, NOW))
 return 1

@@ -1,11 +1,11 @@
 -- KEYS: record   ARGV: fence, attempt, after_ms, error, field, value, ...
 local key, fence = KEYS[1], ARGV[1]
-local holds = standing(key, fence, 'retry')
+local holds, known = standing(key, fence, 'retry')
 if holds == 'again' then return 1 end
 if holds == 'lost' then return 0 end
-if holds == 'absent' then rewrite(key, 5, fence, ARGV[2]) end
-local known = look(key, 'lease_until', 'started_at', 'running_ms', 'failures')
+if holds == 'absent' then known = rewrite(key, 5, fence, ARGV[2]) end
+local failures = number(redis.call('HGET', key, 'failures'))
 write(key, stop_running({'state', 'retrying', 'due_at', whole(NOW + tonumber(ARGV[3])), 'error', ARGV[4],
-  'suspect', '0', 'lapses', '0', 'lapsed', '', 'failures', whole(number(known.failures) + 1),
+  'suspect', '0', 'lapses', '0', 'lapsed', '', 'failures', whole(failures + 1),
   'settled', fence, 'settled_by', 'retry'}, known, NOW))
 return 1
