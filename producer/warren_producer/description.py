@@ -52,7 +52,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         for operation in (operation for path in document["paths"].values() for operation in path.values()):
             for status, response in operation["responses"].items():
-                if status >= "400" and "application/json" in response.get("content", {}):
-                    response["content"] = {PROBLEM_JSON: response["content"]["application/json"]}
+                if status >= "400" and "content" in response:  # under the media type of what the route returns
+                    response["content"] = {PROBLEM_JSON: next(iter(response["content"].values()))}
         app.openapi_schema = document
     return app.openapi_schema

@@ -21,7 +21,7 @@ from warren.tasks import JSON, Payload, Task, TaskOptions
 from warren.training import TRAIN_TASK, TrainRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from warren.client.catalog import Catalog
     from warren.client.documents import TaskRequest
