@@ -74,10 +74,9 @@ async def ask_amqp(url: str, wanted: Topology) -> AmqpFacts:
 
     """
     names = [queue.name for queue in wanted.queues]
-    counted, (version, exchanges) = await asyncio.gather(
-        depths(url, names), _exchanges(url, [exchange.name for exchange in wanted.exchanges])
+    counted, (version, exchanges), refusal = await asyncio.gather(
+        depths(url, names), _exchanges(url, [exchange.name for exchange in wanted.exchanges]), _refusal(url)
     )
-    refusal = None if EVENTS in exchanges else await _refusal(url)
     missing = (*exchanges, *(name for name in names if name not in counted))
     return AmqpFacts(version, missing, counted, refusal)
 

@@ -18,7 +18,19 @@ from warren.errors import BrokerUnavailableError
 
 CONNECT_SECONDS: Final = 3.0
 RECONNECT_SECONDS: Final = 1.0
+GIVE_UP_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 10
+
+
+class _Connection(aio_pika.RobustConnection):
+    """A robust connection whose first attempt, given up, leaves nothing behind that goes on trying for ever."""
+
+    async def connect(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the parent's own
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await asyncio.wait({asyncio.ensure_future(self.close())}, timeout=GIVE_UP_SECONDS)
+            raise
 
 
 class Link:
@@ -84,6 +96,7 @@ class Link:
                     reconnect_interval=RECONNECT_SECONDS,
                     timeout=CONNECT_SECONDS,
                     client_properties={"connection_name": self._name},
+                    connection_class=_Connection,
                 )
         except (AuthenticationError, ProbableAuthenticationError) as error:
             raise BrokerUnavailableError(f"the broker at {where} refuses the credentials", retry_after=None) from error
