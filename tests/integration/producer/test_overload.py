@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +65,7 @@ async def slow_consumer(workspace: Workspace, per_second: float) -> AsyncIterato
         await asyncio.gather(working, return_exceptions=True)
 
 
-async def wakes(broker: AmqpBroker) -> AsyncIterator[str]:
+async def wakes(broker: AmqpBroker) -> AsyncGenerator[str, None]:
     """Yield the pools for which the autoscaler is given a hint."""
     async with broker.listen(["pool.wake.*"]) as subscription:
         yield ""

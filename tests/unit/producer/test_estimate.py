@@ -45,6 +45,7 @@ KNOWN: dict[str, tuple[list[Sample], float]] = {
     ),
     "nothing starts": (seen(*[(5, 1, 7)] * 13), 12),
     "nothing starts any more": ([*seen((9, 1, 0), (9, 1, 5)), *seen(*[(9, 1, 5)] * 16)[2:]], 14),
+    "idle before is no standstill": (seen(*[(0, 1, 7)] * 9, *[(5, 1, 7)] * 4), 3),
     "messages wait that nobody took in time": (seen(*[(1, 3, 0)] * 2), 1),
 }
 
