@@ -222,7 +222,7 @@ async def test_events_tell_each_state(stage: Stage) -> None:
     await stage.submit("flaky")
     await run_through(stage)
     await stage.events.flush()
-    assert [key for key, _ in stage.broker.events] == [
+    assert [key for key, _ in stage.broker.events if key.startswith("task.")] == [
         "task.started.flaky",
         "task.retrying.flaky",
         "task.started.flaky",
