@@ -60,12 +60,15 @@ def _pytest(name: str, limit: int, *options: str, needs: tuple[str, ...] = ()) -
 PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
+BY_LINE = ("-n", "2", "--dist", "loadgroup")
+"""For tests that share servers: each line of them has a worker. They mostly wait."""
+
 
 STAGES = (
     _pytest("unit", 120, *PARALLEL),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
-    _pytest("integration", 1500, needs=("servers", "cluster")),
+    _pytest("integration", 1500, *BY_LINE, needs=("servers", "cluster")),
     _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins"), 600, needs=("images",)),

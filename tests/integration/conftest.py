@@ -27,7 +27,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "servers" in metafunc.fixturenames:
         named = metafunc.config.getoption("--rabbitmq", default=None)
         releases = [release_of(named)] if named else RELEASES
-        metafunc.parametrize("servers", releases, ids=_line, indirect=True, scope="session")
+        lines = [
+            pytest.param(known, id=_line(known), marks=pytest.mark.xdist_group(_line(known))) for known in releases
+        ]
+        metafunc.parametrize("servers", lines, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each line's tests share one worker and its servers, and what needs neither line have a third."""
+    for item in items:
+        if not any(item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group("apart"))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Real servers for integration tests: which ones, where, and a place of its own in them for every test."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,10 +86,16 @@ def s3_client(servers: ServerSet):  # type: ignore[no-untyped-def]  # noqa: ANN2
 
 def create(release: Release, state: Path) -> ServerSet:
     """Describe a set of the release on ports that are free now, the documented ones first."""
-    first = _FIRST_BASE[release.rabbitmq]
-    bases = range(first, first + _BASES_TRIED * _BASE_STEP, _BASE_STEP)
+    first, (worker, workers) = _FIRST_BASE[release.rabbitmq], _share()
+    bases = range(first, first + _BASES_TRIED * _BASE_STEP, _BASE_STEP)[worker::workers]
     base = next(base for base in bases if all(map(is_free, _ports(base))))
     return ServerSet.create(state, base, release, prometheus=True)
+
+
+def _share() -> tuple[int, int]:
+    """Return which of how many workers of pytest-xdist this is: each has ports of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return int(worker.removeprefix("gw")), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def _ports(base: int) -> list[int]:
