@@ -133,7 +133,8 @@ async def _look(channel: AbstractChannel, names: list[str], missing: list[str]) 
 async def _refusal(url: str) -> str | None:
     broker = AmqpBroker(url, "warren doctor")
     try:
-        await broker.publish(Message(b""), exchange=EVENTS, routing_key=PROBE_KEY, mandatory=False)
+        for _ in range(2):  # under an alarm, the first message of a connection is still confirmed
+            await broker.publish(Message(b""), exchange=EVENTS, routing_key=PROBE_KEY, mandatory=False)
     except WarrenError as error:
         return error.detail
     finally:
