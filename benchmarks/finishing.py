@@ -62,7 +62,7 @@ def _entries(ground: Ground) -> dict[str, Entry]:
     return {
         "warren": Entry(
             ground.component("warren-consumer", pool=POOL.name, concurrency=str(IN_FLIGHT)),
-            ground.own("fill", "client", "submit"),
+            ground.own("fill", "fill"),
             POOL.queue,
         ),
         "celery": Entry(

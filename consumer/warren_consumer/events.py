@@ -6,11 +6,11 @@ Forbidden here: waiting for the broker on behalf of the work.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from warren.errors import UnavailableError
 from warren.event import encode_event, event_key
-from warren.topology import EVENTS
 
 if TYPE_CHECKING:
     from warren.broker import Broker
@@ -51,12 +51,5 @@ class Events:
         await self._publish(records)
 
     async def _publish(self, records: list[Record]) -> None:
-        await asyncio.gather(*map(self._publish_one, records))
-
-    async def _publish_one(self, record: Record) -> None:
-        try:
-            await self._broker.publish(
-                encode_event(record), exchange=EVENTS, routing_key=event_key(record), mandatory=False
-            )
-        except UnavailableError:
-            return
+        with suppress(UnavailableError):
+            await self._broker.announce([(event_key(record), encode_event(record)) for record in records])

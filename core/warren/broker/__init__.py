@@ -75,6 +75,16 @@ class Broker(Protocol):
 
         """
 
+    async def announce(self, events: Sequence[tuple[str, Message]]) -> None:
+        """Publish events, each with its routing key, for whoever listens; return when the broker has seen to them.
+
+        One that it does not take is lost without a word.
+
+        Raises:
+            BrokerUnavailableError: there is no connection.
+
+        """
+
     def subscribe(self, queue: str, *, prefetch: int) -> AbstractAsyncContextManager[Subscription]:
         """Consume a queue that the topology declared, with at most `prefetch` deliveries un-acknowledged."""
 

@@ -58,6 +58,10 @@ class AmqpBroker:
         """Publish and return when the broker has confirmed."""
         await self._publisher.publish(message, exchange=exchange, routing_key=routing_key, mandatory=mandatory)
 
+    async def announce(self, events: Sequence[tuple[str, Message]]) -> None:
+        """Publish events, together; see `Broker`."""
+        await self._publisher.announce(events, exchange=EVENTS)
+
     @asynccontextmanager
     async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[AmqpSubscription]:
         """Consume a queue that the topology declared."""

@@ -141,6 +141,11 @@ class MemoryBroker:
         else:
             self._route(message, exchange, routing_key, mandatory=mandatory)
 
+    async def announce(self, events: Sequence[tuple[str, Message]]) -> None:
+        """Publish events, together; see `Broker`."""
+        for routing_key, message in events:
+            await self.publish(message, exchange=EVENTS, routing_key=routing_key, mandatory=False)
+
     def release_due(self) -> None:
         """Move messages whose delay is over to their queues; call it after moving the clock."""
         now = self._clock.now()

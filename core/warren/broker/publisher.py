@@ -16,6 +16,7 @@ import asyncio
 import time
 import uuid
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final, cast
 
 from aiormq.abc import ChannelFrame
@@ -52,10 +53,13 @@ class BlockedError(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """What goes out together: for each message its frames, its id, and the future that its publisher awaits."""
+    """What goes out together: for each message its frames, its id, and the future that its publisher awaits.
+
+    The id is None where the message cannot come back.
+    """
 
     frames: list[bytes] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
+    ids: list[str | None] = field(default_factory=list)
     confirms: list[Confirm] = field(default_factory=list)
 
 
@@ -109,6 +113,20 @@ class Publisher:
         except (AMQPError, OSError, RuntimeError) as error:
             raise BrokerUnavailableError(f"the connection to the broker at {self._where} was lost: {error}") from error
 
+    async def announce(self, messages: Iterable[tuple[str, Message]], *, exchange: str) -> None:
+        """Publish messages, each with its routing key, for whoever listens; return when the broker has seen to them.
+
+        What cannot be delivered is lost without a word: nobody waits for a single one.
+
+        Raises:
+            BrokerUnavailableError: there is no connection.
+
+        """
+        outlet = self._outlet
+        if outlet is None or outlet.closed:
+            outlet = await self._opened()
+        await outlet.announce(messages, exchange)
+
     async def close(self) -> None:
         """End what is under way; the channel goes with its connection."""
         opening, self._opening, self._outlet = self._opening, None, None
@@ -151,6 +169,7 @@ class Outlet:
         self._frame_max = channel.connection.connection_tune.frame_max
         self._sent = 0
         self._under_way: dict[str, Confirm] = {}
+        self._announced: list[list[Confirm]] = []
         self._gathered: Batch | None = None
         self._sending: asyncio.Task[None] | None = None
         channel.closing.add_done_callback(self._lost)
@@ -167,7 +186,32 @@ class Outlet:
         # that no queue has taken.
         while (other := self._under_way.get(message_id)) is not None:
             await asyncio.wait({other})
-        frames = publish_frames(
+        frames = self._frames(message, message_id, exchange, routing_key, mandatory=mandatory)
+        confirm = self._under_way[message_id] = self._gather(frames, message_id)
+        try:
+            await confirm
+        finally:
+            del self._under_way[message_id]
+            self._channel.message_id_delivery_tag.pop(message_id, None)
+
+    async def announce(self, messages: Iterable[tuple[str, Message]], exchange: str) -> None:
+        """Publish messages that no queue need take, and return when each has ended in one way or another."""
+        confirms = []
+        for routing_key, message in messages:
+            frames = self._frames(message, message.message_id or "", exchange, routing_key, mandatory=False)
+            confirms.append(self._gather(frames, None))
+        if not confirms:
+            return
+        self._announced.append(confirms)
+        try:
+            await asyncio.wait(confirms)
+        finally:
+            self._announced.remove(confirms)
+        for confirm in confirms:
+            confirm.exception()  # asked for, so that none is reported as forgotten
+
+    def _frames(self, message: Message, message_id: str, exchange: str, routing_key: str, *, mandatory: bool) -> bytes:
+        return publish_frames(
             message,
             message_id,
             exchange=exchange,
@@ -177,14 +221,8 @@ class Outlet:
             channel=self._channel.number,
             frame_max=self._frame_max,
         )
-        confirm = self._under_way[message_id] = self._gather(frames, message_id)
-        try:
-            await confirm
-        finally:
-            del self._under_way[message_id]
-            self._channel.message_id_delivery_tag.pop(message_id, None)
 
-    def _gather(self, frames: bytes, message_id: str) -> Confirm:
+    def _gather(self, frames: bytes, message_id: str | None) -> Confirm:
         """Have it sent with whatever else is published in this turn of the event loop."""
         loop = asyncio.get_running_loop()
         confirm: Confirm = loop.create_future()
@@ -221,7 +259,8 @@ class Outlet:
                 continue  # its caller has given up before it was sent
             self._sent += 1
             channel.confirmations[self._sent] = confirm
-            channel.message_id_delivery_tag[message_id] = self._sent
+            if message_id is not None:
+                channel.message_id_delivery_tag[message_id] = self._sent
             payload.append(frames)
         drained = channel.create_future()
         await channel.write_queue.put(ChannelFrame(b"".join(payload), should_close=False, drain_future=drained))
@@ -233,7 +272,7 @@ class Outlet:
         told = reason if isinstance(reason, AMQPError) else ChannelLostError(str(reason or "closed"))
         if self._sending is not None:
             self._sending.cancel()
-        for confirm in self._under_way.values():
+        for confirm in (*self._under_way.values(), *chain(*self._announced)):
             if not confirm.done():
                 confirm.set_exception(told)
 
