@@ -20,7 +20,7 @@ from benchmarks.rounds import Measure, play
 TASKS: Final = 2000
 LOOK_SECONDS: Final = 0.005
 PREFORK: Final = "2"
-"""How many children Celery forks: with one it is as fast, with more it is slower, on one core."""
+"""How many children Celery forks: one beside the parent would leave it waiting for the other."""
 
 
 @dataclass(frozen=True, slots=True)

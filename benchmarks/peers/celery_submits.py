@@ -1,4 +1,4 @@
-"""Celery's confirmed submits per second: `delay` from as many threads as were found best.
+"""Celery's confirmed submits per second: `delay` from several threads.
 
 A publish of Celery blocks its thread until the broker has confirmed it, so threads are how many are in flight.
 
