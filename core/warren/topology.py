@@ -196,7 +196,8 @@ def users(vhost_exchange_default: str = "amq\\.default") -> tuple[User, ...]:
     events, replies = "warren\\.events", vhost_exchange_default
     return (
         User("warren-topology", r"^warren\..*$", r"^warren\..*$", r"^warren\..*$", ("policymaker",)),
-        User("warren-producer", own, f"^({tasks}|{delays}|{events})$|{own}", f"{own}|^{events}$"),
+        # RabbitMQ 4.3 tells a queue's depth only to an account with some right to it; writing is the least.
+        User("warren-producer", own, f"^({tasks}(\\..*)?|{delays}|{events})$|{own}", f"{own}|^{events}$"),
         User("warren-consumer", own, f"^({delays}|{events}|{replies})$", r"^warren\.tasks\..*$"),
         User(
             "warren-system",

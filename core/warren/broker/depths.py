@@ -8,26 +8,36 @@ Forbidden here: judging the counts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
+from typing import Final
 
 from warren.broker import Depth
 from warren.broker.amqp import AmqpBroker
-from warren.errors import UnroutableError
+from warren.errors import BrokerUnavailableError, UnroutableError
+
+REFUSED: Final = "ACCESS_REFUSED"
 
 
-async def depths(broker_url: str, queues: Iterable[str]) -> dict[str, Depth]:
-    """Return the depths of those queues that exist.
+async def depths(broker_url: str, queues: Iterable[str]) -> dict[str, Depth | None]:
+    """Return the depths of those queues that exist; None where this account may not ask (RabbitMQ 4.3 refuses it).
 
     Raises:
         BrokerUnavailableError: the broker does not answer or refuses the credentials.
 
     """
     broker = AmqpBroker(broker_url, "warren (counting)")
-    found: dict[str, Depth] = {}
+    found: dict[str, Depth | None] = {}
     try:
         for queue in queues:
-            with suppress(UnroutableError):
+            try:
                 found[queue] = await broker.depth(queue)
+            except UnroutableError:
+                continue
+            except BrokerUnavailableError as error:
+                if REFUSED not in error.detail:
+                    raise
+                found[queue] = None
+                await broker.close()  # the refusal has closed its channel
+                broker = AmqpBroker(broker_url, "warren (counting)")
     finally:
         await broker.close()
     return found

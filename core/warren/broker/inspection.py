@@ -13,12 +13,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from aio_pika.abc import AbstractChannel
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelClosed, ChannelNotFoundEntity
 
 from warren.address import without_password
 from warren.broker import Depth
 from warren.broker.amqp import AmqpBroker
-from warren.broker.depths import depths
+from warren.broker.depths import REFUSED, depths
 from warren.broker.link import Link
 from warren.broker.management import Management, ManagementRefusedError
 from warren.broker.plan import Plan
@@ -78,7 +78,8 @@ async def ask_amqp(url: str, wanted: Topology) -> AmqpFacts:
         depths(url, names), _exchanges(url, [exchange.name for exchange in wanted.exchanges]), _refusal(url)
     )
     missing = (*exchanges, *(name for name in names if name not in counted))
-    return AmqpFacts(version, missing, counted, refusal)
+    known = {name: depth for name, depth in counted.items() if depth is not None}
+    return AmqpFacts(version, missing, known, refusal)
 
 
 async def ask_management(url: str, broker_url: str, wanted: Topology) -> ManagementFacts:
@@ -127,6 +128,10 @@ async def _look(channel: AbstractChannel, names: list[str], missing: list[str]) 
         except ChannelNotFoundEntity:
             missing.append(name)
             return names[number:]
+        except ChannelClosed as error:
+            if REFUSED not in str(error):
+                raise
+            return names[number:]  # RabbitMQ 4.3 does not tell this account
     return []
 
 

@@ -93,7 +93,7 @@ async def counted(found: Standing, queues: Sequence[str], broker_url: str) -> St
     """Return it with these queues counted now: nobody may be told that a queue is empty which is not."""
     now = await depths(broker_url, queues)
     return replace(
-        found, queues={**found.queues, **{name: _recounted(found, name, depth) for name, depth in now.items()}}
+        found, queues={**found.queues, **{name: _recounted(found, name, depth) for name, depth in now.items() if depth}}
     )
 
 

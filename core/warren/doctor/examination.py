@@ -96,7 +96,8 @@ async def _broker(settings: DoctorSettings) -> AsyncIterator[Finding]:
         yield finding
     if broker.has_dead(facts.depths):
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        for finding in broker.judge_dead(facts.depths, await depths(url, facts.depths)):
+        again = {queue: depth for queue, depth in (await depths(url, facts.depths)).items() if depth is not None}
+        for finding in broker.judge_dead(facts.depths, again):
             yield finding
 
 

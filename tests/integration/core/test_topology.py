@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.servers import Workspace
 from tools.stack import web
+from warren.broker import Depth
 from warren.broker.amqp import AmqpBroker
 from warren.broker.depths import depths
 from warren.broker.plan import Plan, Verdict
@@ -215,5 +216,5 @@ async def test_a_pool_that_is_gone_is_emptied_into_another(workspace: Workspace)
             if len(arrived) == len(tasks):
                 break
     assert {task.id: task.payload for task in arrived} == {task.id: task.payload for task in tasks}
-    assert (await depths(workspace.broker_url(), ["warren.tasks.old"]))["warren.tasks.old"].ready == 0
+    assert await depths(workspace.broker_url(), ["warren.tasks.old"]) == {"warren.tasks.old": Depth(0, 0)}
     await client.close()
