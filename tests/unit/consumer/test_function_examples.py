@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.consumer.processes import install
+from tests.integration.consumer.processes import install
 from warren import Fail, Retry
 from warren.function import find_functions
 from warren.record import Progress

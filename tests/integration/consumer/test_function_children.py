@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.consumer.processes import alive, install, of_group, until
+from tests.integration.consumer.processes import alive, install, of_group, until
 from warren.record import Progress, TaskError
 from warren.tasks import Payload, Task
 from warren_consumer.functions.crew import Crew
