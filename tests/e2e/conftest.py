@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.release import Release
+from tests.e2e.workshop import Workshop
 from warren.client import Client
 
 _FAILED = pytest.StashKey[bool]()
@@ -60,6 +61,13 @@ def _told(request: pytest.FixtureRequest, diary: Diary, release: Release) -> Ite
 def _namespace(release: Release) -> Namespace:
     """The namespace that Warren is installed in."""
     return release.namespace
+
+
+@pytest.fixture(scope="session", name="workshop")
+def _workshop(release: Release, diary: Diary) -> Workshop:
+    """A pool with tasks of one's own, added to the release."""
+    with diary.stage("helm upgrade with another pool"):
+        return Workshop.added_to(release)
 
 
 @pytest.fixture(name="api")

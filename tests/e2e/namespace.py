@@ -45,6 +45,16 @@ class Namespace:
         """Return the names, as `kind/name`, of the resources that carry the labels."""
         return self.run("get", kinds, "-l", selector, "-o", "name").split()
 
+    def execute(self, workload: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a pod and return what it printed and its exit code, whatever that is."""
+        arguments = self._command("exec", workload, "--", *command)
+        return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+
+    def credential(self, key: str) -> str:
+        """Return a password of the release."""
+        template = f'go-template={{{{index .data "{key}" | base64decode}}}}'
+        return self.run("get", "secret", "warren-credentials", "-o", template)
+
     def apply(self, resource: dict[str, Any]) -> None:
         """Apply a resource."""
         self.run("apply", "-f", "-", given=json.dumps(resource))
@@ -57,15 +67,26 @@ class Namespace:
         """End a pod without its grace, as a node's failure would."""
         self.run("delete", pod, "--grace-period=0", "--force", "--wait=false")
 
+    def renew(self, pod: str) -> None:
+        """Give a StatefulSet's pod one second to end, and return when the next one in its place is ready."""
+        old = self.get("pod", pod)["metadata"]["uid"]
+        self.run("delete", "pod", pod, "--grace-period=1", "--wait=false")
+
+        def is_back() -> bool:
+            found = json.loads(self.tried("get", "pod", pod, "-o", "json") or "{}")
+            return bool(found) and found["metadata"]["uid"] != old and is_ready(found)
+
+        until(f"the next {pod} is ready", is_back, seconds=60)
+
     def await_rollout(self, workload: str) -> None:
         """Return when a workload has all its pods ready again."""
         name = workload.partition("/")
 
-        def is_ready() -> bool:
+        def has_all() -> bool:
             status = self.get(name[0], name[2])["status"]
             return bool(status.get("readyReplicas") == status["replicas"])
 
-        until(f"{workload} is ready", is_ready, seconds=60)
+        until(f"{workload} is ready", has_all, seconds=60)
 
     @contextmanager
     def forwarded(self, service: str, port: int) -> Iterator[str]:
@@ -87,16 +108,24 @@ class Namespace:
             until(f"the watch on {resource}", lambda: sequence.values, seconds=10, every=0.05)
             yield sequence
 
+    def _command(self, *arguments: str) -> list[str]:
+        return [program("kubectl"), "--kubeconfig", str(KUBECONFIG), "-n", self.name, *arguments]
+
     @contextmanager
     def _kubectl(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        command = [program("kubectl"), "--kubeconfig", str(KUBECONFIG), "-n", self.name, *arguments]
         # It ends with this process, however that ends.
-        command = ["setpriv", "--pdeathsig", "TERM", "--", *command]
+        command = ["setpriv", "--pdeathsig", "TERM", "--", *self._command(*arguments)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             try:
                 yield process
             finally:
                 process.terminate()
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Return whether a pod that was read is ready."""
+    conditions = pod["status"].get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 class Sequence:

@@ -1,6 +1,6 @@
 """Pools as their user sees them: a Deployment and its pods."""
 
-from tests.e2e.namespace import Namespace
+from tests.e2e.namespace import Namespace, is_ready
 from tests.e2e.patience import until
 
 SELECTOR = "app.kubernetes.io/component=consumer,warren.dev/pool="
@@ -19,7 +19,7 @@ def replicas(namespace: Namespace, pool: str) -> int:
 def ready(namespace: Namespace, pool: str) -> list[str]:
     """Return the names of a pool's pods that are ready and not ending."""
     pods = namespace.all("pods", SELECTOR + pool)
-    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"] and _is_ready(pod)]
+    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)]
 
 
 def fall_asleep(namespace: Namespace, pool: str) -> None:
@@ -38,8 +38,3 @@ def hold(namespace: Namespace, pool: str, count: int) -> None:
 def let_go(namespace: Namespace, pool: str) -> None:
     """Leave the pool to the operator again."""
     namespace.patch("consumerpool", pool, {"adviseOnly": False})
-
-
-def _is_ready(pod: dict[str, object]) -> bool:
-    conditions = pod["status"].get("conditions", [])  # type: ignore[attr-defined]
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

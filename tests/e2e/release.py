@@ -32,6 +32,7 @@ class Release:
 
     def __init__(self) -> None:
         self.namespace = Namespace(NAME)
+        self._settings: list[str] = []
 
     def install(self) -> None:
         """Install the chart and wait until everything of it is ready."""
@@ -40,8 +41,9 @@ class Release:
         self._hurry()
 
     def upgrade(self, *settings: str) -> None:
-        """Upgrade to the same chart with other values."""
-        changes = [argument for setting in settings for argument in ("--set", setting)]
+        """Upgrade to the same chart with other values; later upgrades keep them."""
+        self._settings += settings
+        changes = [argument for setting in self._settings for argument in ("--set", setting)]
         self._helm("upgrade", NAME, str(CHART), "--values", str(VALUES), *changes, "--wait", "--timeout=180s")
         self._hurry()
 

@@ -4,12 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import numpy as np
 import onnxruntime
 import pytest
-from botocore.config import Config
 
+from tests.e2e.bucket import BUCKET, objects
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace, Sequence
 from tests.e2e.patience import until
@@ -76,7 +75,8 @@ def test_the_run_is_told_in_one_table(run: Run, namespace: Namespace, diary: Dia
 
 def test_the_model_in_s3_runs_in_onnxruntime(run: Run, namespace: Namespace) -> None:
     model = run.job.status["model"]
-    file = _download(namespace, model["uri"])
+    with objects(namespace) as bucket:
+        file = bucket.read(model["uri"].removeprefix(f"s3://{BUCKET}/"))
     assert hashlib.sha256(file).hexdigest() == model["sha256"]
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     rows = np.array(list(FLOWERS.values()), dtype=np.float32)
@@ -147,26 +147,3 @@ def test_a_job_with_a_mistake_is_refused_with_its_place(namespace: Namespace, sp
     with pytest.raises(ClusterError) as refused:
         namespace.apply(iris("refused", **spec))
     assert words in str(refused.value)
-
-
-def _download(namespace: Namespace, uri: str) -> bytes:
-    """Read an object with the release's own credentials, through a port-forward."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    with namespace.forwarded("warren-s3", 7070) as address:
-        client = boto3.client(
-            "s3",
-            endpoint_url=f"http://{address}",
-            aws_access_key_id=_secret(namespace, "s3-access-key"),
-            aws_secret_access_key=_secret(namespace, "s3-secret-key"),
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}),
-        )
-        body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        client.close()
-    return body
-
-
-def _secret(namespace: Namespace, key: str) -> str:
-    return namespace.run(
-        "get", "secret", "warren-credentials", "-o", f'go-template={{{{index .data "{key}" | base64decode}}}}'
-    )

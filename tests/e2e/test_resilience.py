@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -10,18 +11,21 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.pools import hold, let_go
+from tests.e2e.pools import hold, let_go, ready
+from tests.e2e.store import Store
 from tests.e2e.training import ended, iris
+from tests.e2e.workshop import SLOTS, Rows, Workshop
 from warren.client import Client
 from warren.client.documents import TaskDocument
-from warren.client.synchronous import Job
 from warren.record import State
 
 pytestmark = pytest.mark.timeout(300)
 
 OPERATOR = "app.kubernetes.io/component=operator"
+SYSTEM = "app.kubernetes.io/component=system"
+PRODUCER = "app.kubernetes.io/component=producer"
 KILLS = 3
-BUSY, WAITING = 8, 20
+TASKS = 1000
 
 
 def test_an_operator_killed_at_random_moments_comes_to_the_same_end(
@@ -44,39 +48,46 @@ def test_an_operator_killed_at_random_moments_comes_to_the_same_end(
     assert [version["version"] for version in versions] == [job.document["metadata"]["uid"]]
 
 
-def test_a_task_whose_consumer_is_killed_ends_once(namespace: Namespace, client: Client, diary: Diary) -> None:
-    job = client.submit("sleep", seconds=5)
-    until("the task is started", lambda: job.status is State.STARTED, seconds=30)
-    pod = (job.record().consumer or "").split("/")[1]
-    time.sleep(1)
-    namespace.kill(f"pod/{pod}")
-    record = job.wait(75)
-    diary.say(f"killed {pod}; {record.status} with attempt {record.attempt}")
-    assert (record.status, record.attempt, record.failures) == (State.SUCCEEDED, 2, 0)
-
-
-def test_a_broker_and_a_store_that_are_deleted_cost_a_wait_and_no_task(
-    namespace: Namespace, client: Client, diary: Diary
+def test_a_thousand_tasks_end_once_though_everything_dies(
+    namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
 ) -> None:
-    hold(namespace, "cpu", 1)
-    busy = [client.submit("sleep", seconds=20) for _ in range(BUSY)]
-    until("all slots are busy", lambda: all(job.status is State.STARTED for job in busy), seconds=10)
-    waiting = [client.submit("echo", text=f"task {number}") for number in range(WAITING)]
-    namespace.run("delete", "pod", "warren-rabbitmq-0", "warren-valkey-0", "--wait=false")
-    with diary.stage("RabbitMQ and Valkey are deleted and come back"):
-        time.sleep(1)
-        namespace.await_rollout("statefulset/warren-rabbitmq")
-        namespace.await_rollout("statefulset/warren-valkey")
-    let_go(namespace, "cpu")
-    with ThreadPoolExecutor() as several:
-        assert list(several.map(_result, waiting)) == [f"task {number}" for number in range(WAITING)]
-        records = list(several.map(_record, busy))
-    assert [(record.status, record.attempt) for record in records] == [(State.SUCCEEDED, 1)] * BUSY
+    hold(namespace, workshop.pool, 2)
+    work = {"task": "carve", "args": {"seconds": 0.7}, "options": {"pool": workshop.pool}}
+    jobs = client.submit_many(work for _ in range(TASKS))
+    until("work is under way", lambda: workshop.rows().ended, seconds=20)
+    namespace.kill(f"pod/{ready(namespace, workshop.pool)[0]}")
+    for pod in namespace.names("pods", SYSTEM):
+        namespace.kill(pod)
+    diary.say("a consumer and the system pool are killed")
+    for pod in ("warren-valkey-0", "warren-rabbitmq-0"):
+        with diary.stage(f"{pod} is cut off and comes back"):
+            namespace.renew(pod)
+        diary.say(f"{len(workshop.rows().ended)} of {TASKS} have ended")
+    for pod in namespace.names("pods", PRODUCER):
+        namespace.kill(pod)
+    diary.say("the producer is killed")
+    namespace.await_rollout("deployment/warren-producer")
+    with namespace.forwarded("warren-producer", 8000) as address, Client(f"http://{address}") as again:
+        records = _ended(again, [job.id for job in jobs])
+    let_go(namespace, workshop.pool)
+    _judge(records, workshop.rows(), diary)
+    store = Store(namespace)
+    until("no task is open, no reply is due", lambda: store.open + store.due == 0, seconds=20)
 
 
-def _record(job: Job) -> TaskDocument:
-    return job.wait(60)
+def _ended(client: Client, task_ids: list[str]) -> list[TaskDocument]:
+    with ThreadPoolExecutor(16) as several:
+        return list(several.map(lambda task_id: client.job(task_id).wait(60), task_ids))
 
 
-def _result(job: Job) -> object:
-    return job.get(60)
+def _judge(records: list[TaskDocument], rows: Rows, diary: Diary) -> None:
+    """Hold the records against what the tasks themselves have written."""
+    attempts = Counter(record.attempt for record in records)
+    diary.say(f"attempts of the {len(records)} tasks: {dict(attempts)}")
+    assert Counter((record.status, record.failures) for record in records) == {(State.SUCCEEDED, 0): TASKS}
+    assert [record.id for record in records if record.result != record.attempt] == [], "a fenced-out result"
+    once = [record.id for record in records if record.attempt == 1]
+    assert [task_id for task_id in once if (rows.started[task_id], rows.ended[task_id]) != (1, 1)] == []
+    again = [record for record in records if record.attempt > 1]
+    assert len(again) <= SLOTS, "only what the killed consumer worked on is done again"
+    assert [record.id for record in again if not 1 <= rows.ended[record.id] <= record.attempt] == []

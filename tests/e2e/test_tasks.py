@@ -1,0 +1,153 @@
+"""Tasks over HTTP: followed, in thousands, of any size, canceled."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.e2e.bucket import objects
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
+from tests.e2e.pools import hold, let_go
+from warren.client import Client
+from warren.record import State
+from warren.tasks import MAX_INLINE_BYTES
+
+pytestmark = pytest.mark.timeout(300)
+
+SERVICE = "http://warren-producer:8000"
+PRODUCER = "app.kubernetes.io/component=producer"
+MANY = 1000
+LARGE = 3 * 1024 * 1024
+SECONDS = 3
+
+FOLLOW = """
+import sys, time, urllib.request
+request = urllib.request.Request(sys.argv[1], headers={"Last-Event-ID": sys.argv[2]} if sys.argv[2:] else {})
+with urllib.request.urlopen(request, timeout=60) as answer:
+    print(answer.status, answer.headers["content-type"], flush=True)
+    for line in answer:
+        print(time.time(), line.decode(), end="", flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a stream, and when it was read."""
+
+    at: float
+    name: str
+    id: str
+    document: dict[str, Any]
+
+
+def follow(namespace: Namespace, task_id: str, *last: str) -> tuple[str, list[Event]]:
+    """Follow a task through the Service, from a pod, until the stream ends; return its first line and the events."""
+    url = f"{SERVICE}/v1/tasks/{task_id}/events"
+    done = namespace.execute("deployment/warren-system", "python3", "-c", FOLLOW, url, *last)
+    assert done.returncode == 0, done.stderr
+    head, *lines = done.stdout.splitlines()
+    return head, list(_events(lines))
+
+
+def _events(lines: list[str]) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        at, _, text = line.partition(" ")
+        name, _, value = text.partition(": ")
+        fields[name] = value
+        if not text:
+            yield Event(float(at), fields["event"], fields["id"], json.loads(fields["data"]))
+
+
+def test_a_running_task_is_followed_to_its_end(namespace: Namespace, client: Client, diary: Diary) -> None:
+    client.submit("echo", text="awake").get(30)
+    job = client.submit("sleep", seconds=SECONDS)
+    head, events = follow(namespace, job.id)
+    diary.say(f"{head}: {', '.join(f'{event.name} ({event.at - events[0].at:.1f} s)' for event in events)}")
+    assert head.startswith("200 text/event-stream")
+    names = [event.name for event in events]
+    assert names[-1] == "succeeded"
+    assert names.count("progress") >= SECONDS
+    assert events[-1].at - events[0].at > SECONDS - 1, "the events came at the end, all at once"
+    assert [event.document["id"] for event in events] == [job.id] * len(events)
+    assert follow(namespace, job.id, events[-1].id)[0].startswith("204")
+
+
+def test_a_producer_with_open_streams_stops_at_once(namespace: Namespace, client: Client, diary: Diary) -> None:
+    job = client.submit("sleep", seconds=20)
+    until("the task is started", lambda: job.status is State.STARTED, seconds=30)
+    (old,) = namespace.names("pods", PRODUCER)
+    with ThreadPoolExecutor() as several:
+        stream = several.submit(follow, namespace, job.id)
+        time.sleep(2)
+        began = time.monotonic()
+        namespace.run("rollout", "restart", "deployment/warren-producer")
+        _, events = stream.result()
+        until(f"{old} is gone", lambda: old not in namespace.names("pods", PRODUCER), seconds=40)
+        took = time.monotonic() - began
+    diary.say(f"the stream ended after {len(events)} events, the pod was gone after {took:.1f} s")
+    assert events[-1].name == "progress"
+    assert took < 25
+    _, rest = follow(namespace, job.id, events[-1].id)
+    assert rest[-1].name == "succeeded"
+    assert rest[-1].document["attempt"] == 1
+
+
+@pytest.fixture(name="one_consumer")
+def _one_consumer(namespace: Namespace) -> Iterator[None]:
+    """Have one consumer of the pool `cpu`, no more and no less."""
+    hold(namespace, "cpu", 1)
+    yield
+    let_go(namespace, "cpu")
+
+
+@pytest.mark.usefixtures("one_consumer")
+def test_a_thousand_tasks_in_one_call_all_end(client: Client, diary: Diary) -> None:
+    began = time.monotonic()
+    requests = [{"task": "echo", "args": {"text": f"task {number}"}} for number in range(MANY)]
+    jobs = client.submit_many(requests, idempotency_key="thousand")
+    diary.say(f"{MANY} tasks were accepted after {time.monotonic() - began:.1f} s")
+    assert [job.id for job in client.submit_many(requests, idempotency_key="thousand")] == [job.id for job in jobs]
+    assert len({job.id for job in jobs}) == MANY
+    with ThreadPoolExecutor(16) as several:
+        records = list(several.map(lambda job: job.wait(30), jobs))
+    diary.say(f"all had ended after {time.monotonic() - began:.1f} s")
+    assert Counter((record.status, record.attempt) for record in records) == {(State.SUCCEEDED, 1): MANY}
+    assert [record.result for record in records] == [f"task {number}" for number in range(MANY)]
+
+
+def test_a_large_payload_and_its_result_lie_in_s3(namespace: Namespace, client: Client, api: str, diary: Diary) -> None:
+    text = "".join(chr(ord("a") + number % 26) for number in range(LARGE))
+    job = client.submit("echo", text=text, options={"delay_seconds": 2})
+    with objects(namespace) as bucket:
+        assert bucket.size(f"payloads/{job.id}") > MAX_INLINE_BYTES
+        assert job.get(60) == text
+        stored = bucket.sizes("results/")
+        diary.say(f"a payload of {LARGE} bytes; in S3: {stored}")
+        assert [size > MAX_INLINE_BYTES for key, size in stored.items() if job.id in key] == [True]
+    answer = httpx2.get(f"{api}/v1/tasks/{job.id}", timeout=30)
+    assert "result" not in answer.json()
+    result = httpx2.get(f"{api}{answer.json()['result_url']}", timeout=30)
+    assert (result.headers["content-type"], json.loads(result.content)) == ("application/json", text)
+
+
+@pytest.mark.usefixtures("one_consumer")
+def test_running_and_waiting_tasks_are_canceled(client: Client, diary: Diary) -> None:
+    jobs = client.submit_many({"task": "sleep", "args": {"seconds": 600}} for _ in range(40))
+    until("some are started", lambda: jobs[0].status is State.STARTED, seconds=30)
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as several:
+        list(several.map(lambda job: job.cancel(), jobs))
+        records = list(several.map(lambda job: job.wait(20), jobs))
+    diary.say(f"canceled after {time.monotonic() - began:.1f} s")
+    assert {record.status for record in records} == {State.CANCELED}
+    assert {record.attempt for record in records} == {0, 1}, "some ran, some waited"
+    assert client.submit("echo", text="free again").get(15) == "free again"

@@ -1,0 +1,117 @@
+"""Tasks of one's own, in a pool that was added to a running release."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
+from tests.e2e.pools import SELECTOR, hold
+from tests.e2e.shell import Shell
+from tests.e2e.workshop import MEMORY_MEBIBYTES, Workshop
+from tests.e2e.workshop_tasks import POOL
+from warren.client import Client
+from warren.errors import TaskFailedError
+from warren.record import State
+
+pytestmark = pytest.mark.timeout(300)
+
+HERE = {"pool": POOL}
+
+
+@pytest.fixture(autouse=True)
+def _awake(namespace: Namespace, workshop: Workshop) -> None:
+    """Have one consumer of the pool."""
+    hold(namespace, workshop.pool, 1)
+
+
+def test_an_added_pool_has_its_queues_and_its_consumer(namespace: Namespace, client: Client, diary: Diary) -> None:
+    shell = Shell(namespace)
+    checked = shell.tried("topology", "check", environment=shell.topology)
+    listed = shell.tried("pools", "list", "-o", "json", environment=shell.topology)
+    diary.say(checked.stdout)
+    assert checked.returncode == 0
+    assert {row["pool"]: row["state"] for row in json.loads(listed.stdout)}[POOL] == "ok"
+    assert client.submit("carve", seconds=0.1, options=HERE).get(30) == 1
+
+
+def test_a_child_process_has_no_more_rights_than_its_pod(client: Client) -> None:
+    seen: dict[str, Any] = client.submit("look_around", options=HERE).get(30)
+    assert seen["consumer"] == 1
+    assert seen["process"] != 1
+    assert (seen["user"], seen["writable"]) == (10001, ["/tmp"])  # noqa: S108 - it was asked about
+
+
+def test_a_deaf_child_process_is_stopped_by_a_cancel(workshop: Workshop, client: Client, diary: Diary) -> None:
+    job = client.submit("grind", seconds=300, options=HERE)
+    process = until("it says which process it is", lambda: _progress(client, job.id), seconds=30)
+    assert process in _processes(workshop)
+    assert job.cancel().status is State.CANCELED
+    until("its process is gone", lambda: process not in _processes(workshop), seconds=10)
+    assert client.submit("grind", seconds=0.1, options=HERE).get(15) != int(process)
+
+
+def test_a_task_that_takes_too_much_memory_harms_no_other(
+    namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
+) -> None:
+    others = client.submit_many({"task": "carve", "args": {"seconds": 3}, "options": HERE} for _ in range(4))
+    until("the others are started", lambda: others[-1].status is State.STARTED, seconds=20)
+    job = client.submit("hoard", mebibytes=2 * MEMORY_MEBIBYTES, options=HERE)
+    record = job.wait(150)
+    diary.say(f"{record.error}")
+    # Where the kernel ends a container's processes all together (cgroup v2), the consumer dies with it: three times.
+    assert record.error is not None
+    assert record.error.code in {"child-died", "poison"}
+    assert [other.wait(60).status for other in others] == [State.SUCCEEDED] * len(others)
+    if record.error.code == "child-died":
+        restarts = [
+            status["restartCount"]
+            for pod in namespace.all("pods", SELECTOR + workshop.pool)
+            for status in pod["status"]["containerStatuses"]
+        ]
+        assert restarts == [0]
+
+
+def test_a_failed_task_is_found_mended_and_replayed(
+    namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
+) -> None:
+    shell = Shell(namespace)
+    job = client.submit("assemble", part="wheel", options=HERE)
+    with pytest.raises(TaskFailedError):
+        job.get(30)
+    listed = shell.run("dead-letters", "list", "--task", "assemble")
+    shown = " ".join(shell.run("dead-letters", "show", job.id).split())
+    diary.say(f"{listed}\n{shown}")
+    assert job.id in listed
+    for word in ("Traceback", "FileNotFoundError", "'wheel' is not on the shelf", "payload"):
+        assert word in shown
+    workshop.put_on_the_shelf("wheel")
+    (replayed,) = shell.document("dead-letters", "replay", job.id)
+    again = client.job(replayed["task_id"])
+    assert again.get(30) == "wheel"
+    assert again.record().replay_of == job.id
+    assert shell.document("dead-letters", "list", "--task", "assemble") == []
+    assert shell.document("dead-letters", "replay", job.id)[0]["task_id"] == again.id
+
+
+def test_a_task_in_the_wrong_pool_fails_and_is_replayed_in_the_right_one(
+    namespace: Namespace, client: Client, diary: Diary
+) -> None:
+    job = client.submit("carve", seconds=0.1, options={"pool": "cpu"})
+    record = job.wait(60)
+    assert record.error is not None
+    diary.say(f"{record.error.code}: {record.error.message}")
+    assert record.error.code == "unroutable"
+    (replayed,) = Shell(namespace).document("dead-letters", "replay", job.id, "--to-pool", POOL)
+    assert client.job(replayed["task_id"]).get(30) == 1
+
+
+def _progress(client: Client, task_id: str) -> str | None:
+    progress = client.job(task_id).record().progress
+    return progress.message if progress else None
+
+
+def _processes(workshop: Workshop) -> list[str]:
+    return workshop.run("sh", "-c", "cd /proc && echo [0-9]*").split()

@@ -1,0 +1,73 @@
+"""Tasks as a user's own package has them, for the pool of the same name.
+
+Forbidden here: imports of anything that is not in the consumer's image.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from warren import current_task, report_progress, task
+
+POOL = "workshop"
+SHELF = Path("/shelf")
+"""A volume that all of the pool's pods share, and that outlives them."""
+
+ROWS = SHELF / "rows"
+
+
+@task(pool=POOL)
+def carve(seconds: float) -> int:
+    """Work for a while, between two rows that are written outside of Warren; return the attempt's number."""
+    _write_row("started")
+    time.sleep(seconds)
+    _write_row("ended")
+    return current_task().attempt
+
+
+@task(pool=POOL)
+def assemble(part: str) -> str:
+    """Fail for as long as the part is not on the shelf."""
+    if not (SHELF / part).exists():
+        msg = f"the part {part!r} is not on the shelf"
+        raise FileNotFoundError(msg)
+    return part
+
+
+@task(pool=POOL, process=True)
+def look_around() -> dict[str, object]:
+    """Return what a child process may do: who it is, and where it may write."""
+    with tempfile.TemporaryFile() as file:
+        file.write(b"shavings")
+    return {
+        "process": os.getpid(),
+        "consumer": os.getppid(),
+        "user": os.getuid(),
+        "writable": [folder for folder in ("/", "/etc", "/opt/warren", "/tasks", "/tmp") if os.access(folder, os.W_OK)],  # noqa: S108 - it is looked at
+    }
+
+
+@task(pool=POOL, process=True, timeout_seconds=300)
+def grind(seconds: float) -> int:
+    """Compute in a child process, deaf to whoever tells it to stop; return its process id."""
+    end = time.monotonic() + seconds
+    report_progress(0.0, str(os.getpid()))
+    while time.monotonic() < end:
+        pass
+    return os.getpid()
+
+
+@task(pool=POOL, process=True)
+def hoard(mebibytes: int) -> int:
+    """Take that much memory, and use it."""
+    return len(bytearray(b"x") * (mebibytes * 2**20))
+
+
+def _write_row(word: str) -> None:
+    line = f"{current_task().id} {word}\n".encode()
+    file = os.open(ROWS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o660)
+    try:
+        os.write(file, line)  # at once: rows of several processes never mix
+    finally:
+        os.close(file)
