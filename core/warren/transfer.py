@@ -9,7 +9,7 @@ Forbidden here: imports of adapters, deleting queues.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
@@ -58,7 +58,7 @@ async def transfer(
     return moved
 
 
-async def _until_empty(subscription: Subscription, limit: int | None) -> AsyncIterator[Delivery]:
+async def _until_empty(subscription: Subscription, limit: int | None) -> AsyncGenerator[Delivery, None]:
     deliveries, count = aiter(subscription), 0
     while limit is None or count < limit:
         following = asyncio.ensure_future(anext(deliveries))
