@@ -67,6 +67,18 @@ class Namespace:
         """End a pod without its grace, as a node's failure would."""
         self.run("delete", pod, "--grace-period=0", "--force", "--wait=false")
 
+    def replace(self, selector: str) -> None:
+        """End the pods that carry the labels without their grace, and return when as many others are ready."""
+        old = self.names("pods", selector)
+        for pod in old:
+            self.kill(pod)
+
+        def are_back() -> bool:
+            pods = [pod for pod in self.all("pods", selector) if f"pod/{pod['metadata']['name']}" not in old]
+            return len(pods) == len(old) and all(map(is_ready, pods))
+
+        until(f"others have taken the place of {' '.join(old)}", are_back, seconds=60)
+
     def renew(self, pod: str) -> None:
         """Give a StatefulSet's pod one second to end, and return when the next one in its place is ready."""
         old = self.get("pod", pod)["metadata"]["uid"]
@@ -83,8 +95,8 @@ class Namespace:
         name = workload.partition("/")
 
         def has_all() -> bool:
-            status = self.get(name[0], name[2])["status"]
-            return bool(status.get("readyReplicas") == status["replicas"])
+            found = self.get(name[0], name[2])
+            return bool(found["status"].get("readyReplicas", 0) == found["spec"]["replicas"])
 
         until(f"{workload} is ready", has_all, seconds=60)
 

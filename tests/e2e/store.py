@@ -22,6 +22,11 @@ class Store:
         """The ended tasks whose reply has not been sent."""
         return self._count("warren:due")
 
+    @property
+    def dead(self) -> int:
+        """The tasks that failed and have not been replayed or discarded."""
+        return self._count("warren:dead")
+
     def _count(self, key: str) -> int:
         done = self._namespace.execute(POD, "sh", "-c", COUNT, key)
         assert done.returncode == 0, done.stderr

@@ -1,5 +1,7 @@
 """`helm install` with the chart's defaults: everything runs, within its limits, and sleeps without work."""
 
+import json
+
 import httpx2
 import pytest
 
@@ -7,6 +9,9 @@ from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.pools import fall_asleep
 from tests.e2e.release import POOLS
+
+PROBED = {"producer": 8000, "consumer": 8001, "system": 8001, "operator": 8002}
+"""The components that have a `/readyz`, each with its port."""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -28,6 +33,20 @@ def test_what_it_asks_of_the_processors_fits_one_core(namespace: Namespace) -> N
         for container in pod["spec"]["containers"]
     ]
     assert sum(int(request.removesuffix("m")) for request in requests) <= 1000
+
+
+def test_every_component_says_that_it_is_ready(namespace: Namespace, diary: Diary) -> None:
+    answers = {}
+    for pod in namespace.all("pods"):
+        component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        if component in PROBED and "deletionTimestamp" not in pod["metadata"]:
+            path = f"pods/{pod['metadata']['name']}:{PROBED[component]}/proxy/readyz"
+            answers[component] = json.loads(
+                namespace.run("get", "--raw", f"/api/v1/namespaces/{namespace.name}/{path}")
+            )
+    diary.say("\n".join(f"{component}: {answer}" for component, answer in answers.items()))
+    assert set(answers) == set(PROBED)
+    assert {answer["status"] for answer in answers.values()} == {"ready"}
 
 
 def test_the_producer_sees_all_that_it_depends_on(api: str) -> None:

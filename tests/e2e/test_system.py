@@ -11,21 +11,21 @@ from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.shell import Shell
+from tests.e2e.store import Store
 from warren.client import Client
 from warren.record import State
+from warren.tasks import new_task_id
 
 pytestmark = pytest.mark.timeout(300)
 
 SYSTEM = "deployment/warren-system"
 PODS = "app.kubernetes.io/component=system"
-MALFORMED, FOREIGN = 300, 50
-LIVES = 2
-"""How often it is killed in the middle of its work."""
+MALFORMED, FOREIGN = 2000, 50
 DELAYED = {"delay_seconds": 3600}
 
 
 def test_dead_letters_and_foreign_results_are_all_recorded(namespace: Namespace, client: Client, diary: Diary) -> None:
-    shell = Shell(namespace)
+    shell, store = Shell(namespace), Store(namespace)
     namespace.run("scale", SYSTEM, "--replicas=0")
     until("the system pool is away", lambda: not namespace.names("pods", PODS), seconds=60)
     jobs = client.submit_many({"task": "echo", "args": {"text": "x"}, "options": DELAYED} for _ in range(FOREIGN))
@@ -35,19 +35,18 @@ def test_dead_letters_and_foreign_results_are_all_recorded(namespace: Namespace,
     assert client.submit("echo", text="awake").get(30) == "awake"
     until("the consumer has refused all that is malformed", lambda: _dead(shell) == MALFORMED, seconds=30, every=1)
 
+    before = store.dead
     namespace.run("scale", SYSTEM, "--replicas=1")
-    recorded = 0
-    for _ in range(LIVES):
-        recorded = until("it records", lambda: _more(client, recorded), seconds=40, every=0.1)  # noqa: B023 - called now
-        (pod,) = namespace.names("pods", PODS)
-        namespace.kill(pod)
-        diary.say(f"{pod} is killed at {recorded} of {MALFORMED} dead letters")
-    until("all dead letters are recorded", lambda: _recorded(client) == MALFORMED, seconds=40)
+    until("it records", lambda: store.dead > before, seconds=40, every=0.05)
+    (pod,) = namespace.names("pods", PODS)
+    namespace.kill(pod)
+    diary.say(f"{pod} is killed after {store.dead - before} of {MALFORMED} dead letters")
+    until("all dead letters are recorded", lambda: store.dead - before >= MALFORMED, seconds=40)
     records = [job.wait(30) for job in jobs]
     assert [(record.status, record.result) for record in records] == [(State.SUCCEEDED, "done")] * FOREIGN
     until("the broker's dead letters are empty", lambda: _dead(shell) == 0, seconds=20, every=1)
     assert _recorded(client) == MALFORMED
-    discarded = client.dead_letters(code="invalid-message").discard_many(every=True, limit=1000)
+    discarded = client.dead_letters(code="invalid-message").discard_many(every=True, limit=MALFORMED)
     assert len(discarded) == MALFORMED
     namespace.await_rollout(SYSTEM)
 
@@ -60,8 +59,8 @@ async def _publish(url: str, task_ids: Sequence[str]) -> None:
         mode = aio_pika.DeliveryMode.PERSISTENT
         await asyncio.gather(
             *(
-                tasks.publish(aio_pika.Message(b"no task", message_id=f"noise {number}", delivery_mode=mode), "cpu")
-                for number in range(MALFORMED)
+                tasks.publish(aio_pika.Message(b"no task", message_id=new_task_id(), delivery_mode=mode), "cpu")
+                for _ in range(MALFORMED)
             ),
             *(
                 results.publish(aio_pika.Message(b'"done"', message_id=task_id, delivery_mode=mode), "warren.results")
@@ -72,11 +71,6 @@ async def _publish(url: str, task_ids: Sequence[str]) -> None:
 
 def _recorded(client: Client) -> int:
     return len({letter.id for letter in client.dead_letters(code="invalid-message")})
-
-
-def _more(client: Client, before: int) -> int | None:
-    now = _recorded(client)
-    return now if now > before else None
 
 
 def _dead(shell: Shell) -> int:

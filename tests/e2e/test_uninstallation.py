@@ -9,6 +9,7 @@ from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.release import CRDS, Release
 from tests.e2e.training import iris, read
+from tests.e2e.workshop_tasks import POOL as WORKSHOP
 from tools.cluster.kubectl import answers, kubectl
 from warren.client import Client
 from warren.record import State
@@ -17,7 +18,21 @@ pytestmark = pytest.mark.timeout(300)
 
 OF_EVERY_NAMESPACE = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 ENDLESS = {"estimator": "MLPClassifier", "max_iter": 10**8, "n_iter_no_change": 10**8}
+ILL = ("Liveness probe failed", "failed liveness probe", "Back-off restarting", "Evicted")
 LEFT = ("mljob.warren.dev/", "persistentvolumeclaim/")
+
+
+def test_no_container_was_restarted_or_had_to_wait(namespace: Namespace, diary: Diary) -> None:
+    diary.say(namespace.run("get", "pods"))
+    events = namespace.run("get", "events", "-o", 'jsonpath={range .items[*]}{.involvedObject.name}: {.message}{"\\n"}')
+    assert [line for line in events.splitlines() if any(word in line for word in ILL)] == []
+    restarted = {
+        pod["metadata"]["labels"].get("warren.dev/pool", pod["metadata"]["name"])
+        for pod in namespace.all("pods")
+        for status in pod["status"].get("containerStatuses", [])
+        if status["restartCount"]
+    }
+    assert restarted <= {WORKSHOP}, "its consumers are killed on purpose"
 
 
 def test_only_what_the_user_made_is_left(release: Release, namespace: Namespace, client: Client, diary: Diary) -> None:

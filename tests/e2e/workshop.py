@@ -22,6 +22,8 @@ VALUES = (
     f"pools.{POOL}.concurrency={SLOTS}",
     f"pools.{POOL}.resources.limits.memory={MEMORY_MEBIBYTES}Mi",
     f"pools.{POOL}.env.PYTHONPATH=/tasks",
+    f"pools.{POOL}.maxReplicas=2",
+    f"pools.{POOL}.scaleDown.stabilizationSeconds=5",
 )
 _MODULE = Path(__file__).with_name("workshop_tasks.py")
 _INSTALLED = "workshop_tasks-1.dist-info"

@@ -61,7 +61,22 @@ def grind(seconds: float) -> int:
 @task(pool=POOL, process=True)
 def hoard(mebibytes: int) -> int:
     """Take that much memory, and use it."""
-    return len(bytearray(b"x") * (mebibytes * 2**20))
+    return len(_taken(mebibytes))
+
+
+@task(pool=POOL)
+def burst(mebibytes: int) -> int:
+    """Take that much memory from the consumer itself, in the first attempt only; return the attempt's number."""
+    mine = current_task()
+    tried = SHELF / f"burst-{mine.id}"
+    if not tried.exists():
+        tried.touch()
+        _taken(mebibytes)
+    return mine.attempt
+
+
+def _taken(mebibytes: int) -> bytearray:
+    return bytearray(b"x") * (mebibytes * 2**20)
 
 
 def _write_row(word: str) -> None:

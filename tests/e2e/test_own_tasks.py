@@ -1,6 +1,7 @@
 """Tasks of one's own, in a pool that was added to a running release."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.pools import SELECTOR, hold
+from tests.e2e.release import Release
 from tests.e2e.shell import Shell
 from tests.e2e.workshop import MEMORY_MEBIBYTES, Workshop
 from tests.e2e.workshop_tasks import POOL
@@ -19,6 +21,13 @@ from warren.record import State
 pytestmark = pytest.mark.timeout(300)
 
 HERE = {"pool": POOL}
+
+
+@pytest.fixture(scope="module", name="stray", autouse=True)
+def _stray(release: Release, workshop: Workshop) -> str:
+    """Submit a task to a pool that does not know it, and return its id: it is given up after half a minute."""
+    with release.namespace.forwarded("warren-producer", 8000) as address, Client(f"http://{address}") as client:
+        return client.submit("carve", seconds=0.1, options={"pool": "cpu"}).id
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +53,7 @@ def test_a_child_process_has_no_more_rights_than_its_pod(client: Client) -> None
     assert (seen["user"], seen["writable"]) == (10001, ["/tmp"])  # noqa: S108 - it was asked about
 
 
-def test_a_deaf_child_process_is_stopped_by_a_cancel(workshop: Workshop, client: Client, diary: Diary) -> None:
+def test_a_deaf_child_process_is_stopped_by_a_cancel(workshop: Workshop, client: Client) -> None:
     job = client.submit("grind", seconds=300, options=HERE)
     process = until("it says which process it is", lambda: _progress(client, job.id), seconds=30)
     assert process in _processes(workshop)
@@ -78,33 +87,33 @@ def test_a_failed_task_is_found_mended_and_replayed(
     namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
 ) -> None:
     shell = Shell(namespace)
-    job = client.submit("assemble", part="wheel", options=HERE)
+    part = f"wheel-{time.time_ns()}"
+    job = client.submit("assemble", part=part, options=HERE)
     with pytest.raises(TaskFailedError):
         job.get(30)
     listed = shell.run("dead-letters", "list", "--task", "assemble")
     shown = " ".join(shell.run("dead-letters", "show", job.id).split())
     diary.say(f"{listed}\n{shown}")
     assert job.id in listed
-    for word in ("Traceback", "FileNotFoundError", "'wheel' is not on the shelf", "payload"):
+    for word in ("Traceback", "FileNotFoundError", f"'{part}' is not on the shelf", "payload"):
         assert word in shown
-    workshop.put_on_the_shelf("wheel")
+    workshop.put_on_the_shelf(part)
     (replayed,) = shell.document("dead-letters", "replay", job.id)
     again = client.job(replayed["task_id"])
-    assert again.get(30) == "wheel"
+    assert again.get(30) == part
     assert again.record().replay_of == job.id
     assert shell.document("dead-letters", "list", "--task", "assemble") == []
     assert shell.document("dead-letters", "replay", job.id)[0]["task_id"] == again.id
 
 
 def test_a_task_in_the_wrong_pool_fails_and_is_replayed_in_the_right_one(
-    namespace: Namespace, client: Client, diary: Diary
+    namespace: Namespace, stray: str, client: Client, diary: Diary
 ) -> None:
-    job = client.submit("carve", seconds=0.1, options={"pool": "cpu"})
-    record = job.wait(60)
+    record = client.job(stray).wait(60)
     assert record.error is not None
     diary.say(f"{record.error.code}: {record.error.message}")
     assert record.error.code == "unroutable"
-    (replayed,) = Shell(namespace).document("dead-letters", "replay", job.id, "--to-pool", POOL)
+    (replayed,) = Shell(namespace).document("dead-letters", "replay", stray, "--to-pool", POOL)
     assert client.job(replayed["task_id"]).get(30) == 1
 
 
