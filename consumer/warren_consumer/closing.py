@@ -113,14 +113,21 @@ class Closing:
     async def put_back(self, held: Assignment, seconds: float, headers: Mapping[str, int] | None = None) -> None:
         """Bring the very same message back to the queue after a delay; `headers` are added to its own.
 
-        The broker has done so already, without the delay, if the delivery is stale: a second message is of no use.
+        The broker has done so already, without the delay, if the delivery is stale: a second message is of no use. A
+        newer delivery by the time of the ack may be the very message that was published here, come back already to a
+        process that stood still meanwhile: acked for the one before it, the task would be lost.
         """
-        if held.delivery.stale:
-            return
+        put: Delivery | None = None
+        while put is not held.delivery and not held.delivery.stale:
+            wait = seconds if put is None else ASK_AGAIN_SECONDS
+            put = held.delivery
+            await self._delay(put.message, wait, headers)
+            await put.ack()
+
+    async def _delay(self, message: Message, seconds: float, headers: Mapping[str, int] | None) -> None:
         exchange, key = delay_route(seconds, self.pool.name)
-        message = fresh(held.delivery.message, headers)
-        await insist(lambda: self.broker.publish(message, exchange=exchange, routing_key=key), what="delaying a task")
-        await held.ack()
+        again = fresh(message, headers)
+        await insist(lambda: self.broker.publish(again, exchange=exchange, routing_key=key), what="delaying a task")
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         """Bring a message that is no task to the pool's dead letters; the system pool makes a record of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.unit.consumer.stage import BUCKET, Stage, Work, until
 from warren.errors import StorageUnavailableError
@@ -124,6 +125,30 @@ async def test_a_message_is_acked_only_when_its_retry_is_published(stage: Stage)
         stage.broker.available = True
         await until(lambda: bool(stage.broker.delayed))
         await until(lambda: not stage.queue.unacked)
+
+
+async def test_a_retry_that_comes_back_before_its_message_is_acked_is_not_acked_with_it(stage: Stage) -> None:
+    attempts, handle = fails(ValueError("no luck"), times=1)
+    stage.knows("flaky", handle, max_attempts=2)
+    task = await stage.submit("flaky")
+    publish, confirm = stage.broker.publish, asyncio.Event()
+
+    async def slow(*args: Any, **named: Any) -> None:
+        await publish(*args, **named)
+        await confirm.wait()
+
+    stage.broker.publish = slow  # type: ignore[method-assign]
+    async with stage.working():
+        await until(lambda: bool(stage.broker.delayed))
+        # The process stands still for longer than the retry waits: the message is here before the confirm is read.
+        stage.advance(60)
+        await until(lambda: not stage.queue.ready)
+        confirm.set()
+        await until(lambda: bool(stage.broker.delayed))
+        stage.advance(1)
+        await until(lambda: stage.empty)
+    assert (await stage.record(task)).state is State.SUCCEEDED
+    assert attempts == [1, 2]
 
 
 async def test_a_timeout_is_retried_while_attempts_are_left(stage: Stage) -> None:
