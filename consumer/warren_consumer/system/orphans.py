@@ -1,11 +1,14 @@
 """Orphans: tasks that nobody will ever do, since no message and no lease stands behind their records.
 
 A record is taken for one when it has not changed for two minutes and the queues in which its message could lie have
-been empty for two minutes, by the broker's own figures. What those figures do not show is covered:
+been empty for four minutes, by the broker's own figures. What those figures do not show is covered:
 
 - A message on the delay ladder is in no queue that is looked at. Where the record says so (a delay, a retry) it is not
   stale before its due time. Where it does not, a message is put back for 31 s in all (a task that no consumer knows)
-  or to the end of another's lease, and has been back for long when two minutes are over.
+  or to the end of another's lease, and has been back for long when four minutes are over.
+- An outage of the broker stops the ladder: on each of the lower levels the message then waits in full, however late it
+  is already. So the broker must have told of the ladder without a break for as long as the record's delay, too.
+- What a full queue refuses, or one without a leader, the ladder offers again after three minutes.
 - A task that waits in a consumer until that one holds nothing else is un-acknowledged there: its queue is not empty.
 - A result that a worker in another language published may wait in `warren.results` when its task's message is gone.
 - Records that MLJobs own are the operator's: the sweep never names them.
@@ -24,8 +27,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from warren.errors import UnavailableError
-from warren.record import TaskError
-from warren.topology import RESULTS
+from warren.record import State, TaskError
+from warren.topology import DELAY_LEVELS, RESULTS, delay_exchange
 from warren_consumer.system.emptiness import Emptiness
 
 if TYPE_CHECKING:
@@ -36,7 +39,10 @@ if TYPE_CHECKING:
     from warren_consumer.depths import QueueDepths
 
 EVERY_SECONDS: Final = 5.0
-EMPTY_SECONDS: Final = 120.0
+EMPTY_SECONDS: Final = 240.0
+"""Longer than the 180 s after which RabbitMQ's dead lettering offers a message again that was not taken."""
+
+LADDER: Final = tuple(delay_exchange(level) for level in range(DELAY_LEVELS))
 LOST: Final = TaskError(
     code="lost",
     message="the task's message is gone: its queue was empty for minutes, and no consumer works on it. Was the queue "
@@ -84,10 +90,14 @@ class Orphans:
             UnavailableError: the rest is left for the next time.
 
         """
-        pools = [
-            pool for pool in {record.pool for record in stale} if self._seems_empty(pool) and await self._empty(pool)
-        ]
-        return [record.id for record in stale if record.pool in pools and await self.records.abandon(record, LOST)]
+        late = [record for record in stale if self._is_due_back(record)]
+        named = {record.pool for record in late}
+        pools = [pool for pool in named if self._seems_empty(pool) and await self._empty(pool)]
+        return [record.id for record in late if record.pool in pools and await self.records.abandon(record, LOST)]
+
+    def _is_due_back(self, record: Record) -> bool:
+        """Tell whether the message has left the ladder, if it went there: an outage may have made it late."""
+        return self._emptiness.known_seconds(LADDER, self.now()) >= self.empty_seconds + _delay(record)
 
     def _seems_empty(self, pool: str) -> bool:
         queues = self._queues.get(pool)
@@ -96,3 +106,9 @@ class Orphans:
     async def _empty(self, pool: str) -> bool:
         depths = [await self.broker.depth(queue) for queue in self._queues[pool]]
         return not any(depth.ready for depth in depths)
+
+
+def _delay(record: Record) -> float:
+    """Return for how long the record's message was last sent to the ladder, as far as the record says so."""
+    sent = (record.state is State.RETRYING and record.changed_at) or record.submitted_at or 0.0
+    return max(0.0, (record.due_at or 0.0) - sent)

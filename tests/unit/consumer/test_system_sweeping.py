@@ -7,7 +7,7 @@ import pytest
 from tests.unit.consumer.stage import POOL, until
 from tests.unit.consumer.system_case import LONG, SystemCase, summary
 from warren.broker.memory import MemoryBroker
-from warren.record import State
+from warren.record import State, TaskError
 from warren.tasks import Task
 from warren.topology import RESULTS, topology
 from warren_consumer.depths.memory import MemoryDepths
@@ -91,9 +91,9 @@ async def test_a_task_is_not_lost_while_its_queue_holds_anything(case: SystemCas
     await case.look_on(LONG)
     assert (await case.record(task)).state is State.QUEUED
     await held.ack()
-    await case.look_on(115)
+    await case.look_on(235)
     assert (await case.record(task)).state is State.QUEUED
-    await case.look_on(130)
+    await case.look_on(120)
     assert (await case.record(task)).state is State.FAILED
 
 
@@ -112,6 +112,33 @@ async def test_a_task_is_not_lost_before_its_due_time(case: SystemCase) -> None:
     assert (await case.record(task)).state is State.QUEUED
 
 
+async def test_a_task_is_not_lost_while_an_outage_may_have_made_its_message_late(case: SystemCase) -> None:
+    task = await case.submit(delay_seconds=1000)
+    await case.look_on(100)
+    case.broker.available = False
+    await case.look_on(2000)
+    case.broker.available = True
+    case.queue.ready.clear()  # RabbitMQ has it on the ladder yet: nearly all of the 1000 s may be ahead of it
+    await case.look_on(1000)
+    assert (await case.record(task)).state is State.QUEUED
+    await case.look_on(500)
+    assert summary(await case.record(task)) == ("failed", "lost")
+
+
+async def test_a_retry_is_late_by_its_own_pause_at_most(case: SystemCase) -> None:
+    task = await case.accepted()
+    claim = await case.records.claim(task, "c1", alone=True)
+    assert claim.lease is not None
+    case.advance(2000)
+    await case.records.renew(claim.lease, task, "c1")
+    error = TaskError(code="exception", message="no luck")
+    await case.records.retry(claim.lease, task, error, after_seconds=60)
+    await case.look_on(290)
+    assert (await case.record(task)).state is State.RETRYING
+    await case.look_on(120)
+    assert summary(await case.record(task)) == ("failed", "lost")
+
+
 async def test_a_task_that_a_consumer_works_on_is_not_lost(case: SystemCase) -> None:
     task = await case.accepted()
     claim = await case.records.claim(task, "c1", alone=True)
@@ -128,7 +155,7 @@ async def test_figures_that_fail_are_not_empty(case: SystemCase) -> None:
     case.broker.available = False
     await case.orphans.look()
     case.broker.available = True
-    await case.look_on(115)
+    await case.look_on(235)
     assert (await case.record(task)).state is State.QUEUED
 
 
