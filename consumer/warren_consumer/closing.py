@@ -19,6 +19,7 @@ from warren.message import Message
 from warren.record import Outcome, Record, State
 from warren.topology import delay_route
 from warren_consumer import settlement
+from warren_consumer.handler import TaskFault
 from warren_consumer.patience import insist
 from warren_consumer.replies import Replies
 
@@ -62,7 +63,7 @@ class Closing:
         """End the task with its result; return the word for what became of the attempt."""
         try:
             outcome = await self.results.outcome(lease, result)
-        except UnavailableError as error:
+        except (UnavailableError, TaskFault) as error:
             return await self.fail(held, record, lease, error)
         return await self._finish(held, record, lease, outcome)
 

@@ -5,16 +5,27 @@ Forbidden here: deciding what follows when the storage is away; that is a fault 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
+
+from pydantic_core import from_json
 
 from warren.objects import ObjectUri
-from warren.tasks import MAX_INLINE_BYTES
+from warren.tasks import JSON, MAX_INLINE_BYTES
+from warren_consumer.handler import TaskFault
 from warren_consumer.settlement import succeeded
 
 if TYPE_CHECKING:
     from warren.objects import ObjectStore
     from warren.record import Lease, Outcome
     from warren.tasks import Payload
+
+MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]*", re.ASCII)
+MAX_MEDIA_TYPE: Final = 255
+"""AMQP's limit, in characters: replies bear the result's type."""
+
+NO_JSON: Final = (b"NaN", b"Infinity")
+"""What Python's writers of JSON put in place of a number that JSON does not have."""
 
 
 class Results:
@@ -29,6 +40,7 @@ class Results:
 
         Raises:
             StorageUnavailableError: it is large, and the storage does not take it.
+            TaskFault: its type is none, or it is said to be JSON and nobody could read it.
 
         """
         return await self.named(lease.task_id, str(lease.fence), result)
@@ -38,10 +50,26 @@ class Results:
 
         Raises:
             StorageUnavailableError: see `outcome`.
+            TaskFault: see `outcome`.
 
         """
+        _check(result)
         if len(result.body) <= MAX_INLINE_BYTES:
             return succeeded(result)
         uri = ObjectUri(self._bucket, f"results/{task_id}/{name}")
         await self._objects.put(uri, result.body, content_type=result.content_type)
         return succeeded(result, str(uri))
+
+
+def _check(result: Payload) -> None:
+    """Refuse what would be no part of the task's document; a large result is not in it, and is not read here."""
+    if len(result.content_type) > MAX_MEDIA_TYPE or not MEDIA_TYPE.fullmatch(result.content_type):
+        raise TaskFault("invalid-result", f"the result's content type is no media type: {result.content_type[:50]!r}")
+    body = result.body
+    inline = len(body) <= MAX_INLINE_BYTES
+    if result.content_type != JSON or not (body and (inline or any(word in body for word in NO_JSON))):
+        return
+    try:
+        from_json(b"[%b]" % body, allow_inf_nan=False)
+    except ValueError as error:
+        raise TaskFault("invalid-result", f"the result is not JSON that can be read: {error}") from error

@@ -24,6 +24,9 @@ from warren_consumer.handler import TaskFault
 MAX_TRACEBACK_CHARACTERS: Final = 16_384
 """A record is no log: of a longer traceback the end is kept, which names the fault."""
 
+MAX_MESSAGE_CHARACTERS: Final = 16_384
+"""Of a longer message the beginning is kept."""
+
 
 class DeadlineExceededError(Exception):
     """The attempt ran out of its time."""
@@ -143,19 +146,27 @@ def ordinary(fault: BaseException) -> Exception:
 def _asked_for(fault: Retry) -> Assessment:
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
     shown = _traceback(cause) if cause else None
-    error = TaskError(code="retry", message=fault.message, traceback=shown)
+    error = TaskError(code="retry", message=fault.message[:MAX_MESSAGE_CHARACTERS], traceback=shown)
     last = assess(cause).last_error if cause else error
     return Assessment(error=error, last_error=last, retryable=True, after_seconds=fault.after)
 
 
 def _named(code: str, message: str, *, retryable: bool) -> Assessment:
-    error = TaskError(code=code, message=message)
+    error = TaskError(code=code, message=message[:MAX_MESSAGE_CHARACTERS])
     return Assessment(error=error, last_error=error, retryable=retryable)
 
 
 def _raised(fault: BaseException) -> TaskError:
-    message = f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
-    return TaskError(code="exception", message=message, traceback=_traceback(fault))
+    said = _said(fault)
+    message = f"{type(fault).__name__}: {said}" if said else type(fault).__name__
+    return TaskError(code="exception", message=message[:MAX_MESSAGE_CHARACTERS], traceback=_traceback(fault))
+
+
+def _said(fault: BaseException) -> str:
+    try:
+        return str(fault)
+    except Exception as error:  # noqa: BLE001 - a task's own class: its text may fail in any way
+        return f"its text cannot be had ({type(error).__name__})"
 
 
 def _traceback(fault: BaseException) -> str:

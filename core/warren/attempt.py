@@ -121,8 +121,9 @@ def enter(task: CurrentTask) -> None:
 def report_progress(fraction: float, message: str | None = None) -> None:
     """Tell how far the task at hand has come, 0 to 1; it is in the record within about a second.
 
-    Where no task runs it does nothing.
+    Where no task runs it does nothing. What lies outside of 0 to 1 is taken for the nearer of the two: a sum of
+    fractions that comes to a little more than 1 is no reason to fail.
     """
     found = _current.get()
     if found is not None:
-        found.report(Progress(fraction=fraction, message=message))
+        found.report(Progress(fraction=min(1.0, max(0.0, fraction)), message=message))

@@ -5,28 +5,40 @@ Forbidden here: I/O, imports of adapters.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from warren.message import PROTOCOL, Message
+from warren.tasks import TASK_NAME
 
 if TYPE_CHECKING:
     from warren.record import Record
 
 WAKE_PREFIX: Final = "pool.wake."
+UNKNOWN: Final = "unknown"
+"""The last word of an event's key where a message's type was no task's name."""
+MAX_ID_BYTES: Final = 255
+"""AMQP's limit."""
 
 
 def event_key(record: Record) -> str:
-    """Return the routing key of the event that tells of the record's present state."""
-    return f"task.{record.state.value}.{record.name}"
+    """Return the routing key of the event that tells of the record's present state.
+
+    A message that is no task may bear any name, and still gets a record. A key has one word for it, and a limit.
+    """
+    name = record.name if re.fullmatch(TASK_NAME, record.name) else UNKNOWN
+    return f"task.{record.state.value}.{name}"
 
 
 def encode_event(record: Record) -> Message:
     """Return the event: the record as an API's user sees it, without its result."""
+    own_id = f"{record.id}.{record.state.value}.{record.attempt}"
     return Message(
         body=orjson.dumps(record.document()),
-        message_id=f"{record.id}.{record.state.value}.{record.attempt}",
+        # A foreign client's id of a task may be as long as AMQP lets it be.
+        message_id=own_id if len(own_id.encode()) <= MAX_ID_BYTES else None,
         type=event_key(record),
         correlation_id=record.id,
         headers={"warren-protocol": PROTOCOL, "warren-state": record.state.value},

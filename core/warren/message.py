@@ -32,6 +32,9 @@ REPLAYS_HEADER: Final = "warren-replays"
 REFERENCE_HEADER: Final = "warren-payload-ref"
 SHA256_HEADER: Final = "warren-payload-sha256"
 
+LAST_DEADLINE: Final = 253_402_300_799
+"""The end of the year 9999: later times cannot be told, and are of a client that counts milliseconds, or wrongly."""
+
 _OPTION_HEADERS: Final = {
     "timeout_seconds": "warren-timeout-seconds",
     "max_attempts": "warren-max-attempts",
@@ -172,6 +175,9 @@ def _deadline(message: Message) -> float | None:
     """Return when the task expires, if its message says so: a client's own seconds count from its timestamp."""
     deadline = _number(message, DEADLINE_HEADER)
     if deadline is not None:
+        if deadline > LAST_DEADLINE:
+            detail = f"the message header {DEADLINE_HEADER} is not valid: {deadline} is no time in seconds"
+            raise InvalidRequestError(detail)
         return deadline
     seconds = _number(message, EXPIRES_HEADER)
     return None if seconds is None or message.timestamp is None else message.timestamp + seconds

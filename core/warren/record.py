@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:
     from warren.tasks import Payload
@@ -38,16 +38,25 @@ class State(StrEnum):
 TERMINAL: Final = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED})
 
 
+def _storable(text: object) -> object:
+    """Python's texts may hold what no UTF-8 can, the name of a file for one, which an exception then tells."""
+    return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
+
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_storable)]
+"""Words of somebody else's."""
+
+
 class TaskError(BaseModel):
     """Why an attempt failed."""
 
     model_config = ConfigDict(frozen=True)
 
-    code: str
+    code: Text
     """A stable word for programs: `exception`, `timeout`, `poison`, `invalid-payload`, `dataset-not-found`, ..."""
-    message: str
+    message: Text
     """A sentence for people."""
-    traceback: str | None = None
+    traceback: Text | None = None
 
 
 class Progress(BaseModel):
@@ -56,7 +65,7 @@ class Progress(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     fraction: float = Field(default=0.0, ge=0.0, le=1.0)
-    message: str | None = None
+    message: Text | None = None
 
 
 class Record(BaseModel):

@@ -27,6 +27,9 @@ from warren_producer.app import create_app
 from warren_producer.server import Server
 from warren_producer.settings import ProducerSettings
 
+STORAGE_SECONDS: Final = 4
+"""How long a request waits for the storage, twice at most: whoever sent it is told to try again before it gives up."""
+
 WRONG_SETTINGS: Final = 2
 
 log = structlog.get_logger(__name__)
@@ -47,7 +50,7 @@ def main() -> None:
 async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> None:
     broker = AmqpBroker(settings.broker_url, "warren-producer")
     records = RedisRecords(settings.records_url)
-    objects = S3Objects()
+    objects = S3Objects(read_seconds=STORAGE_SECONDS)
     repository = Repository(objects, settings.storage_bucket)
     submitter = Submitter(broker, records, Payloads(objects, settings.storage_bucket))
     app = create_app(submitter, records, broker, repository, objects, settings, usual_pools)

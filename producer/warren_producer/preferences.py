@@ -26,7 +26,8 @@ class Preferences:
     @classmethod
     def parse(cls, header: str | None, longest: float) -> Preferences:
         """Read the header; a longer wait than `longest` becomes that."""
-        words = dict(_word(part) for part in (header or "").split(","))
+        # Of a preference that is there twice the first counts.
+        words = dict(_word(part) for part in reversed((header or "").split(",")))
         wait = words.get("wait", "")
         return cls(min(float(wait), longest) if wait.isdecimal() else None, "respond-async" in words)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from warren.client.problem import (
     MOST_FIELDS,
@@ -90,7 +91,16 @@ async def _on_http(request: Request, error: Exception) -> Response:
         detail=detail,
         instance=request.url.path,
     )
-    return _answer(problem, fault.headers)
+    not_allowed = status is HTTPStatus.METHOD_NOT_ALLOWED
+    return _answer(problem, _allowed(request, fault.headers) if not_allowed else fault.headers)
+
+
+def _allowed(request: Request, otherwise: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return the header that names a path's methods, by the API's description; Starlette names the first route's."""
+    described, path = request.app.openapi()["paths"], request.url.path
+    fitting = [path] if path in described else [each for each in described if compile_path(each)[0].match(path)]
+    methods = {method.upper() for each in fitting for method in described[each]}
+    return {"Allow": ", ".join(sorted(methods))} if methods else otherwise
 
 
 async def _on_bug(request: Request, _: Exception) -> Response:

@@ -18,7 +18,7 @@ from warren_consumer.functions.executors import Executors
 from warren_consumer.functions.threads import Threads
 from warren_consumer.handler import Context, Handler
 from warren_consumer.handlers import SERVE_TIMEOUT_SECONDS, Registration
-from warren_consumer.settlement import Backoff
+from warren_consumer.settlement import Backoff, ordinary
 
 
 def registrations(functions: Mapping[str, TaskFunction[..., Any]], executors: Executors) -> dict[str, Registration]:
@@ -57,7 +57,11 @@ def _in_loop(call: Callable[..., Any], arguments: Arguments) -> Handler:
     async def handle(context: Context) -> Payload:
         given = arguments.read(context.task.payload)
         _enter(context)
-        return result(await cast("Awaitable[object]", call(**given)))
+        try:
+            returned = await cast("Awaitable[object]", call(**given))
+        except (KeyboardInterrupt, SystemExit) as error:  # either would end the whole consumer
+            raise ordinary(error) from None
+        return result(returned)
 
     return handle
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from warren.errors import InvalidRequestError
-from warren.record import End, Outcome, State
+from warren.record import End, Outcome, State, TaskError
 from warren.tasks import Task
+from warren_consumer.handler import TaskFault
 from warren_consumer.patience import insist
 from warren_consumer.system.report import POOL_HEADER, Report, read
 
@@ -94,4 +95,7 @@ class Reports:
         if report.error is not None:
             return Outcome(State.FAILED, error=report.error)
         name = hashlib.sha256(report.result.body).hexdigest()
-        return await self._results.named(report.task_id, name, report.result)
+        try:
+            return await self._results.named(report.task_id, name, report.result)
+        except TaskFault as fault:
+            return Outcome(State.FAILED, error=TaskError(code=fault.code, message=fault.message))

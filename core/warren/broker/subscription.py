@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
+from warren.broker.decoding import tolerate
 from warren.message import Message
 from warren.topology import EVENTS
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractRobustChannel, AbstractRobustQueue
 
 LEAVE_SECONDS: Final = 1.0
+
+tolerate()
 
 
 class AmqpDelivery:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Self
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import from_json
 
 from warren.record import Progress, Record, State, TaskError
 from warren.tasks import JSON, TASK_NAME, Payload, TaskOptions
@@ -196,16 +197,21 @@ class TaskDocument(BaseModel):
         return base64.b64decode(self.result)
 
 
-def _result_of(record: Record) -> dict[str, Any]:
+def inline_result(record: Record) -> Payload:
+    """Return the result that a record holds itself: nothing at all is null in JSON, and no bytes of another type."""
     kind = record.result_type or JSON
+    return Payload(record.result or (b"null" if kind == JSON else b""), kind)
+
+
+def _result_of(record: Record) -> dict[str, Any]:
     if record.result_ref is not None:
-        return {"result_url": f"/v1/tasks/{record.id}/result", "result_type": kind}
-    return _result(Payload(record.result or b"null", kind))
+        return {"result_url": f"/v1/tasks/{record.id}/result", "result_type": record.result_type or JSON}
+    return _result(inline_result(record))
 
 
 def _result(payload: Payload) -> dict[str, Any]:
     if payload.content_type == JSON:
-        return {"result": orjson.loads(payload.body), "result_type": JSON}
+        return {"result": from_json(payload.body), "result_type": JSON}
     return {"result": base64.b64encode(payload.body).decode(), "result_type": payload.content_type}
 
 

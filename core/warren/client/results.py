@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from warren.client.documents import inline_result
 from warren.errors import NoResultError, NotEndedError, ObjectNotFoundError, ResultGoneError
 from warren.objects import Download, ObjectUri
 from warren.record import Record, State
@@ -35,15 +36,14 @@ class Results:
 
         """
         _check_ended(record)
-        kind = record.result_type or JSON
         if record.result_ref is None:
-            body = record.result or b"null"
-            return Download(len(body), kind, _one(body))
+            result = inline_result(record)
+            return Download(len(result.body), result.content_type, _one(result.body))
         try:
             download = await self._objects.stream(ObjectUri.parse(record.result_ref))
         except ObjectNotFoundError as error:
             raise ResultGoneError(f"the result of the task {record.id} is gone: {error.detail}") from error
-        return replace(download, content_type=kind)
+        return replace(download, content_type=record.result_type or JSON)
 
     async def read(self, record: Record) -> Payload:
         """Return a task's whole result; see `stream` for what is raised."""

@@ -89,7 +89,9 @@ class RedisRecords:
 
     async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
         """Write the record `queued` if the task, or its idempotency key within `scope`, is new."""
-        limits = (milliseconds(task.options.delay_seconds), milliseconds(task.options.expires_seconds or 0))
+        expires = task.options.expires_seconds
+        # 0 is for none.
+        limits = (milliseconds(task.options.delay_seconds), max(1, milliseconds(expires)) if expires else 0)
         answer = await self._store.run(
             "create",
             [_key(task.id), *_idempotency(task, scope)],

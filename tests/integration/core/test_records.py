@@ -312,6 +312,14 @@ async def test_a_task_past_its_expiry_expires_when_somebody_looks(records: Recor
     assert await state_of(records, task) is State.EXPIRED
 
 
+async def test_the_shortest_expiry_is_one(records: Records) -> None:
+    task = a_task(expires_seconds=0.0001)
+    _, record = await records.create(task)
+    assert record.expires_at is not None
+    await asyncio.sleep(0.005)
+    assert await state_of(records, task) is State.EXPIRED
+
+
 async def test_a_store_that_was_flushed_learns_what_runs(records: Records) -> None:
     task = a_task()
     lease = Lease(task.id, fence=1_900_000_000_000_000, attempt=3)

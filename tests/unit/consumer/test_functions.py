@@ -78,6 +78,11 @@ def leaves() -> None:
 
 
 @task(pool="cpu")
+async def leaves_the_loop() -> None:
+    sys.exit(3)
+
+
+@task(pool="cpu")
 def strange() -> object:
     return object()
 
@@ -108,6 +113,12 @@ async def test_progress_comes_from_a_thread_too() -> None:
     reports: list[Progress] = []
     assert await call(in_thread, b"{}", reports=reports) == b"null"
     assert reports == [Progress(fraction=0.5)]
+
+
+async def test_progress_out_of_range_is_the_nearer_end_of_it() -> None:
+    reports: list[Progress] = []
+    await call(in_loop, b'{"fractions": [1.0000000000000002, -1]}', reports=reports)
+    assert [report.fraction for report in reports] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +156,8 @@ async def test_a_result_that_json_cannot_hold_is_refused() -> None:
 async def test_a_function_that_would_end_the_process_has_failed() -> None:
     with pytest.raises(RuntimeError, match="SystemExit"):
         await call(leaves, b"{}")
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await call(leaves_the_loop, b"{}")
 
 
 def test_what_cannot_be_a_task_says_so() -> None:

@@ -6,10 +6,11 @@ import pytest
 
 from warren import Fail, Retry
 from warren.errors import ModelNotFoundError, StorageUnavailableError
-from warren.record import State
+from warren.record import State, TaskError
 from warren.tasks import Payload
 from warren_consumer.handler import TaskFault
 from warren_consumer.settlement import (
+    MAX_MESSAGE_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,
     AssessedError,
     Backoff,
@@ -138,3 +139,23 @@ def test_what_another_process_assessed_is_taken_as_it_is() -> None:
     far = assess(ValueError("far away"), (OSError,))
     assert assess(AssessedError(far)) is far
     assert not far.retryable
+
+
+def test_a_text_that_no_store_can_hold_is_told_in_ascii() -> None:
+    """Python gives such names to files whose own are not UTF-8."""
+    error = assess(FileNotFoundError(2, "No such file", "caf\udce9.csv")).error
+    assert "caf\\udce9.csv" in error.message
+    assert TaskError.model_validate_json(error.model_dump_json()) == error
+
+
+def test_an_exception_whose_text_cannot_be_had_is_named() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise KeyError("detail")
+
+    assert assess(MuteError()).error.message == "MuteError: its text cannot be had (KeyError)"
+
+
+@pytest.mark.parametrize("fault", [ValueError("x" * 1_000_000), Fail("large", "x" * 1_000_000)])
+def test_of_a_long_message_the_beginning_is_kept(fault: Exception) -> None:
+    assert len(assess(fault).error.message) == MAX_MESSAGE_CHARACTERS

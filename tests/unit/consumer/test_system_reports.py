@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.unit.consumer.stage import BUCKET, POOL, REPLIES
-from tests.unit.consumer.system_case import SystemCase
+from tests.unit.consumer.system_case import SystemCase, summary
 from warren.errors import InvalidRequestError, StorageUnavailableError
 from warren.message import Message
 from warren.objects import ObjectUri
@@ -143,3 +143,15 @@ def test_a_long_description_is_cut() -> None:
     assert (len(error.code), len(error.message)) == (64, 16_384)
     assert error.traceback is not None
     assert (len(error.traceback), error.traceback[-3:]) == (16_384, "end")
+
+
+async def test_a_result_that_is_not_what_it_is_said_to_be_fails_the_task(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.report(task, b"no json")
+    assert summary(await case.record(task)) == ("failed", "invalid-result")
+
+
+async def test_no_result_at_all_is_one(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.report(task, b"")
+    assert (await case.record(task)).state is State.SUCCEEDED

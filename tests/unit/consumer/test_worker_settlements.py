@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.unit.consumer.stage import BUCKET, Stage, Work, until
 from warren.errors import StorageUnavailableError
 from warren.objects import ObjectUri
@@ -268,3 +270,30 @@ async def test_figures_count_what_happened(stage: Stage) -> None:
     assert value("warren_consumer_claims_total", {"pool": "cpu", "verdict": "claimed"}) == 2
     assert value("warren_consumer_running_tasks", {"pool": "cpu"}) == 0
     assert value("warren_consumer_slots", {"pool": "cpu"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (Payload(b"NaN"), "not JSON"),
+        (Payload(b"[1, NaN, " + b"1, " * MAX_INLINE_BYTES + b"1]"), "not JSON"),
+        (Payload(b'{"open":'), "not JSON"),
+        (Payload(b'"\\ud800"'), "not JSON"),
+        (Payload(b"[" * 300 + b"]" * 300), "not JSON"),
+        (Payload(b"x", "image"), "media type"),
+        (Payload(b"x", ""), "media type"),
+        (Payload(b"x", "image/" + "x" * 255), "media type"),
+    ],
+    ids=["NaN", "NaN in a large one", "cut off", "surrogate", "deep", "no type", "empty type", "long type"],
+)
+async def test_a_result_that_no_document_can_tell_fails_the_task(stage: Stage, result: Payload, said: str) -> None:
+    async def handle(_: Context) -> Payload:
+        return result
+
+    stage.knows("careless", handle, max_attempts=5)
+    task = await stage.submit("careless")
+    await run_through(stage)
+    record = await stage.record(task)
+    assert record.error is not None
+    assert (record.state, record.attempt, record.error.code) == (State.FAILED, 1, "invalid-result")
+    assert said in record.error.message

@@ -77,3 +77,9 @@ def test_a_body_beside_a_reference_is_not_the_payload() -> None:
     )
     payload = decode_task(message, "cpu").payload
     assert (payload.body, payload.reference, payload.sha256) == (b"", "s3://warren/payloads/1", SHA256)
+
+
+@pytest.mark.parametrize("deadline", [1_795_000_000_000, 2**62])
+def test_a_deadline_in_milliseconds_is_refused(deadline: int) -> None:
+    with pytest.raises(InvalidRequestError, match="no time in seconds"):
+        decode_task(foreign(warren_deadline=deadline), "cpu")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.producer.conftest import House, answer, fault
 from warren import AsyncClient
+from warren.client.documents import TaskDocument
 from warren.client.web import WebGateway
 from warren.objects import ObjectUri
 from warren.record import Outcome, State
@@ -116,3 +117,21 @@ async def test_a_type_that_is_none_is_not_passed_on(api: httpx2.AsyncClient, hou
     response = await api.get(f"/v1/tasks/{task_id}/result")
     assert response.headers["Content-Type"] == "application/octet-stream"
     assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize(("kind", "body"), [("image/png", b""), ("application/json", b"null")])
+async def test_a_result_without_bytes_is_empty_and_null_in_json(
+    api: httpx2.AsyncClient, house: House, kind: str, body: bytes
+) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", answer(b"", kind))
+    assert (await api.get(f"/v1/tasks/{task_id}/result")).content == body
+    assert TaskDocument.model_validate_json((await api.get(f"/v1/tasks/{task_id}")).content).value() == (
+        None if kind == "application/json" else b""
+    )
+
+
+async def test_a_large_number_is_told_to_its_last_digit(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", answer(b"1180591620717411303425"))
+    assert (await api.get(f"/v1/tasks/{task_id}")).json()["result"] == 2**70 + 1
