@@ -64,10 +64,12 @@ async def _on_fault(request: Request, error: Exception) -> Response:
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
-    fields = tuple(_field(item) for item in cast("RequestValidationError", error).errors()[:MOST_FIELDS])
+    found = cast("RequestValidationError", error).errors()[:MOST_FIELDS]
+    fields = tuple(_field(item) for item in found)
     kind = request.headers.get("content-type")
-    if fields and fields[0].field == "body" and kind is not None and not _is_json(kind):
-        fields = (FieldProblem(field="header.Content-Type", message=f"{kind!r} is not {JSON}, which is read here"),)
+    if fields and fields[0].field == "body" and not _is_json(kind or "") and (kind or found[0]["input"]):
+        said = f"missing; {JSON} is read here" if kind is None else f"{kind!r} is not {JSON}, which is read here"
+        fields = (FieldProblem(field="header.Content-Type", message=said),)
     return _answer(Problem.of(InvalidFieldsError(fields), request.url.path))
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from warren.client.dead_letter import DeadLetterFilter, DeadLetterQuery, DiscardMany, Replay, ReplayMany
     from warren.payloads import Payloads
     from warren.pool import Pool
-    from warren.record import Record
+    from warren.record import DeadPage, Record
     from warren.records import Records
     from warren.submission import Submitter
 
@@ -49,8 +49,8 @@ INVALID_MESSAGE: Final = "invalid-message"
 
 KEPT_OPTIONS: Final = ("priority", "timeout_seconds", "max_attempts", "callback_url", "callback_events")
 
-LOOKS: Final = 20
-"""How many pages of the store one call reads for a page of those that fit a filter."""
+LOOKS: Final = 4
+"""How many of the store's largest pages one call reads for a page of those that fit a filter."""
 
 
 class DeadLetters:
@@ -178,15 +178,22 @@ class DeadLetters:
         """Return records that fit, and where to go on. Where few fit, only so many are looked at."""
         found: list[Record] = []
         for _ in range(LOOKS):
-            try:
-                page = await self._records.dead(after=after, limit=limit - len(found))
-            except ValueError as error:
-                raise InvalidRequestError(f"after={after!r} is not the `next` of a page of dead letters") from error
+            room = limit - len(found)
+            page = await self._dead(after, MAX_PAGE if wanted.given else room)
+            fitting = [number for number, record in enumerate(page.records, 1) if wanted.fits(record)]
+            if len(fitting) > room:  # where to go on after the last that there is room for, the store knows
+                page = await self._dead(after, fitting[room - 1])
             found += filter(wanted.fits, page.records)
             after = page.next
             if after is None or len(found) == limit:
                 break
         return found, after
+
+    async def _dead(self, after: str | None, limit: int) -> DeadPage:
+        try:
+            return await self._records.dead(after=after, limit=limit)
+        except ValueError as error:
+            raise InvalidRequestError(f"after={after!r} is not the `next` of a page of dead letters") from error
 
     async def _choose(self, which: ReplayMany | DiscardMany) -> Chosen:
         chosen = Chosen()
@@ -200,7 +207,7 @@ class DeadLetters:
         while not ids and (left := which.limit - len(chosen.records)) > 0:
             records, after = await self._page(which.filter, after, min(MAX_PAGE, left))
             chosen.records |= {record.id: record for record in records}
-            if after is None or not records:
+            if after is None:
                 break
         chosen.more = after is not None
         return chosen

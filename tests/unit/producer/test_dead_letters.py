@@ -10,6 +10,8 @@ import pytest
 
 from tests.unit.producer.conftest import House, answer
 from warren import AsyncClient
+from warren.client import dead_letters
+from warren.client.dead_letters import LOOKS
 from warren.client.web import WebGateway
 from warren.errors import (
     DeadLetterNotFoundError,
@@ -284,6 +286,29 @@ async def test_many_are_replayed_by_filter_and_bounded(api: httpx2.AsyncClient, 
     body = (await api.post(f"{URL}/replay", json={"filter": {"task": "echo"}})).json()
     assert ([result["id"] for result in body["results"]], body["more"]) == (ids[1::-1], False)
     assert [letter["id"] for letter in (await api.get(URL)).json()["dead_letters"]] == [other.id]
+
+
+async def test_what_fits_is_found_behind_any_number_that_do_not(
+    api: httpx2.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "MAX_PAGE", 3)
+    rare = [(await fail(house, "rare")).id for _ in range(3)]
+    for _ in range(LOOKS * 3 + 1):
+        await fail(house)
+    replayed = (await api.post(f"{URL}/replay", json={"filter": {"task": "rare"}, "limit": 2})).json()
+    assert ([result["id"] for result in replayed["results"]], replayed["more"]) == (rare[:0:-1], True)
+    page = (await api.get(f"{URL}?task=rare&limit=2")).json()
+    assert page["dead_letters"] == []
+    page = (await api.get(f"{URL}?task=rare&limit=2&after={page['next']}")).json()
+    assert [letter["id"] for letter in page["dead_letters"]] == rare[:1]
+
+
+async def test_a_page_of_those_that_fit_ends_with_the_last_it_holds(api: httpx2.AsyncClient, house: House) -> None:
+    ids = [(await fail(house, name)).id for name in ("rare", "echo", "rare", "rare", "echo", "rare")]
+    first = (await api.get(f"{URL}?task=rare&limit=2")).json()
+    second = (await api.get(f"{URL}?task=rare&limit=2&after={first['next']}")).json()
+    met = [[letter["id"] for letter in page["dead_letters"]] for page in (first, second)]
+    assert met == [[ids[5], ids[3]], [ids[2], ids[0]]]
 
 
 @pytest.mark.parametrize("body", [{}, {"filter": {}}, {"ids": ["a"], "all": True}, {"all": True, "limit": 1001}])

@@ -80,6 +80,9 @@ async def test_a_body_of_another_type_is_told_by_its_type(api: httpx2.AsyncClien
     response = await api.post("/v1/tasks", content=b'{"task": "echo"}', headers={"Content-Type": kind})
     document = await _problem(response, 422, "invalid-request")
     assert document["detail"] == f"header.Content-Type: {kind!r} is not application/json, which is read here"
+    document = await _problem(await api.post("/v1/tasks", content=b'{"task": "echo"}'), 422, "invalid-request")
+    assert document["detail"] == "header.Content-Type: missing; application/json is read here"
+    assert (await _problem(await api.post("/v1/tasks"), 422, "invalid-request"))["detail"] == "body: Field required"
 
 
 @pytest.mark.parametrize(
