@@ -72,7 +72,7 @@ class Workshop:
 
     def run(self, *command: str) -> str:
         """Run a command in one of the pool's pods and return what it printed."""
-        pod = ready(self._namespace, POOL)[0]
+        pod = until("a pod of the pool is ready", lambda: ready(self._namespace, POOL), seconds=30)[0]
         done = self._namespace.execute(f"pod/{pod}", *command)
         assert done.returncode == 0, done.stderr
         return done.stdout
