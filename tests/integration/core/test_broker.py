@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import Self
 from urllib.parse import urlsplit
 
+import aio_pika
 import pytest
+from pamqp import encode
 
 from tests.integration.servers import Workspace
 from tests.unit.core.listening_contract import ListeningContract, heard, tell
@@ -392,3 +394,20 @@ async def test_a_message_keeps_the_time_of_its_first_publish(broker: AmqpBroker)
     old = replace(first, timestamp=1_000_000_000, headers={**first.headers, "warren-expires-seconds": 60})
     await broker.publish(old, exchange=TASKS, routing_key="cpu")
     assert decode_task(await one(broker, "warren.tasks.cpu"), "cpu").deadline == 1_000_000_060
+
+
+async def test_a_message_that_is_no_utf8_does_not_block_its_queue(
+    broker: AmqpBroker, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await aio_pika.connect(workspace.broker_url())
+    async with connection, connection.channel() as channel:
+        exchange = await channel.get_exchange(TASKS, ensure=False)
+        encode_text = encode.METHODS["shortstr"]
+        with monkeypatch.context() as patch:
+            patch.setitem(
+                encode.METHODS, "shortstr", lambda text: b"\x02\xff\xfe" if text == "broken" else encode_text(text)
+            )
+            await exchange.publish(aio_pika.Message(b"{}", message_id="1", type="broken"), "cpu")
+        await exchange.publish(aio_pika.Message(b"{}", message_id="2", type="echo"), "cpu")
+    first, second = await one(broker, "warren.tasks.cpu"), await one(broker, "warren.tasks.cpu")
+    assert [(first.message_id, first.type), (second.message_id, second.type)] == [("1", "??"), ("2", "echo")]

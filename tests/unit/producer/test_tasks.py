@@ -201,3 +201,8 @@ async def test_pools_of_ones_own_are_known(house: House) -> None:
                 }
             ]
         }
+
+
+async def test_of_a_preference_that_is_there_twice_the_first_counts(api: httpx2.AsyncClient) -> None:
+    response = await api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=0, wait=30"})
+    assert (response.status_code, response.headers["Preference-Applied"]) == (202, "wait=0")
