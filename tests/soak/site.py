@@ -25,7 +25,7 @@ from warren.pool import DEFAULT_POOLS, SYSTEM_POOL
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONSUMERS = 3
-CONCURRENCY = 12
+CONCURRENCY = 24
 _POOL = DEFAULT_POOLS[0].name
 _PROXIES, _STORE_PROXIES, _API = 700, 750, 800
 
