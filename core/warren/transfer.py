@@ -1,7 +1,8 @@
 """Moving waiting tasks from one pool's queue to another's: for a queue whose pool is gone.
 
-Message by message: published to the other pool and confirmed, then acknowledged. Whatever dies in between, a message is
-in one of the two queues, or for a moment in both, which its record makes harmless; done again, it goes on.
+Message by message: noted in its record, published to the other pool and confirmed, then acknowledged. Whatever dies in
+between, a message is in one of the two queues, or for a moment in both, which its record makes harmless; done again, it
+goes on. The record comes first: one whose message waits in another pool than it names would be taken for lost.
 
 Forbidden here: imports of adapters, deleting queues.
 """
@@ -17,6 +18,7 @@ from warren.topology import TASKS
 
 if TYPE_CHECKING:
     from warren.broker import Broker, Delivery, Subscription
+    from warren.records import Records
 
 IDLE_SECONDS: Final = 2.0
 """How long nothing must come before the queue counts as empty."""
@@ -25,8 +27,14 @@ AT_ONCE: Final = 100
 """How many messages are under way at once."""
 
 
-async def transfer(
-    broker: Broker, old: str, new: str, *, limit: int | None = None, report: Callable[[int], None] = lambda _: None
+async def transfer(  # noqa: PLR0913 - what, from where, to where
+    broker: Broker,
+    records: Records,
+    old: str,
+    new: str,
+    *,
+    limit: int | None = None,
+    report: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Move the tasks that wait in the pool `old` to the pool `new`, at most `limit`; return how many.
 
@@ -35,12 +43,15 @@ async def transfer(
     Raises:
         UnroutableError: the queue of one of the pools does not exist.
         BrokerUnavailableError: the broker is away; what was moved until then stays moved.
+        RecordsUnavailableError: likewise the record store.
 
     """
     moved = 0
 
     async def move(delivery: Delivery) -> None:
         nonlocal moved
+        if delivery.message.message_id:
+            await records.move(delivery.message.message_id, new)
         await broker.publish(delivery.message, exchange=TASKS, routing_key=new)
         await delivery.ack()
         moved += 1

@@ -21,10 +21,17 @@ from warren.cli.display import show_json
 from warren.cli.topology import TopologySettings, settings_of_shell
 from warren.errors import NotFoundError, WrongPoolError
 from warren.pool import Pool, PoolKind
+from warren.records.redis import RedisRecords
+from warren.settings import RecordsSettings
 from warren.topology import DEAD, TASKS
 from warren.transfer import transfer
 
 TELL_EVERY: Final = 1000
+
+
+class MoveSettings(TopologySettings, RecordsSettings):
+    """What `move` is told by `WARREN_*` variables."""
+
 
 app = typer.Typer(no_args_is_help=True, help="The pools' queues on the broker.")
 
@@ -35,7 +42,7 @@ def list_pools(output: Shown = Output.TABLE) -> None:
 
     Reads WARREN_BROKER_URL, WARREN_BROKER_MANAGEMENT_URL and WARREN_POOLS, as `warren topology` does.
     """
-    settings = settings_of_shell()
+    settings = settings_of_shell(TopologySettings)
     rows = _rows(settings.pools, asyncio.run(_standing(settings)))
     if output is Output.JSON:
         show_json(rows)
@@ -55,18 +62,20 @@ def move(
     limit: Annotated[int | None, typer.Option(min=1, help="Move at most so many.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,  # noqa: FBT002
 ) -> None:
-    """Move the waiting tasks of a pool to another one, ids and options kept. Stopped midway, call it again.
+    """Move the waiting tasks of a pool to another one. Stopped midway, call it again.
 
     Tasks that a consumer has taken are not touched. Delayed and retrying tasks come to the old queue when they are due:
-    move again before you delete it. A task's status goes on naming the pool that it was submitted to.
+    move again before you delete it. Ids and options stay as they are; a task's status names its new pool.
+
+    Reads WARREN_RECORDS_URL, too: a task whose record names a pool that is empty would be taken for lost.
     """
-    settings = settings_of_shell()
+    settings = settings_of_shell(MoveSettings)
     waiting = asyncio.run(_waiting(settings, old, new))
     if dry_run:
         typer.echo(f"{waiting} tasks would be moved from {old} to {new}")
         return
     typer.echo(f"moving {waiting} tasks from {old} to {new}", err=True)
-    moved = asyncio.run(_move(settings.broker_url, old, new, limit))
+    moved = asyncio.run(_move(settings, old, new, limit))
     typer.echo(f"{moved} tasks were moved from {old} to {new}")
 
 
@@ -88,12 +97,13 @@ async def _waiting(settings: TopologySettings, old: str, new: str) -> int:
     return queue.messages
 
 
-async def _move(broker_url: str, old: str, new: str, limit: int | None) -> int:
-    broker = AmqpBroker(broker_url, "warren pools move")
+async def _move(settings: MoveSettings, old: str, new: str, limit: int | None) -> int:
+    broker, records = AmqpBroker(settings.broker_url, "warren pools move"), RedisRecords(settings.records_url)
     try:
-        return await transfer(broker, old, new, limit=limit, report=_tell)
+        return await transfer(broker, records, old, new, limit=limit, report=_tell)
     finally:
         await broker.close()
+        await records.close()
 
 
 def _tell(moved: int) -> None:

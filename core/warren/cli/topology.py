@@ -18,7 +18,7 @@ from warren.cli.connection import DEFAULT_URL, Output, Shown
 from warren.cli.display import show_json
 from warren.doctor.environment import known_variables
 from warren.errors import BrokerUnavailableError
-from warren.settings import PREFIX, BrokerSettings, ManagementSettings, PoolsSettings, Settings, load
+from warren.settings import PREFIX, BrokerSettings, ManagementSettings, PoolsSettings, Settings, SettingsT, load
 from warren.topology import Topology, topology
 
 RETRY_SECONDS: Final = 1.0
@@ -34,11 +34,11 @@ class TopologySettings(Settings, BrokerSettings, ManagementSettings, PoolsSettin
     """Unused here; the other commands' variable may be set in the same shell."""
 
 
-def settings_of_shell() -> TopologySettings:
+def settings_of_shell(kind: type[SettingsT]) -> SettingsT:
     """Return the settings; the shell may be one in a component's pod, and then has that component's variables, too."""
-    own = {f"{PREFIX}{name.upper()}" for name in TopologySettings.model_fields}
+    own = {f"{PREFIX}{name.upper()}" for name in kind.model_fields}
     others = known_variables() - own
-    return load(TopologySettings, {name: value for name, value in os.environ.items() if name not in others})
+    return load(kind, {name: value for name, value in os.environ.items() if name not in others})
 
 
 @app.command()
@@ -54,7 +54,7 @@ def apply(
     Reads WARREN_BROKER_URL, WARREN_BROKER_MANAGEMENT_URL (the account needs the tag policymaker) and WARREN_POOLS
     ("cpu train-cpu:train" unless set).
     """
-    settings = settings_of_shell()
+    settings = settings_of_shell(TopologySettings)
     wanted = topology(settings.pools)
     if dry_run:
         _rehearse(wanted, settings)
@@ -68,7 +68,7 @@ def check(output: Shown = Output.TABLE) -> None:
 
     Reads the same variables as `apply`, and changes nothing.
     """
-    settings = settings_of_shell()
+    settings = settings_of_shell(TopologySettings)
     plan = asyncio.run(survey(topology(settings.pools), settings.broker_url, settings.broker_management_url))
     if output is Output.JSON:
         show_json({"complete": plan.complete, "steps": [_document(step) for step in plan.steps]})

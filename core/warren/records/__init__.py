@@ -113,6 +113,12 @@ class Records(Protocol):
     async def hold(self, task_id: str, *, held: bool) -> Record | None:
         """Suspend (or resume) a task: see `Verdict.HELD`. Return its record, None if there is none."""
 
+    async def move(self, task_id: str, pool: str) -> None:
+        """Note that the task's message is being moved to another pool, unless it is over or a consumer works on it.
+
+        A claim notes by itself which pool it came from.
+        """
+
     async def disown(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
         """Let go of an ended record that an MLJob owned: from now on its life runs out."""
 

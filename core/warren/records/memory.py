@@ -53,11 +53,10 @@ class MemoryRecords:
             return self._existing(known, task)
         entry = self._ledger.write(task, now)
         entry.digest, entry.idempotency = task_digest(task), key
-        options = task.options
-        if options.delay_seconds:
-            entry.set(due_at=now + options.delay_seconds)
-        if options.expires_seconds:
-            entry.set(expires_at=now + options.expires_seconds)
+        if task.options.delay_seconds:
+            entry.set(due_at=now + task.options.delay_seconds)
+        if task.options.expires_seconds:
+            entry.set(expires_at=now + task.options.expires_seconds)
         self._ledger.keep_open(entry, now)
         if key:
             self._ledger.keys[key] = task.id
@@ -84,7 +83,8 @@ class MemoryRecords:
         if entry is None:
             entry = self._ledger.write(task, now)
             self._ledger.keep_open(entry, now)
-        entry.set(accepted=True)
+        if entry.open:
+            entry.set(accepted=True, pool=task.pool)
         verdict, wait = self._verdict(entry, consumer, alone=alone)
         if verdict is Verdict.CLAIMED:
             self._start(entry, consumer, alone=alone, lease_until=now + seconds)
@@ -188,6 +188,12 @@ class MemoryRecords:
         if entry and entry.open:
             entry.set(held=held, changed_at=now)
         return self._seen(entry) if entry else None
+
+    async def move(self, task_id: str, pool: str) -> None:
+        """Note that the task's message is being moved to another pool."""
+        now = self._now()
+        if (entry := self._ledger.entry(task_id)) and entry.open and not entry.leased(now):
+            entry.set(pool=pool, changed_at=now)
 
     async def disown(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
         """Let go of an ended record that an MLJob owned."""

@@ -66,6 +66,7 @@ STEPS: Final = (
     "settle",
     "cancel",
     "hold",
+    "move",
     "disown",
     "end",
     "abandon",
@@ -127,6 +128,7 @@ class RedisRecords:
             int(alone),
             MAX_LAPSES,
             POISON.model_dump_json(),
+            task.pool,
             *_flat(task_fields(task)),
         )
         word, record, wait = _parse(answer)
@@ -212,6 +214,10 @@ class RedisRecords:
         """Suspend or resume a task."""
         answer = await self._store.run("hold", [_key(task_id)], int(held))
         return _parse(answer)[1] if answer else None
+
+    async def move(self, task_id: str, pool: str) -> None:
+        """Note that the task's message is being moved to another pool."""
+        await self._store.run("move", [_key(task_id)], pool)
 
     async def disown(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
         """Let go of an ended record that an MLJob owned."""

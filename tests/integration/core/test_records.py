@@ -174,6 +174,24 @@ async def test_attempts_are_counted_by_pool(records: Records) -> None:
     assert await records.claims([]) == {}
 
 
+async def test_a_record_names_the_pool_where_its_message_is(records: Records) -> None:
+    task = a_task()
+    await records.create(task)
+    await records.move(task.id, "gpu")
+    [moved] = await records.read([task.id])
+    assert moved is not None
+    assert (moved.pool, moved.changed_at is not None) == ("gpu", True)
+    here = replace(task, pool="big")
+    lease = await claimed(records, here)
+    await records.move(task.id, "gpu")
+    claim = await records.claim(here, "c2", alone=False)
+    assert (claim.verdict, claim.record.pool) == (Verdict.BUSY, "big")
+    await records.finish(lease, here, DONE)
+    await records.move(task.id, "gpu")
+    assert (await records.claim(task, "c2", alone=False)).record.pool == "big"
+    await records.move(new_task_id(), "gpu")
+
+
 async def test_a_live_lease_keeps_others_out_and_is_adopted_by_its_owner(records: Records) -> None:
     task = a_task()
     lease = await claimed(records, task, "c1")

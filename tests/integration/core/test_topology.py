@@ -183,10 +183,12 @@ def test_the_commands(workspace: Workspace) -> None:
 
 async def test_a_pool_that_is_gone_is_emptied_into_another(workspace: Workspace) -> None:
     broker, management = urls(workspace)
-    names = ("WARREN_BROKER_URL", "WARREN_BROKER_MANAGEMENT_URL", "WARREN_POOLS")
+    names = ("WARREN_BROKER_URL", "WARREN_BROKER_MANAGEMENT_URL", "WARREN_POOLS", "WARREN_RECORDS_URL")
 
     async def run(*arguments: str) -> tuple[int, str]:
-        environment = os.environ | dict(zip(names, (broker, management, "new long:train"), strict=True))
+        environment = os.environ | dict(
+            zip(names, (broker, management, "new long:train", workspace.records_url), strict=True)
+        )
         warren = Path(sys.executable).with_name("warren")
         process = await asyncio.create_subprocess_exec(
             warren, *arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -1,5 +1,5 @@
--- KEYS: record   ARGV: consumer, lease_ms, alone, max_lapses, poison_error, field, value, ...
-local key, consumer, alone = KEYS[1], ARGV[1], ARGV[3] == '1'
+-- KEYS: record   ARGV: consumer, lease_ms, alone, max_lapses, poison_error, pool, field, value, ...
+local key, consumer, alone, pool = KEYS[1], ARGV[1], ARGV[3] == '1', ARGV[6]
 
 local function known_now()
   return look(key, 'state', 'accepted', 'held', 'pool', 'expires_at', 'due_at', 'attempt', 'fence', 'suspect')
@@ -7,11 +7,11 @@ end
 
 local known = known_now()
 if not known.state then
-  write_new(key, 6, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
+  write_new(key, 7, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
   known = known_now()
   keep_open(key, redis.call('HGET', key, 'owner'), known.expires_at)
-elseif known.accepted ~= '1' then
-  write(key, {'accepted', '1'})
+elseif not TERMINAL[known.state] and (known.accepted ~= '1' or known.pool ~= pool) then
+  write(key, {'accepted', '1', 'pool', pool}) -- its message may have been moved: it is put back where it came from
 end
 
 if TERMINAL[known.state] then return answer('ended', key) end
@@ -49,5 +49,5 @@ write(key, {'state', 'started', 'consumer', consumer, 'alone', alone and '1' or 
   'lease_until', whole(NOW + tonumber(ARGV[2])), 'started_at', whole(NOW), 'attempt', whole(number(known.attempt) + 1),
   'fence', whole(math.max(number(known.fence) + 1, NOW_US))})
 if known.attempt or known.due_at then redis.call('HDEL', key, 'progress', 'due_at') end
-redis.call('HINCRBY', CLAIMS, known.pool, 1)
+redis.call('HINCRBY', CLAIMS, pool, 1)
 return answer('claimed', key)
