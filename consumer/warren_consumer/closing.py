@@ -20,7 +20,7 @@ from warren.record import Outcome, Record, State
 from warren.topology import delay_route
 from warren_consumer import settlement
 from warren_consumer.handler import TaskFault
-from warren_consumer.patience import insist
+from warren_consumer.patience import insist, insist_for
 from warren_consumer.replies import Replies
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ and make the broker take a second round for a cycle, in which it drops messages.
 REASON_HEADER: Final = "warren-reason"
 """Why a message lies among the dead letters, where it was not the broker that brought it there."""
 
+RESULT_PATIENCE_SECONDS: Final = 20.0
+"""How long a large result waits for a storage that is away before the attempt counts as failed: the work is done, and
+most tasks have one attempt only."""
+
 ASK_AGAIN_SECONDS: Final = 1.0
 """How soon a message whose task's state is in doubt comes to a claim again, which decides."""
 
@@ -62,7 +66,9 @@ class Closing:
     async def complete(self, held: Assignment, record: Record, lease: Lease, result: Payload) -> str:
         """End the task with its result; return the word for what became of the attempt."""
         try:
-            outcome = await self.results.outcome(lease, result)
+            outcome = await insist_for(
+                RESULT_PATIENCE_SECONDS, lambda: self.results.outcome(lease, result), what="storing a result"
+            )
         except (UnavailableError, TaskFault) as error:
             return await self.fail(held, record, lease, error)
         return await self._finish(held, record, lease, outcome)

@@ -5,11 +5,10 @@ Forbidden here: what the payload means.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from warren_consumer.patience import insist
+from warren_consumer.patience import insist_for
 
 if TYPE_CHECKING:
     from warren.payloads import Payloads
@@ -26,10 +25,5 @@ async def with_payload(handler: Handler, context: Context, payloads: Payloads) -
     given = context.task.payload
     if given.reference is None:
         return await handler(context)
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    fetched = await insist(
-        lambda: payloads.fetch(given), what="fetching a payload", until=lambda: time.monotonic() > give_up
-    )
-    if fetched is None:
-        fetched = await payloads.fetch(given)
+    fetched = await insist_for(PATIENCE_SECONDS, lambda: payloads.fetch(given), what="fetching a payload")
     return await handler(replace(context, task=replace(context.task, payload=fetched)))

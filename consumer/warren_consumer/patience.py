@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -37,3 +38,15 @@ async def insist(call: Callable[[], Awaitable[T]], *, what: str, until: Callable
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, keeps no secret
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
     return None
+
+
+async def insist_for(seconds: float, call: Callable[[], Awaitable[T]], *, what: str) -> T:
+    """Repeat the call for so long at most, and return the answer.
+
+    Raises:
+        UnavailableError: the dependency is away for longer.
+
+    """
+    give_up = time.monotonic() + seconds
+    answer = await insist(call, what=what, until=lambda: time.monotonic() > give_up)
+    return await call() if answer is None else answer

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.consumer.stage import BUCKET, Stage, Work, until
-from warren.errors import StorageUnavailableError
+from tests.unit.consumer.stage import BUCKET, Stage, Work, nothing_happens, until
 from warren.objects import ObjectUri
 from warren.record import State
 from warren.tasks import MAX_INLINE_BYTES, Payload
@@ -196,13 +195,40 @@ async def test_a_large_result_goes_to_object_storage(stage: Stage) -> None:
     assert (stage.replies[0].headers["warren-result-ref"], stage.replies[0].body) == (str(uri), b"")
 
 
-async def test_a_result_that_cannot_be_stored_is_a_failed_attempt(stage: Stage) -> None:
-    _, handle = fails(StorageUnavailableError("object storage is away"), times=1)
-    stage.knows("large", handle, max_attempts=2)
+def knows_large_work(stage: Stage, **terms: Any) -> list[int]:
+    """Teach the workers a task with a large result, during which the storage goes away; return its attempts."""
+    attempts: list[int] = []
+
+    async def handle(context: Context) -> Payload:
+        attempts.append(context.attempt)
+        stage.objects.available = context.attempt > 1
+        return Payload(b"x" * (MAX_INLINE_BYTES + 1), "application/octet-stream")
+
+    stage.knows("large", handle, **terms)
+    return attempts
+
+
+async def test_a_large_result_waits_for_a_storage_that_is_away_for_a_moment(stage: Stage) -> None:
+    attempts = knows_large_work(stage)
+    task = await stage.submit("large")
+    async with stage.working():
+        await until(lambda: not stage.objects.available)
+        await nothing_happens(0.1)
+        assert (await stage.record(task)).state is State.STARTED
+        stage.objects.available = True
+        await until(lambda: stage.empty)
+    assert ((await stage.record(task)).state, attempts) == (State.SUCCEEDED, [1])
+
+
+async def test_a_result_that_cannot_be_stored_is_a_failed_attempt(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warren_consumer.closing.RESULT_PATIENCE_SECONDS", 0.0)
+    attempts = knows_large_work(stage, max_attempts=2)
     task = await stage.submit("large")
     await run_through(stage)
     record = await stage.record(task)
-    assert (record.state, record.failures) == (State.SUCCEEDED, 1)
+    assert (record.state, record.failures, attempts) == (State.SUCCEEDED, 1, [1, 2])
 
 
 async def test_an_end_waits_for_a_store_that_is_away(stage: Stage) -> None:
