@@ -8,16 +8,9 @@ Forbidden here: anything but reading the command line and ending with a status.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from typing import Any, Final
-
-import uvloop
-
-from warren import logs
-from warren.errors import SettingsError, UnavailableError
-from warren.settings import load
-from warren_consumer.composition import serve
-from warren_consumer.settings import ConsumerSettings
 
 REFUSED: Final = 1
 WRONG_SETTINGS: Final = 2
@@ -25,6 +18,21 @@ WRONG_SETTINGS: Final = 2
 
 def main() -> None:
     """Run a consumer until it is told to stop, and end the process with its status."""
+    # The first process of a container ignores SIGTERM for as long as it has no handler. The imports below take half a
+    # second and more: a pod that is deleted meanwhile would work on until the end of its grace, and be killed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _run()
+
+
+def _run() -> None:
+    import uvloop  # noqa: PLC0415 - see main
+
+    from warren import logs  # noqa: PLC0415
+    from warren.errors import SettingsError, UnavailableError  # noqa: PLC0415
+    from warren.settings import load  # noqa: PLC0415
+    from warren_consumer.composition import serve  # noqa: PLC0415
+    from warren_consumer.settings import ConsumerSettings  # noqa: PLC0415
+
     try:
         settings = load(ConsumerSettings, **_flags())
         logs.configure(settings)
