@@ -96,7 +96,12 @@ def needed(kind: str, uri: ObjectUri, record: Record | None, age: float) -> bool
         return True
     match kind:
         case "payloads":
-            return record.state is State.FAILED and record.payload_ref == str(uri)
+            return record.state is State.FAILED and (record.payload_ref == str(uri) or _may_get_its_payload(record))
         case "results":
             return record.result_ref == str(uri)
     return False
+
+
+def _may_get_its_payload(record: Record) -> bool:
+    """Tell whether where its payload lies may be about to be noted: of poison, that is a step of its own."""
+    return record.payload_ref is None and record.now - (record.finished_at or 0.0) < YOUNG_SECONDS

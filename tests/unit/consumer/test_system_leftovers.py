@@ -73,6 +73,15 @@ async def test_a_failed_task_keeps_its_payload_until_it_is_discarded(case: Syste
     assert await left(case, after=HOUR) == []
 
 
+async def test_a_task_that_has_just_failed_may_get_its_payload_in_a_moment(case: SystemCase) -> None:
+    task = await case.submit()
+    await put(case, key := f"payloads/{task.id}")
+    case.advance(HOUR)
+    await end(case, task, State.FAILED)
+    assert await left(case, after=10) == [key]
+    assert await left(case, after=HOUR) == []
+
+
 async def test_of_several_results_the_recorded_one_stays(case: SystemCase) -> None:
     task = await case.submit()
     await put(case, f"results/{task.id}/1", f"results/{task.id}/2")
