@@ -20,6 +20,10 @@ CLOCK_SECONDS = 0.005
 DEATH_SECONDS = 20.0
 """How long before its consumer's death a run may have ended whose record was not written any more."""
 
+UNWRITTEN_SECONDS = 2.0
+"""How long after its end a run's record may not be written yet, where the machine has too much to do: a consumer that
+freezes then has not finished the task."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -39,8 +43,8 @@ class Span:
     ended: float
 
     def meets(self, run: Run) -> bool:
-        """Tell whether the run was under way then."""
-        return run.began <= self.ended and (run.ended is None or run.ended >= self.began)
+        """Tell whether the run was under way then, or its end being written."""
+        return run.began <= self.ended and (run.ended is None or run.ended + UNWRITTEN_SECONDS >= self.began)
 
 
 @dataclass(slots=True)

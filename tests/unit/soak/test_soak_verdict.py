@@ -99,6 +99,17 @@ def test_faults_explain_second_runs_of_those_they_met(excuses: Excuses, explaine
     assert repeats(evidence(SECOND, [BROKEN_OFF, AGAIN], first=SECOND, excuses=excuses)) == 1
 
 
+@pytest.mark.parametrize(("frozen_after", "explained"), [(1.0, True), (3.0, False)])
+def test_a_freeze_explains_a_second_run_while_the_end_of_the_first_is_written(
+    frozen_after: float,
+    explained: bool,  # noqa: FBT001
+) -> None:
+    first = replace(BROKEN_OFF, word="end", ended=BROKEN_OFF.began + 1)
+    freeze = Span(first.began + 1 + frozen_after, first.began + 30)
+    known = evidence(SECOND, [first, AGAIN], excuses=Excuses(frozen={first.pid: [freeze]}))
+    assert (said(known) == []) is explained
+
+
 def test_a_task_that_kills_must_end_as_poison() -> None:
     poison = record(state=State.FAILED, attempt=1, result=None, error=TaskError(code="poison", message=""))
     assert said(evidence(poison, [BROKEN_OFF], kind=Kind.KILLS, excuses=Excuses(deaths={9: 91.0}))) == []
