@@ -40,7 +40,10 @@ BROKERS_OWN_HEADERS: Final = ("x-death", "x-first-death-", "x-last-death-", "x-d
 and make the broker take a second round for a cycle, in which it drops messages."""
 
 REASON_HEADER: Final = "warren-reason"
-"""Why a message lies among the dead letters, where it was not the broker that brought it there."""
+CODE_HEADER: Final = "warren-reason-code"
+"""Why a message lies among the dead letters, where it was not the broker that brought it there, and that as a word."""
+
+INVALID_MESSAGE: Final = "invalid-message"
 
 RESULT_PATIENCE_SECONDS: Final = 20.0
 """How long a large result waits for a storage that is away before the attempt counts as failed: the work is done, and
@@ -136,9 +139,9 @@ class Closing:
         again = fresh(message, headers)
         await insist(lambda: self.broker.publish(again, exchange=exchange, routing_key=key), what="delaying a task")
 
-    async def bury(self, delivery: Delivery, reason: str) -> None:
-        """Bring a message that is no task to the pool's dead letters; the system pool makes a record of it."""
-        message = fresh(delivery.message, {REASON_HEADER: reason})
+    async def bury(self, delivery: Delivery, reason: str, *, code: str = INVALID_MESSAGE) -> None:
+        """Bring a message that cannot be worked on to the pool's dead letters; the system pool ends its record."""
+        message = fresh(delivery.message, {REASON_HEADER: reason, CODE_HEADER: code})
         queue = self.pool.dead_letter_queue
         await insist(lambda: self.broker.publish(message, exchange="", routing_key=queue), what="burying a message")
         await delivery.ack()

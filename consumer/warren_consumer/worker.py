@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from warren.errors import InvalidRequestError, RecordsUnavailableError
+from warren.errors import InvalidRequestError, RecordsUnavailableError, WarrenError
 from warren.message import decode_task
 from warren.record import Claim, Lease, Record, Renewal, Verdict
 from warren.records import LEASE_SECONDS
@@ -50,8 +50,11 @@ rollout another consumer of the pool may know it."""
 LOOK_SECONDS: Final = 2.0
 """How long after the last look at a task's record comes the next, so that a cancel stops its work well within 10 s."""
 
+SURPRISES_HEADER: Final = "warren-surprises"
+MAX_SURPRISES: Final = 3
 SURPRISE_PAUSE_SECONDS: Final = 5.0
-"""How long a delivery waits that met a fault of the worker itself."""
+"""How often a delivery may meet a fault of the worker itself, which nobody has thought of, and how long it waits then:
+user code must not run for ever because of it."""
 
 
 log = structlog.get_logger(__name__)
@@ -215,7 +218,7 @@ class Worker:
 
     def _registration(self, name: str, message: Message) -> Registration | None:
         known = self.registrations.get(name)
-        if known is not None or _hops(message) < MAX_HOPS:
+        if known is not None or _counted(message, HOPS_HEADER, MAX_HOPS) < MAX_HOPS:
             return known
         pool, names = self.terms.pool.name, ", ".join(sorted(self.registrations))
         return refusal("unroutable", f"is known to no consumer of the pool {pool}; this one knows {names}")
@@ -227,17 +230,25 @@ class Worker:
             if not held.waiting:
                 await held.delivery.nack()
             raise
-        except Exception:
+        except Exception as fault:
             log.exception("the worker met a fault of its own; the task is put back", task=held.task.id)
-            if held.lease is not None:
-                await self.closing.hand_back(held.lease)
-            await self.closing.put_back(held, SURPRISE_PAUSE_SECONDS)
+            await self._survive(held, fault)
         finally:
             del self._held[held.task.id]
 
+    async def _survive(self, held: Assignment, fault: Exception) -> None:
+        if held.lease is not None:
+            await self.closing.hand_back(held.lease)
+        surprises = _counted(held.delivery.message, SURPRISES_HEADER, MAX_SURPRISES) + 1
+        if surprises < MAX_SURPRISES:
+            await self.closing.put_back(held, SURPRISE_PAUSE_SECONDS, {SURPRISES_HEADER: surprises})
+        else:
+            detail = f"Warren's own worker failed on this task {surprises} times; its log has the traceback: {fault!r}"
+            await self.closing.bury(held.delivery, detail, code=WarrenError.code)
+
     async def _advance(self, held: Assignment) -> None:
         if held.registration is None:
-            hops = _hops(held.delivery.message)
+            hops = _counted(held.delivery.message, HOPS_HEADER, MAX_HOPS)
             await self.closing.put_back(held, 2.0**hops, {HOPS_HEADER: hops + 1})
             return
         async with self._slots.taken(1):
@@ -330,6 +341,6 @@ class Worker:
         return reason.value
 
 
-def _hops(message: Message) -> int:
-    said = message.headers.get(HOPS_HEADER, 0)
-    return said if isinstance(said, int) else MAX_HOPS
+def _counted(message: Message, header: str, most: int) -> int:
+    said = message.headers.get(header, 0)
+    return said if isinstance(said, int) else most

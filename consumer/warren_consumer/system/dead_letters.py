@@ -16,7 +16,7 @@ from warren.message import decode_task
 from warren.record import End, Outcome, State, TaskError
 from warren.tasks import Payload, Task, new_task_id
 from warren.topology import TASKS
-from warren_consumer.closing import REASON_HEADER, fresh
+from warren_consumer.closing import CODE_HEADER, INVALID_MESSAGE, REASON_HEADER, fresh
 from warren_consumer.patience import insist
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ def read(message: Message, pool: Pool) -> DeadLetter:
     try:
         task = decode_task(message, pool.name)
     except InvalidRequestError as error:
-        return _failed(_nameless(message, pool), "invalid-message", error.detail)
+        return _failed(_nameless(message, pool), INVALID_MESSAGE, error.detail)
     said = message.headers.get(REASON_HEADER)
     if said is not None:
-        return _failed(task, "invalid-message", str(said))
+        return _failed(task, str(message.headers.get(CODE_HEADER, INVALID_MESSAGE)), str(said))
     match death(message.headers, pool.queue):
         case "rejected":
             return _failed(task, REJECTED, "a worker of the pool refused the message")

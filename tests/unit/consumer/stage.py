@@ -130,6 +130,11 @@ class Stage:
         return not self.queue.ready and not self.queue.unacked and not self.broker.delayed
 
     @property
+    def dead(self) -> list[Message]:
+        """The pool's dead letters."""
+        return [message for message, _ in self.broker.queues[POOL.dead_letter_queue].ready]
+
+    @property
     def replies(self) -> list[Message]:
         """The replies that were published."""
         return [message for message, _ in self.broker.queues[REPLIES].ready]

@@ -15,7 +15,7 @@ from warren.broker import Delivery
 from warren.message import Message, encode_task
 from warren.record import State
 from warren.tasks import Payload, Task
-from warren_consumer.closing import REASON_HEADER
+from warren_consumer.closing import CODE_HEADER, REASON_HEADER
 from warren_consumer.system.stream import Stream
 
 WENT_ROUND = {"x-death": [{"reason": "delivery_limit", "queue": POOL.queue}], "x-delivery-count": 1000}
@@ -62,6 +62,7 @@ async def test_a_dead_letter_of_a_task_that_ended_is_done(case: SystemCase) -> N
     [
         (REJECTED, "rejected"),
         ({REASON_HEADER: "the header warren-timeout-seconds is not valid"}, "invalid-message"),
+        ({REASON_HEADER: "the worker failed on it", CODE_HEADER: "internal"}, "internal"),
     ],
 )
 async def test_a_message_that_was_refused_ends_as_a_failed_record(

@@ -13,9 +13,10 @@ from tests.unit.consumer.stage import POOL, Stage, nothing_happens, until
 from warren.message import Message, encode_task
 from warren.record import Claim, Lease, Outcome, Progress, State, TaskError, Verdict
 from warren.records import LEASE_SECONDS
+from warren.records.memory import MemoryRecords
 from warren.tasks import Task
 from warren.topology import TASKS
-from warren_consumer.worker import HOPS_HEADER, MAX_HOPS
+from warren_consumer.worker import HOPS_HEADER, MAX_HOPS, MAX_SURPRISES, SURPRISE_PAUSE_SECONDS
 
 
 async def test_a_claimed_task_ends_once_with_reply_and_ack(stage: Stage) -> None:
@@ -237,6 +238,31 @@ async def test_a_message_that_is_no_task_goes_to_the_dead_letters_with_the_reaso
     ((message, _),) = stage.broker.queues[POOL.dead_letter_queue].ready
     assert message.body == b"what?"
     assert "message_id" in message.headers["warren-reason"]
+
+
+class Faulty(MemoryRecords):
+    """A store whose adapter has a bug."""
+
+    async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> float | None:  # noqa: ARG002 - it fails at once
+        raise ZeroDivisionError(task.name)
+
+
+async def test_a_fault_of_the_worker_itself_runs_a_task_a_few_times_and_no_more(stage: Stage) -> None:
+    stage.records = Faulty(stage.clock)
+    stage.knows_work()
+    stage.gate.set()
+    await stage.submit()
+    async with stage.working():
+        for _ in range(MAX_SURPRISES):
+            await until(lambda: bool(stage.broker.delayed or stage.dead))
+            stage.advance(SURPRISE_PAUSE_SECONDS + 1)
+            await until(lambda: not stage.queue.ready)
+        await until(lambda: bool(stage.dead))
+        await nothing_happens()
+    assert len(stage.began) == MAX_SURPRISES
+    (dead,) = stage.dead
+    assert "ZeroDivisionError('work')" in dead.headers["warren-reason"]
+    assert dead.headers["warren-reason-code"] == "internal"
 
 
 @pytest.mark.parametrize("name", ["x" * 250, "two.words", "line\nbreak", ""])
