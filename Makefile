@@ -10,7 +10,7 @@ LINE ?= 4.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e lint format lock cluster cluster-down \
-	images deploy undeploy check-bare chart soak soak-disk bench-tasks clean
+	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
@@ -71,6 +71,9 @@ deploy: venv ## build the images and install the chart into the current context 
 
 check-bare: ## make run ARGS=--once in a fresh debootstrap chroot with empty caches
 	@exec $(PYTHON) -m tools.bare
+
+test-faults: venv ## each fault once under 1,000 tasks in flight, about eight minutes
+	@$(RUN) -m tests.soak --each $(ARGS)
 
 soak: venv ## faults at random under load (ARGS="--seconds 600 --seed 4711", or "--each")
 	@$(RUN) -m tests.soak $(ARGS)

@@ -69,7 +69,6 @@ STAGES = (
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
     _pytest("integration", 1500, *BY_LINE, needs=("servers", "cluster")),
-    Stage("faults", ("-m", "tests.soak", "--each", "--seed", "11"), 900, needs=("servers",)),
     _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins"), 600, needs=("images",)),
