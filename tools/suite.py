@@ -65,10 +65,10 @@ BY_LINE = ("-n", "2", "--dist", "loadgroup")
 
 
 STAGES = (
-    _pytest("unit", 120, *PARALLEL),
+    _pytest("unit", 240, *PARALLEL),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
-    _pytest("integration", 1500, *BY_LINE, needs=("servers", "cluster")),
+    _pytest("integration", 2700, *BY_LINE, needs=("servers", "cluster")),
     _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins"), 600, needs=("images",)),
