@@ -29,7 +29,7 @@ test-unit: venv ## the fast tests
 	@$(RUN) -m pytest tests/unit -q -n auto $(ARGS)
 
 test-integration: venv ## tests against real servers
-	@$(RUN) -m tools.suite servers cluster integration
+	@$(RUN) -m tools.suite servers cluster integration alone
 
 test-brokers: venv ## what speaks to the broker, on RabbitMQ 4.3 of Debian sid (LINE=3.10, LINE=4.0: on another)
 	@$(RUN) -m tools.stack.prepare $(LINE)

@@ -306,7 +306,7 @@ async def test_closing_leaves_no_child_and_lets_each_end_in_order(crew: Crew, tm
 @pytest.mark.parametrize("name", ["burns", "who"])
 async def test_children_busy_and_idle_die_with_their_consumer(name: str) -> None:
     code = (
-        "import asyncio, sys; from tests.unit.consumer.test_function_children import *\n"
+        "import asyncio, sys; from tests.integration.consumer.test_function_children import *\n"
         "async def main():\n"
         "    crew = Crew()\n"
         "    said = []\n"

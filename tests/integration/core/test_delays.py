@@ -16,6 +16,8 @@ from warren.message import Message
 from warren.pool import DEFAULT_POOLS
 from warren.topology import delay_route, topology
 
+pytestmark = pytest.mark.alone
+
 MESSAGES = 10_000
 LONGEST_SECONDS = 30.0
 TOGETHER = 500
