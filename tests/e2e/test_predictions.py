@@ -75,7 +75,14 @@ def test_an_overloaded_pool_refuses_at_once(namespace: Namespace, api: str, clie
     assert set(states) == {State.SUCCEEDED, State.CANCELED}
     assert states[State.CANCELED] > SLEEPERS // 2
     until("predictions are taken again", lambda: _is_taken(api), seconds=15)
+    # Figures that still told of the backlog would bring ten pods, whose start takes the processors from all others.
+    until("the operator sees that nothing waits", lambda: _nothing_waits(namespace), seconds=20)
     let_go(namespace, "cpu")
+
+
+def _nothing_waits(namespace: Namespace) -> bool:
+    status = namespace.get("consumerpool", "cpu")["status"]
+    return bool(status["ready"] == status["unacked"] == 0)
 
 
 def _is_taken(api: str) -> bool:
