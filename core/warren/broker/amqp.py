@@ -68,7 +68,9 @@ class AmqpBroker:
         channel = await self._consumer()
         try:
             await channel.set_qos(prefetch_count=prefetch)
-            subscription = AmqpSubscription(channel, await channel.declare_queue(queue, passive=True))
+            subscription = AmqpSubscription(
+                channel, await channel.declare_queue(queue, passive=True), self._consuming.takers
+            )
             await subscription.start()
         except ChannelNotFoundEntity as error:
             await leave(channel.close())
@@ -80,6 +82,7 @@ class AmqpBroker:
             yield subscription
         finally:
             await subscription.stop()
+            await subscription.flush()
             await leave(channel.close())
 
     @asynccontextmanager
@@ -103,7 +106,9 @@ class AmqpBroker:
         channel = await self._consumer()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                subscription = await own_queue(channel, name, patterns=patterns, arguments=arguments)
+                subscription = await own_queue(
+                    channel, name, self._consuming.takers, patterns=patterns, arguments=arguments
+                )
         except ChannelNotFoundEntity as error:
             await leave(channel.close())
             raise UnroutableError(f"the exchange {EVENTS} does not exist; run: warren topology apply") from error

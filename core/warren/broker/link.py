@@ -10,10 +10,12 @@ from contextlib import suppress
 from typing import Final
 
 import aio_pika
-from aio_pika.abc import AbstractRobustConnection
+from aio_pika.abc import AbstractRobustConnection, ConnectionParameter
+from aio_pika.connection import make_url
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
 
 from warren.address import without_password
+from warren.broker.tap import Takers, TappedTransport
 from warren.errors import BrokerUnavailableError
 
 CONNECT_SECONDS: Final = 3.0
@@ -24,6 +26,12 @@ HEARTBEAT_SECONDS: Final = 10
 
 class _Connection(aio_pika.RobustConnection):
     """A robust connection whose first attempt, given up, leaves nothing behind that goes on trying for ever."""
+
+    # aio-pika hands on to aiormq only what is named here.
+    PARAMETERS = (
+        *aio_pika.RobustConnection.PARAMETERS,
+        ConnectionParameter("transport_factory", parser=lambda factory: factory, is_kwarg=True),
+    )
 
     async def connect(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the parent's own
         try:
@@ -42,6 +50,8 @@ class Link:
     def __init__(self, url: str, name: str) -> None:
         self._url = url
         self._name = name
+        self.takers: Takers = {}
+        """Who takes the deliveries of this connection, however often it is made again."""
         self._connecting: asyncio.Task[AbstractRobustConnection] | None = None
 
     async def connection(self) -> AbstractRobustConnection:
@@ -90,14 +100,14 @@ class Link:
         where = without_password(self._url)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await aio_pika.connect_robust(
-                    self._url,
-                    heartbeat=HEARTBEAT_SECONDS,
+                connection = _Connection(
+                    make_url(self._url, heartbeat=HEARTBEAT_SECONDS),
                     reconnect_interval=RECONNECT_SECONDS,
-                    timeout=CONNECT_SECONDS,
                     client_properties={"connection_name": self._name},
-                    connection_class=_Connection,
+                    transport_factory=TappedTransport(self.takers),
                 )
+                await connection.connect(CONNECT_SECONDS)
+                return connection
         except (AuthenticationError, ProbableAuthenticationError) as error:
             raise BrokerUnavailableError(f"the broker at {where} refuses the credentials", retry_after=None) from error
         except TimeoutError as error:
