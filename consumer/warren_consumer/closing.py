@@ -154,7 +154,10 @@ class Closing:
             log.warning("a lease could not be handed back and will lapse", task=lease.task_id, problem=error.detail)
 
     async def _finish(self, held: Assignment, record: Record, lease: Lease, outcome: Outcome) -> str:
-        finished_at = await insist(lambda: self.records.finish(lease, held.task, outcome), what="finishing a task")
+        finished_at = await insist(
+            lambda: self.records.finish(lease, held.task, outcome, ttl_seconds=self.result_ttl_seconds),
+            what="finishing a task",
+        )
         if finished_at is None:
             await self.let_go(held)
             return "lost"
@@ -170,7 +173,10 @@ class Closing:
             }
         )
         self.events.tell(ended)
-        await self.conclude(held, ended)
+        if ended.awaited:
+            await self.conclude(held, ended)
+        else:
+            await held.ack()
         return outcome.state.value
 
     async def _retry(self, held: Assignment, record: Record, lease: Lease, repeat: settlement.Repeat) -> str:

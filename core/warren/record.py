@@ -141,6 +141,11 @@ class Record(BaseModel):
         """Whether a consumer holds a live lease."""
         return self.state is State.STARTED and self.lease_until is not None and self.lease_until > self.now
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody is to be told of its end."""
+        return self.reply_to is not None or self.callback_url is not None
+
     def document(self) -> dict[str, Any]:
         """Return what an API's user sees of the record; the result is left to the caller, who knows its form."""
         inner = {

@@ -82,8 +82,14 @@ class Records(Protocol):
     ) -> Renewal:
         """Prolong the lease; a record that a flushed store forgot is written again from the task."""
 
-    async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> float | None:
+    async def finish(
+        self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
+    ) -> float | None:
         """Set the terminal record and list its reply and webhook as due.
+
+        Where neither is wanted (see `Record.awaited`) nothing is due, and the record has that long to live: what
+        `settle` would do is done. It may run before the message is acked, whose ack may be lost: it then comes back
+        much sooner than that.
 
         Return the time of the end, in seconds since the epoch by the store's clock; None if fenced out, or ended
         already.

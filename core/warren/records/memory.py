@@ -116,7 +116,9 @@ class MemoryRecords:
         )
         return Renewal.HAND_BACK if entry.record.held else Renewal.RENEWED
 
-    async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> float | None:
+    async def finish(
+        self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
+    ) -> float | None:
         """Set the terminal record and list its reply and webhook as due; return the time of the end."""
         now = self._now()
         entry = self._ledger.standing(lease, "finish", task, now)
@@ -125,6 +127,8 @@ class MemoryRecords:
             return known.record.finished_at if entry and known else None
         self._conclude(entry, outcome, now)
         entry.settled = (lease.fence, "finish")
+        if not entry.record.awaited:
+            self._let_go(entry, now + ttl_seconds)
         return now
 
     async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
@@ -159,10 +163,9 @@ class MemoryRecords:
     async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
         """Strike the ended task off the due list and let its record's life begin to run out, unless owned."""
         now = self._now()
+        if entry := self._ledger.entry(task_id):
+            self._let_go(entry, now + ttl_seconds)
         self._ledger.due.pop(task_id, None)
-        entry = self._ledger.entry(task_id)
-        if entry and not entry.open and not entry.record.owner:
-            entry.dies_at = min(entry.dies_at, now + ttl_seconds)
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
         """Return ended records whose reply or webhook has been due for that long."""
@@ -344,6 +347,12 @@ class MemoryRecords:
             fence=max(record.fence + 1, round(now * 1e6)),
         )
         self._ledger.claims[record.pool] = self._ledger.claims.get(record.pool, 0) + 1
+
+    def _let_go(self, entry: Entry, dies_at: float) -> None:
+        """Strike an entry off what is due, and let its life begin to run out; the shorter of two lives counts."""
+        self._ledger.due.pop(entry.record.id, None)
+        if not entry.open and not entry.record.owner:
+            entry.dies_at = min(entry.dies_at, dies_at)
 
     def _conclude(self, entry: Entry, outcome: Outcome, now: float) -> None:
         entry.set(**outcome_fields(outcome) | {"error": outcome.error})

@@ -161,7 +161,9 @@ class RedisRecords:
         )
         return Renewal(word.decode())
 
-    async def finish(self, lease: Lease, task: Task, outcome: Outcome) -> float | None:
+    async def finish(
+        self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
+    ) -> float | None:
         """Set the terminal record and list its reply and webhook as due; return the time of the end."""
         said = _flat(outcome_fields(outcome))
         ended = await self._store.run(
@@ -170,6 +172,7 @@ class RedisRecords:
             lease.fence,
             lease.attempt,
             outcome.state.value,
+            milliseconds(ttl_seconds),
             len(said),
             *said,
             *_flat(task_fields(task)),

@@ -361,8 +361,12 @@ async def test_progress_is_kept_until_the_next_attempt(records: Records) -> None
     assert record.progress == Progress(fraction=0.25, message="a quarter")
 
 
+def an_awaited_task() -> Task:
+    return Task("echo", "cpu", reply_to="warren.reply.test")
+
+
 async def test_what_ended_is_due_until_it_is_settled_and_then_dies(records: Records) -> None:
-    task = a_task()
+    task = an_awaited_task()
     await records.finish(await claimed(records, task), task, DONE)
     assert task.id in [record.id for record in await records.due(older_than_seconds=0)]
     assert task.id not in [record.id for record in await records.due(older_than_seconds=60)]
@@ -370,6 +374,37 @@ async def test_what_ended_is_due_until_it_is_settled_and_then_dies(records: Reco
     assert task.id not in [record.id for record in await records.due(older_than_seconds=0)]
     await asyncio.sleep(2 * SHORT)
     assert await state_of(records, task) is None
+
+
+async def test_the_end_of_a_webhook_s_task_is_due(records: Records) -> None:
+    task = a_task(callback_url="http://example.test/hook")
+    await records.finish(await claimed(records, task), task, DONE, ttl_seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    assert task.id in [record.id for record in await records.due(older_than_seconds=0)]
+    assert await state_of(records, task) is State.SUCCEEDED
+
+
+async def test_what_nobody_waits_for_is_not_due_and_its_life_begins_at_its_end(records: Records) -> None:
+    task, owned = Task("echo", "cpu", idempotency_key="unawaited"), Task("train", "train-cpu", owner="mljob/ns/x/uid")
+    await records.create(task)
+    lease = await claimed(records, task)
+    ended = await records.finish(lease, task, DONE, ttl_seconds=SHORT)
+    assert ended == await records.finish(lease, task, DONE, ttl_seconds=SHORT)
+    await records.finish(await claimed(records, owned), owned, DONE, ttl_seconds=SHORT)
+    assert {task.id, owned.id}.isdisjoint(record.id for record in await records.due(older_than_seconds=0))
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is None
+    assert (await records.create(Task("other", "cpu", idempotency_key="unawaited")))[0] is Submission.CREATED
+    assert await state_of(records, owned) is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("reply_to", [None, "warren.reply.test"])
+async def test_a_forgotten_record_is_due_if_its_task_says_so(records: Records, reply_to: str | None) -> None:
+    task = Task("echo", "cpu", reply_to=reply_to)
+    await records.finish(Lease(task.id, 7, 1), task, DONE, ttl_seconds=SHORT)
+    assert (task.id in [record.id for record in await records.due(older_than_seconds=0)]) == bool(reply_to)
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is (State.SUCCEEDED if reply_to else None)
 
 
 async def test_the_shorter_life_counts(records: Records) -> None:
@@ -402,7 +437,7 @@ async def test_an_idempotency_key_dies_with_its_record(records: Records) -> None
 
 
 async def test_what_is_due_and_gone_does_not_stand_before_others(records: Records) -> None:
-    gone, kept = Task("train", "train-cpu", owner="mljob/z"), a_task()
+    gone, kept = Task("train", "train-cpu", owner="mljob/z", reply_to="warren.reply.test"), an_awaited_task()
     for task in (gone, kept):
         await records.finish(await claimed(records, task), task, DONE)
         await asyncio.sleep(0.01)

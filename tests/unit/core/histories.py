@@ -100,7 +100,11 @@ class Histories(RuleBasedStateMachine):
     def conceive(self, delay: float, expires: float | None) -> None:
         """Somebody submits a plain task and one with options, and has a third in mind."""
         options = TaskOptions(delay_seconds=delay, expires_seconds=expires)
-        self.tasks = [Task("echo", "cpu"), Task("echo", "cpu", options=options), Task("echo", "cpu")]
+        self.tasks = [
+            Task("echo", "cpu", reply_to="warren.reply.test"),
+            Task("echo", "cpu", options=options),
+            Task("echo", "cpu"),
+        ]
         self.submit(0, "after all")
         self.submit(1, "after all")
 
@@ -109,7 +113,7 @@ class Histories(RuleBasedStateMachine):
         """Submit it, for the first time or again; once it has ended, another in its place."""
         known = self.told.get(self.tasks[task].id)
         if known and known.end:
-            self.tasks[task] = Task("echo", "cpu")
+            self.tasks[task] = Task("echo", "cpu", reply_to="warren.reply.test")
         if dies == "before create":
             self.publish(self.tasks[task])
             return
@@ -202,7 +206,10 @@ class Histories(RuleBasedStateMachine):
 
     def _finish(self, work: Work, end: State, asked: int, *, dies: bool) -> None:
         outcome = Outcome(end, result=str(work.lease.fence).encode())
-        said = [self.do(self.world.records.finish(work.lease, work.task, outcome)) for _ in range(asked)]
+        said = [
+            self.do(self.world.records.finish(work.lease, work.task, outcome, ttl_seconds=LIFE_SECONDS))
+            for _ in range(asked)
+        ]
         self.came_back(work)
         assert len(set(said)) == 1
         if said[0] is None:

@@ -1,9 +1,13 @@
--- KEYS: record   ARGV: fence, attempt, state, n, outcome's n fields and values, then those of a lost record
+-- KEYS: record   ARGV: fence, attempt, state, ttl_ms, n, outcome's n fields and values, then those of a lost record
+-- Where nobody is to be told of the end, the record's life begins here and not in a step of its own: every task would
+-- pay for that one. Its message is not yet acked, as it is not when `settle` runs: one whose ack is lost comes back at
+-- once, or within the seconds that the broker takes to miss its consumer, and no life is shorter than minutes.
 local key, fence = KEYS[1], ARGV[1]
 local holds, known = standing(key, fence, 'finish')
 if holds == 'again' then return redis.call('HGET', key, 'finished_at') end
 if holds == 'lost' then return false end
-local last = 4 + tonumber(ARGV[4])
+local last = 5 + tonumber(ARGV[5])
 if holds == 'absent' then known = rewrite(key, last + 1, fence, ARGV[2]) end
-finish(key, ARGV[3], {'error', '', 'settled', fence, 'settled_by', 'finish', unpack(ARGV, 5, last)}, known)
+local changes = {'error', '', 'settled', fence, 'settled_by', 'finish', unpack(ARGV, 6, last)}
+finish(key, ARGV[3], changes, known, ARGV[4])
 return whole(NOW)

@@ -47,15 +47,27 @@ local function stop_running(changes, known, at)
   return add(changes, 'running_ms', whole(ran), 'lease_until', '0', 'changed_at', whole(NOW))
 end
 
+-- The shorter of two lives counts.
+local function let_expire(key, ttl, idempotency)
+  redis.call('PEXPIRE', key, ttl, 'LT')
+  if idempotency then redis.call('PEXPIRE', idempotency, ttl, 'LT') end
+end
+
 -- The one way in which a record ends: terminal state, time, its place in the list of what is due to be told, and among
--- the dead letters if it failed. `known` is what has been read already.
-local function finish(key, state, changes, known)
+-- the dead letters if it failed. `known` is what has been read already. With `ttl` there is no place among what is due
+-- if nobody is to be told: then its life begins to run out now, unless it is owned.
+local function finish(key, state, changes, known, ttl)
   local id = id_of(key)
   known = known or look(key, 'state', 'owner', 'lease_until', 'started_at', 'running_ms')
   if known.state == 'started' then stop_running(changes, known, NOW) end
   write(key, add(changes, 'state', state, 'finished_at', whole(NOW), 'accepted', '1', 'held', '0'))
-  redis.call('ZADD', DUE, whole(NOW), id)
-  if known.owner and known.owner ~= '' then return end
+  local owned = known.owner and known.owner ~= ''
+  if not ttl or known.reply_to or known.callback_url then
+    redis.call('ZADD', DUE, whole(NOW), id)
+  elseif not owned then
+    let_expire(key, ttl, known.idempotency)
+  end
+  if owned then return end
   redis.call('ZREM', OPEN, id)
   if state == 'failed' then redis.call('ZADD', DEAD, whole(NOW), id) end
 end
@@ -82,7 +94,7 @@ end
 -- fence has settled counts as done ('again'), and no other step may follow it.
 local function standing(key, fence, step)
   local known = look(key, 'state', 'fence', 'settled', 'settled_by', 'lapsed', 'owner', 'held', 'lease_until',
-    'started_at', 'running_ms')
+    'started_at', 'running_ms', 'reply_to', 'callback_url', 'idempotency')
   if not known.state then return 'absent' end
   if known.settled == fence then return known.settled_by == step and 'again' or 'lost' end
   if TERMINAL[known.state] then return 'lost' end
@@ -95,13 +107,7 @@ end
 local function rewrite(key, first, fence, attempt)
   write_new(key, first, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
     'submitted_at', whole(NOW), 'started_at', whole(NOW))
-  local known = look(key, 'state', 'owner', 'expires_at')
+  local known = look(key, 'state', 'owner', 'expires_at', 'reply_to', 'callback_url')
   keep_open(key, known.owner, known.expires_at)
   return known
-end
-
--- The shorter of two lives counts.
-local function let_expire(key, ttl, idempotency)
-  redis.call('PEXPIRE', key, ttl, 'LT')
-  if idempotency then redis.call('PEXPIRE', idempotency, ttl, 'LT') end
 end
