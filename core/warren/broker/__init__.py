@@ -76,9 +76,9 @@ class Broker(Protocol):
         """
 
     async def announce(self, events: Sequence[tuple[str, Message]]) -> None:
-        """Publish events, each with its routing key, for whoever listens; return when the broker has seen to them.
+        """Publish events, each with its routing key, for whoever listens; return when they are on their way.
 
-        One that it does not take is lost without a word.
+        One that the broker does not take is lost without a word.
 
         Raises:
             BrokerUnavailableError: there is no connection.

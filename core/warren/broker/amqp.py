@@ -21,6 +21,7 @@ from aio_pika.exceptions import (
 )
 
 from warren.address import without_password
+from warren.broker.announcer import Announcer
 from warren.broker.depth import Depths
 from warren.broker.link import CONNECT_SECONDS, Link
 from warren.broker.publisher import Publisher
@@ -43,6 +44,7 @@ class AmqpBroker:
         self._publishing = Link(url, f"{name} (publish)")
         self._consuming = Link(url, f"{name} (consume)")
         self._publisher = Publisher(self._publishing, self._where)
+        self._announcer = Announcer(self._publishing, self._where)
         self._depths = Depths(self._consumer, self._where)
 
     async def open(self) -> None:
@@ -60,7 +62,7 @@ class AmqpBroker:
 
     async def announce(self, events: Sequence[tuple[str, Message]]) -> None:
         """Publish events, together; see `Broker`."""
-        await self._publisher.announce(events, exchange=EVENTS)
+        await self._announcer.announce(events, exchange=EVENTS)
 
     @asynccontextmanager
     async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[AmqpSubscription]:

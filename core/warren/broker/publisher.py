@@ -16,14 +16,13 @@ import asyncio
 import time
 import uuid
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from aiormq.abc import ChannelFrame
 from aiormq.exceptions import AMQPError, ChannelNotFoundEntity, DeliveryError, PublishError
 
+from warren.broker.channel import open_channel
 from warren.broker.frames import publish_frames
-from warren.broker.link import CONNECT_SECONDS
 from warren.errors import BrokerUnavailableError, UnroutableError
 
 if TYPE_CHECKING:
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 
 CONFIRM_SECONDS: Final = 5.0
 """How long a publish waits for its confirm: an alarm of the broker withholds it."""
-
-REOPEN_SECONDS: Final = 0.5
-"""How long publishes wait for a connection that is being made again."""
 
 Confirm = asyncio.Future[object]
 
@@ -53,13 +49,10 @@ class BlockedError(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """What goes out together: for each message its frames, its id, and the future that its publisher awaits.
-
-    The id is None where the message cannot come back.
-    """
+    """What goes out together: for each message its frames, its id, and the future that its publisher awaits."""
 
     frames: list[bytes] = field(default_factory=list)
-    ids: list[str | None] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     confirms: list[Confirm] = field(default_factory=list)
 
 
@@ -113,20 +106,6 @@ class Publisher:
         except (AMQPError, OSError, RuntimeError) as error:
             raise BrokerUnavailableError(f"the connection to the broker at {self._where} was lost: {error}") from error
 
-    async def announce(self, messages: Iterable[tuple[str, Message]], *, exchange: str) -> None:
-        """Publish messages, each with its routing key, for whoever listens; return when the broker has seen to them.
-
-        What cannot be delivered is lost without a word: nobody waits for a single one.
-
-        Raises:
-            BrokerUnavailableError: there is no connection.
-
-        """
-        outlet = self._outlet
-        if outlet is None or outlet.closed:
-            outlet = await self._opened()
-        await outlet.announce(messages, exchange)
-
     async def close(self) -> None:
         """End what is under way; the channel goes with its connection."""
         opening, self._opening, self._outlet = self._opening, None, None
@@ -143,19 +122,7 @@ class Publisher:
     async def _open(self) -> Outlet:
         if self._outlet is not None and not self._outlet.closed:
             return self._outlet
-        connection = await self._link.connection()
-        try:
-            async with asyncio.timeout(REOPEN_SECONDS):
-                await connection.connected.wait()
-        except TimeoutError as error:
-            raise BrokerUnavailableError(f"the broker at {self._where} is away; reconnecting") from error
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                if connection.transport is None:
-                    raise ChannelLostError("just now")
-                channel = cast("aiormq.Channel", await connection.transport.connection.channel(on_return_raises=True))
-        except (TimeoutError, AMQPError, OSError, RuntimeError) as error:
-            raise BrokerUnavailableError(f"the broker at {self._where} is away: {error!r}") from error
+        channel = await open_channel(self._link, self._where, confirms=True)
         self._outlet = Outlet(channel, lambda: self._link.blocked)
         return self._outlet
 
@@ -169,7 +136,6 @@ class Outlet:
         self._frame_max = channel.connection.connection_tune.frame_max
         self._sent = 0
         self._under_way: dict[str, Confirm] = {}
-        self._announced: list[list[Confirm]] = []
         self._gathered: Batch | None = None
         self._sending: asyncio.Task[None] | None = None
         channel.closing.add_done_callback(self._lost)
@@ -194,22 +160,6 @@ class Outlet:
             del self._under_way[message_id]
             self._channel.message_id_delivery_tag.pop(message_id, None)
 
-    async def announce(self, messages: Iterable[tuple[str, Message]], exchange: str) -> None:
-        """Publish messages that no queue need take, and return when each has ended in one way or another."""
-        confirms = []
-        for routing_key, message in messages:
-            frames = self._frames(message, message.message_id or "", exchange, routing_key, mandatory=False)
-            confirms.append(self._gather(frames, None))
-        if not confirms:
-            return
-        self._announced.append(confirms)
-        try:
-            await asyncio.wait(confirms)
-        finally:
-            self._announced.remove(confirms)
-        for confirm in confirms:
-            confirm.exception()  # asked for, so that none is reported as forgotten
-
     def _frames(self, message: Message, message_id: str, exchange: str, routing_key: str, *, mandatory: bool) -> bytes:
         return publish_frames(
             message,
@@ -222,7 +172,7 @@ class Outlet:
             frame_max=self._frame_max,
         )
 
-    def _gather(self, frames: bytes, message_id: str | None) -> Confirm:
+    def _gather(self, frames: bytes, message_id: str) -> Confirm:
         """Have it sent with whatever else is published in this turn of the event loop."""
         loop = asyncio.get_running_loop()
         confirm: Confirm = loop.create_future()
@@ -259,8 +209,7 @@ class Outlet:
                 continue  # its caller has given up before it was sent
             self._sent += 1
             channel.confirmations[self._sent] = confirm
-            if message_id is not None:
-                channel.message_id_delivery_tag[message_id] = self._sent
+            channel.message_id_delivery_tag[message_id] = self._sent
             payload.append(frames)
         drained = channel.create_future()
         await channel.write_queue.put(ChannelFrame(b"".join(payload), should_close=False, drain_future=drained))
@@ -272,7 +221,7 @@ class Outlet:
         told = reason if isinstance(reason, AMQPError) else ChannelLostError(str(reason or "closed"))
         if self._sending is not None:
             self._sending.cancel()
-        for confirm in (*self._under_way.values(), *chain(*self._announced)):
+        for confirm in tuple(self._under_way.values()):
             if not confirm.done():
                 confirm.set_exception(told)
 
