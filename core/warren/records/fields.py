@@ -8,7 +8,7 @@ Forbidden here: I/O.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from warren.record import Outcome, Progress, Record, State, TaskError
@@ -142,28 +142,43 @@ def task_digest(task: Task) -> str:
 
 
 def parse_record(fields: Mapping[str, bytes], now_ms: int) -> Record:
-    """Return the record that the store's fields say."""
-    values: dict[str, Any] = {name: _value(name, raw) for name, raw in fields.items()}
-    known = {name: value for name, value in values.items() if name in Record.model_fields and value is not None}
+    """Return the record that the store's fields say; fields that it has for itself are passed over."""
+    values = {name: _READ[name](raw) for name, raw in fields.items() if name in _READ}
+    known = {name: value for name, value in values.items() if value is not None}
     known["running_seconds"] = int(fields.get("running_ms", b"0")) / 1000
     return Record(now=now_ms / 1000, **known)
 
 
-def _value(name: str, raw: bytes) -> Any:  # noqa: ANN401, PLR0911 - one field, one type
-    if name in _TEXT:
-        return raw.decode() or None
-    if name in _WHOLE:
-        return int(raw)
-    if name in _FLAG:
-        return raw == b"1"
-    if name in _TIME:
-        return int(raw) / 1000 or None
-    if name == "timeout_seconds":
-        return float(raw)
-    if name == "callback_events":
-        return tuple(raw.decode().split())
-    if name == "error":
-        return TaskError.model_validate_json(raw) if raw else None
-    if name == "progress":
-        return Progress.model_validate_json(raw)
-    return raw
+def _text(raw: bytes) -> str | None:
+    return raw.decode() or None
+
+
+def _flag(raw: bytes) -> bool:
+    return raw == b"1"
+
+
+def _time(raw: bytes) -> float | None:
+    return int(raw) / 1000 or None
+
+
+def _words(raw: bytes) -> tuple[str, ...]:
+    return tuple(raw.decode().split())
+
+
+def _error(raw: bytes) -> TaskError | None:
+    return TaskError.model_validate_json(raw) if raw else None
+
+
+_READ: Final[dict[str, Callable[[bytes], Any]]] = {
+    **dict.fromkeys(_TEXT, _text),
+    **dict.fromkeys(_WHOLE, int),
+    **dict.fromkeys(_FLAG, _flag),
+    **dict.fromkeys(_TIME, _time),
+    "timeout_seconds": float,
+    "callback_events": _words,
+    "error": _error,
+    "progress": Progress.model_validate_json,
+    "result": bytes,
+    "payload": bytes,
+}
+"""How each field of a record is read."""
