@@ -54,10 +54,9 @@ async def execute(
 
     `stop` is set before the work is cancelled.
     """
-    running = asyncio.ensure_future(work)
+    running = asyncio.create_task(work)
     try:
-        either: set[asyncio.Future[Any]] = {running, stopped}
-        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await _first(running, stopped, seconds)
     except asyncio.CancelledError:
         stop.set()
         running.cancel()
@@ -71,6 +70,26 @@ async def execute(
     if stopped.result() is Stop.SHUTDOWN and running.done() and not running.cancelled() and not running.exception():
         return Completed(running.result())
     return Stopped(stopped.result())
+
+
+async def _first(running: asyncio.Task[Payload], stopped: asyncio.Future[Stop], seconds: float) -> None:
+    """Wait for the one or the other, or until the time is up: what `asyncio.wait` does for any number, at its price."""
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    timer = loop.call_later(seconds, wake)
+    running.add_done_callback(wake)
+    stopped.add_done_callback(wake)
+    try:
+        await woken
+    finally:
+        timer.cancel()
+        running.remove_done_callback(wake)
+        stopped.remove_done_callback(wake)
 
 
 async def _cancel(running: asyncio.Future[Payload]) -> None:

@@ -5,6 +5,8 @@ Forbidden here: measuring; the callers do.
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200)
@@ -39,18 +41,22 @@ class Metrics:
             ("pool", "verdict"),
             registry=self.registry,
         )
+        # A series is found by a lock and three look-ups, each of them for every task: found once, it is kept.
+        self._finished_as = cache(lambda task, outcome: self._finished.labels(pool, task, outcome))
+        self._ran = cache(lambda task: self._seconds.labels(pool, task))
+        self._claimed_as = cache(lambda verdict: self._claims.labels(pool, verdict))
 
     def claimed(self, verdict: str) -> None:
         """Count a claim."""
-        self._claims.labels(self._pool, verdict).inc()
+        self._claimed_as(verdict).inc()
 
     def finished(self, task: str, outcome: str) -> None:
         """Count an attempt that ended: as `succeeded`, `failed`, `retrying`, `lost`, `held` or `shutdown`."""
-        self._finished.labels(self._pool, task, outcome).inc()
+        self._finished_as(task, outcome).inc()
 
     def ran(self, task: str, seconds: float) -> None:
         """Note how long an attempt ran."""
-        self._seconds.labels(self._pool, task).observe(seconds)
+        self._ran(task).observe(seconds)
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, ("pool",), registry=self.registry).labels(self._pool)
