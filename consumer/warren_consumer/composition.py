@@ -21,6 +21,7 @@ from warren.records.redis import RedisRecords
 from warren.repository import Repository
 from warren_consumer import work
 from warren_consumer.closing import Closing
+from warren_consumer.collector import settle_in
 from warren_consumer.depths.rabbitmq import RabbitDepths
 from warren_consumer.events import Events
 from warren_consumer.functions.executors import Executors
@@ -134,6 +135,7 @@ async def serve(settings: ConsumerSettings) -> None:
             hand_back_seconds=settings.hand_back_seconds,
         )
         runtime.obey_signals()
+        settle_in()
         await runtime.run()
 
 
