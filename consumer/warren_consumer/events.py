@@ -32,8 +32,11 @@ class Events:
 
         What an event does not carry is not kept: results that wait for a broker would fill the memory.
         """
-        if not self._waiting.full():
-            self._waiting.put_nowait(record.model_copy(update={"result": None, "payload": None}))
+        if self._waiting.full():
+            return
+        if record.result is not None or record.payload is not None:
+            record = record.model_copy(update={"result": None, "payload": None})
+        self._waiting.put_nowait(record)
 
     async def run(self) -> None:
         """Publish what is told, until cancelled."""

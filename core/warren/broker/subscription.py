@@ -83,7 +83,11 @@ class AmqpSubscription:
         """Begin to consume."""
         self._tag = f"warren.{uuid.uuid4()}"
         self._takers[self._tag.encode()] = self._receive
-        await self._queue.consume(_untapped, no_ack=self._own, consumer_tag=self._tag, robust=not self._own)
+        try:
+            await self._queue.consume(_untapped, no_ack=self._own, consumer_tag=self._tag, robust=not self._own)
+        except BaseException:
+            del self._takers[self._tag.encode()]
+            raise
         if self._own:
             self._channel.close_callbacks.add(self._lose)
 

@@ -74,8 +74,12 @@ async def test_deliveries_are_taken_whole_and_all_else_passes_as_it_came(body: b
 
 
 async def test_a_delivery_that_is_broken_off_is_void() -> None:
-    taken, _ = await through([b"".join([*delivery(1, b"x" * 20)[:3], *delivery(2, b"whole")])])
+    broken = delivery(1, b"x" * 20)[:3]
+    taken, passed = await through(
+        [b"".join([*broken, *delivery(2, b"whole"), *broken, *delivery(9, b"t", consumer=THEIRS)])]
+    )
     assert [(one.tag, one.message.body) for one in taken] == [(2, b"whole")]
+    assert [frame.name for _, frame in passed] == ["Basic.Deliver", "ContentHeader", "ContentBody"]
 
 
 async def test_aiormq_hears_of_a_peer_that_sends_nothing_but_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
