@@ -61,7 +61,12 @@ def _text(raw: bytes, at: int) -> tuple[str, int]:
     end = at + 1 + raw[at]
     if end > len(raw):
         raise ValueError("a text ends after its frame")
-    return raw[at + 1 : end].decode(), end
+    text = raw[at + 1 : end]
+    try:
+        return text.decode(), end
+    except UnicodeDecodeError:
+        # One character for one byte, as `decoding` has it: AMQP's limit holds when it is published again.
+        return text.decode("ascii", errors="replace").replace("\N{REPLACEMENT CHARACTER}", "?"), end
 
 
 def _byte(raw: bytes, at: int) -> tuple[int, int]:
@@ -81,7 +86,7 @@ def _table(raw: bytes, at: int) -> tuple[dict[str, Any], int]:
 @lru_cache(_KNOWN_TABLES)
 def _known_table(raw: bytes) -> dict[str, Any]:
     """Return the table; most messages of a queue have the same few headers."""
-    return decode.field_table(raw)[1]
+    return dict(decode.METHODS["table"](raw)[1])  # as `decoding` has it read, whatever the table holds
 
 
 _PROPERTIES: Final[tuple[tuple[int, str, Read], ...]] = (
