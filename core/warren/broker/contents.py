@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pamqp import decode
 
@@ -86,7 +86,9 @@ def _table(raw: bytes, at: int) -> tuple[dict[str, Any], int]:
 @lru_cache(_KNOWN_TABLES)
 def _known_table(raw: bytes) -> dict[str, Any]:
     """Return the table; most messages of a queue have the same few headers."""
-    return dict(decode.METHODS["table"](raw)[1])  # as `decoding` has it read, whatever the table holds
+    return cast(
+        "dict[str, Any]", decode.METHODS["table"](raw)[1]
+    )  # as `decoding` has it read, whatever the table holds
 
 
 _PROPERTIES: Final[tuple[tuple[int, str, Read], ...]] = (
