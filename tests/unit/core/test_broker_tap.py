@@ -145,8 +145,10 @@ def properties_of(properties: Basic.Properties) -> bytes:
     return ContentHeader(properties=properties).marshal()[12:]
 
 
-@pytest.mark.parametrize(
-    "properties", [b"", b"\x80\x00\x09short", b"\x80\x00\x02\xff\xff", b"\x20\x00\x00\x00\x00\xff"]
-)
+@pytest.mark.parametrize("properties", [b"", b"\x80\0\x09short", b"\x20\0\0\0\0\xff"])
 def test_properties_that_cannot_be_read_are_as_good_as_none(properties: bytes) -> None:
     assert read_message(properties, b"body") == Message(b"body", content_type="")
+
+
+def test_a_text_that_is_no_utf_8_is_read_as_far_as_it_goes() -> None:
+    assert read_message(b"\x80\0\x02a\xff", b"") == Message(b"", content_type="a?")
