@@ -13,7 +13,6 @@ from tests.unit.consumer.stage import POOL, Stage, nothing_happens, until
 from warren.message import Message, encode_task
 from warren.record import Claim, Lease, Outcome, Progress, State, TaskError, Verdict
 from warren.records import LEASE_SECONDS
-from warren.records import RESULT_TTL_SECONDS
 from warren.records.memory import MemoryRecords
 from warren.tasks import Task
 from warren.topology import TASKS
@@ -244,9 +243,7 @@ async def test_a_message_that_is_no_task_goes_to_the_dead_letters_with_the_reaso
 class Faulty(MemoryRecords):
     """A store whose adapter has a bug."""
 
-    async def finish(
-        self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
-    ) -> float | None:  # noqa: ARG002 - it fails at once
+    async def finish(self, lease: Lease, task: Task, *_: object, **__: object) -> float | None:  # noqa: ARG002 - it fails at once
         raise ZeroDivisionError(task.name)
 
 
