@@ -1,5 +1,6 @@
 """Real servers for integration tests: which ones, where, and a place of its own in them for every test."""
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from tools.stack.serverset import ADMINISTRATOR, Ports, ServerSet
 _FIRST_BASE = {"3.10": 18000, "4.0": 17800, "4.3": 18200}
 _BASE_STEP = 20
 _BASES_TRIED = 8
+_OWN_PORTS = 18_900
+_OWN_PORTS_EACH = 80
+_own_ports = itertools.cycle(range(_OWN_PORTS_EACH))
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,12 @@ def create(release: Release, state: Path) -> ServerSet:
     bases = range(first, first + _BASES_TRIED * _BASE_STEP, _BASE_STEP)[worker::workers]
     base = next(base for base in bases if all(map(is_free, _ports(base))))
     return ServerSet.create(state, base, release, prometheus=True)
+
+
+def free_port() -> int:
+    """Return a port for a process under test, never the same one twice in a row: it is taken only when that listens."""
+    first = _OWN_PORTS + _share()[0] * _OWN_PORTS_EACH
+    return next(port for port in (first + offset for offset in _own_ports) if is_free(port))
 
 
 def _share() -> tuple[int, int]:

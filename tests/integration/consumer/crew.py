@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.integration.servers import Workspace
-from tools.stack.server import is_free
 
 TASKS = '''
 """Tasks that write a row when they start and one when they end."""
@@ -75,8 +74,6 @@ def overruns(number: int, seconds: float) -> int:
 def sticks(number: int, seconds: float) -> int:
     return blocks(number, seconds)
 '''
-
-FIRST_PORT = 18_900
 
 
 @dataclass
@@ -143,11 +140,6 @@ class Crew:
         """Return how often each task noted the event, by its number."""
         rows = (line.split() for line in self.traces.read_text().splitlines())
         return Counter(int(number) for said, number, _ in rows if said == event)
-
-
-def free_port() -> int:
-    """Return a port of the tests' range that nobody listens on."""
-    return next(port for port in range(FIRST_PORT, FIRST_PORT + 100) if is_free(port))
 
 
 def ask(port: int, path: str) -> tuple[int, str]:

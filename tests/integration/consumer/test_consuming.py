@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from tests.integration.consumer.conftest import Client, apply_topology, until
-from tests.integration.consumer.crew import Crew, ask, dependencies, free_port
-from tests.integration.servers import Workspace, control
+from tests.integration.consumer.crew import Crew, ask, dependencies
+from tests.integration.servers import Workspace, control, free_port
 from tests.soak.proxy import Proxy
 from tools.stack import web
 
@@ -80,7 +80,7 @@ async def test_a_queue_that_is_gone_when_the_connection_comes_back(
 
 async def test_a_connection_that_falls_silent(crew: Crew, client: Client, workspace: Workspace) -> None:
     url = urlsplit(workspace.broker_url("warren-consumer"))
-    proxy = Proxy(free_port() + 1, url.port or 0)
+    proxy = Proxy(free_port(), url.port or 0)
     passing = asyncio.create_task(proxy.run())
     through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
     async with consuming(crew, workspace, WARREN_BROKER_URL=through) as port:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.integration.consumer.conftest import Client, until
-from tests.integration.consumer.crew import Crew, ask, dependencies, free_port
+from tests.integration.consumer.crew import Crew, ask, dependencies
+from tests.integration.servers import free_port
 from warren.message import encode_task
 from warren.record import State
 from warren.tasks import Task

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tests.integration.consumer.conftest import Client, apply_topology, until
-from tests.integration.consumer.crew import Crew, ask, dependencies, free_port
-from tests.integration.servers import Workspace
+from tests.integration.consumer.crew import Crew, ask, dependencies
+from tests.integration.servers import Workspace, free_port
 from warren.message import Message
 from warren.record import State
 from warren.tasks import new_task_id

@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from tests.integration.consumer.conftest import Client, apply_topology, until
-from tests.integration.consumer.crew import Crew, ask, dependencies, free_port
-from tests.integration.servers import Workspace
+from tests.integration.consumer.crew import Crew, ask, dependencies
+from tests.integration.servers import Workspace, free_port
 from tools.stack import web
 from warren.broker.amqp import AmqpBroker
 from warren.clock import ManualClock

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.integration.servers import Workspace
+from tests.integration.servers import Workspace, free_port
 from warren import Client
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
@@ -28,13 +27,6 @@ from warren.tasks import JSON
 from warren.topology import EVENTS, topology
 
 START_SECONDS = 20
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass
