@@ -8,7 +8,7 @@ Forbidden here: anything but the names that users of the library import.
 """
 
 from warren.attempt import Fail, Retry, current_task, report_progress
-from warren.client import AsyncClient, Client
+from warren.client import AsyncClient, Client, configure
 from warren.function import task
 
-__all__ = ["AsyncClient", "Client", "Fail", "Retry", "current_task", "report_progress", "task"]
+__all__ = ["AsyncClient", "Client", "Fail", "Retry", "configure", "current_task", "report_progress", "task"]

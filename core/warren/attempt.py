@@ -64,6 +64,20 @@ class Fail(Exception):  # noqa: N818 - `raise Fail(...)` says what is wanted
         self.message = message
 
 
+class TaskFault(Exception):  # noqa: N818 - a word of its own: an attempt's, not a program's
+    """An attempt failed in a way that what runs it can name.
+
+    `code` is a stable word for programs, `message` a sentence for the person who submitted the task. `retryable` says
+    whether another attempt may succeed (a dependency was away) or never will (the input is wrong).
+    """
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CurrentTask:
     """The attempt at hand."""

@@ -193,6 +193,14 @@ class TaskCrashedError(TaskFailedError):
     title = "Task raised an exception"
 
 
+class InvalidResultError(TaskFailedError):
+    """JSON cannot hold what the task's function returned, or its annotation says something else."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code = "invalid-result"
+    title = "Invalid result"
+
+
 class TaskPoisonError(TaskFailedError):
     """The task's consumer died again and again while it worked on it."""
 

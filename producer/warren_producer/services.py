@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from warren.client.dead_letters import DeadLetters
 from warren.client.intake import Intake
 from warren.client.results import Results
+from warren.client.task_type import TaskTypes
 from warren.pool import Pool
 from warren.repository import Repository
 from warren_producer.health import Health
@@ -31,6 +32,7 @@ class Services:
     health: Health
     metrics: Metrics
     pools: tuple[Pool, ...]
+    types: TaskTypes
     load: Load
     predict_seconds: float
     max_wait_seconds: float

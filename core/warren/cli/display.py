@@ -109,7 +109,7 @@ def show_predictions(response: PredictResponse, output: Output) -> None:
     Console().print(table)
 
 
-def watch(job: Job, timeout: float | None) -> TaskDocument:
+def watch(job: Job[Any], timeout: float | None) -> TaskDocument:
     """Show a job's progress until it has ended; return how it ended.
 
     Raises:

@@ -9,6 +9,7 @@ Forbidden here: importing a deployable (producer, consumer, operator).
 """
 
 from warren.client.asynchronous import AsyncClient, AsyncJob
+from warren.client.default import configure
 from warren.client.synchronous import Client, Job
 
-__all__ = ["AsyncClient", "AsyncJob", "Client", "Job"]
+__all__ = ["AsyncClient", "AsyncJob", "Client", "Job", "configure"]

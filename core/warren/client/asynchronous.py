@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -27,7 +27,7 @@ from warren.record import State
 from warren.tasks import Payload, TaskOptions, new_task_id
 
 if TYPE_CHECKING:
-    from warren.client.gateway import Gateway
+    from warren.client.gateway import Gateway, TaskGateway
     from warren.prediction import PredictResponse
 
 POLL_SECONDS = 20.0
@@ -35,6 +35,9 @@ POLL_SECONDS = 20.0
 
 PATIENCE_SECONDS = 10.0
 PREDICT_SECONDS = 10.0
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 Options = TaskOptions | Mapping[str, Any]
 Row = Sequence[float | int | str] | Mapping[str, float | int | str]
@@ -75,6 +78,11 @@ class AsyncClient:
         """Disconnect."""
         await self._gateway.close()
 
+    @property
+    def gateway(self) -> Gateway:
+        """How Warren is reached."""
+        return self._gateway
+
     async def submit(
         self,
         task: str,
@@ -84,7 +92,7 @@ class AsyncClient:
         options: Options | None = None,
         idempotency_key: str | None = None,
         **named: Any,  # noqa: ANN401 - any JSON value
-    ) -> AsyncJob:
+    ) -> AsyncJob[Any]:
         """Submit a task with arguments by name and return its job.
 
         `args` gives arguments whose names this method uses itself. The same `idempotency_key` again is the same job.
@@ -99,7 +107,7 @@ class AsyncClient:
 
     async def submit_many(
         self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
-    ) -> list[AsyncJob]:
+    ) -> list[AsyncJob[Any]]:
         """Submit many tasks and return their jobs, in order; each is accepted or refused for itself.
 
         A request has `task`, and `args`, `options` and `idempotency_key` where wanted. One without a key gets
@@ -117,7 +125,7 @@ class AsyncClient:
                 await asyncio.sleep(0)
         return list(map(self.job, accepted(await self._gateway.submit_many(items))))
 
-    def job(self, task_id: str) -> AsyncJob:
+    def job(self, task_id: str) -> AsyncJob[Any]:
         """Return the job of a task that was submitted before."""
         return AsyncJob(self._gateway, task_id)
 
@@ -148,12 +156,18 @@ class AsyncClient:
         return await self._gateway.predict(str(ModelReference.parse(model)), _inputs(rows, image), timeout)
 
 
-class AsyncJob:
+class AsyncJob(Generic[R]):
     """A task that was submitted."""
 
-    def __init__(self, gateway: Gateway, task_id: str) -> None:
+    def __init__(self, gateway: TaskGateway, task_id: str, read: Callable[[Any], Any] | None = None) -> None:
         self._gateway = gateway
+        self._read = read
+        self._end: TaskDocument | None = None
         self.id = task_id
+
+    def reading(self, read: Callable[[Any], Any]) -> AsyncJob[R]:
+        """Return this job with another way to read its result."""
+        return AsyncJob(self._gateway, self.id, read)
 
     async def record(self) -> TaskDocument:
         """Return how the task stands."""
@@ -165,15 +179,28 @@ class AsyncJob:
 
     async def wait(self, timeout: float | None = None) -> TaskDocument:  # noqa: ASYNC109 - it is passed on
         """Return how the task stands when it has ended, or when `timeout` seconds are over."""
+        if self._end is not None:
+            return self._end
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             left = POLL_SECONDS if end is None else max(0.0, min(POLL_SECONDS, end - time.monotonic()))
             document = await self._gateway.read(self.id, left)
-            if document.status.terminal or left <= 0:
-                return await self._whole(document)
+            if document.status.terminal:
+                self._end = await self._whole(document)
+                return self._end
+            if left <= 0:
+                return document
 
-    async def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401, ASYNC109 - a result is any JSON value
+    @overload
+    async def get(self: AsyncJob[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...  # noqa: ASYNC109
+
+    @overload
+    async def get(self, timeout: float | None = None) -> R: ...  # noqa: ASYNC109
+
+    async def get(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - it is passed on
         """Return the task's result: a JSON value, or bytes where it is of another type.
+
+        Of a function's own `adelay` it is what the function's annotation says.
 
         Raises:
             TaskFailedError: it failed or was canceled (a named fault raises its own class).
@@ -182,7 +209,8 @@ class AsyncJob:
         """
         document = await self.wait(timeout)
         if document.status is State.SUCCEEDED:
-            return document.value()
+            value = document.value()
+            return value if self._read is None else self._read(value)
         raise failure(document.id, document.task, document.status, document.error)
 
     async def cancel(self) -> TaskDocument:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from warren.client.asynchronous import PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
 
 if TYPE_CHECKING:
     from warren.client.dead_letter import DeadLetter, DeadLetterDetail, Treated
     from warren.client.documents import TaskDocument
+    from warren.client.gateway import Gateway
     from warren.client.letters import AsyncDeadLetters
     from warren.prediction import PredictResponse
     from warren.record import State
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -33,18 +36,41 @@ class LoopThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the work on the loop and return its result; interrupted (Ctrl-C), the work is canceled."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.begin(work)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin the work on the loop and return what becomes of it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def close(self) -> None:
         """End the loop and its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class Across:
+    """A gateway whose loop runs on another thread, for programs that run a loop of their own."""
+
+    def __init__(self, thread: LoopThread, gateway: Gateway) -> None:
+        self._thread = thread
+        self._gateway = gateway
+
+    async def open(self) -> None:
+        """Do nothing: it is open already."""
+
+    async def close(self) -> None:
+        """Do nothing: whoever opened it closes it."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        """Return the gateway's call, as one that may be awaited on any loop."""
+        call: Callable[..., Coroutine[Any, Any, Any]] = getattr(self._gateway, name)
+        return lambda *args, **kwargs: asyncio.wrap_future(self._thread.begin(call(*args, **kwargs)))
 
 
 class Client:
@@ -71,6 +97,10 @@ class Client:
         """Disconnect."""
         self.close()
 
+    def asynchronous(self) -> AsyncClient:
+        """Return a client for a program of asyncio, over this one's connections; this one closes them."""
+        return AsyncClient.over(cast("Gateway", Across(self._thread, self._client.gateway)))
+
     def close(self) -> None:
         """Disconnect."""
         self._thread.run(self._client.close())
@@ -85,17 +115,19 @@ class Client:
         options: Options | None = None,
         idempotency_key: str | None = None,
         **named: Any,  # noqa: ANN401 - any JSON value
-    ) -> Job:
+    ) -> Job[Any]:
         """Submit a task with arguments by name and return its job: see `AsyncClient.submit`."""
         submission = self._client.submit(task, args, options=options, idempotency_key=idempotency_key, **named)
         return Job(self._thread, self._thread.run(submission))
 
-    def submit_many(self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> list[Job]:
+    def submit_many(
+        self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> list[Job[Any]]:
         """Submit many tasks and return their jobs, in order: see `AsyncClient.submit_many`."""
         jobs = self._thread.run(self._client.submit_many(requests, idempotency_key=idempotency_key))
         return [Job(self._thread, job) for job in jobs]
 
-    def job(self, task_id: str) -> Job:
+    def job(self, task_id: str) -> Job[Any]:
         """Return the job of a task that was submitted before."""
         return Job(self._thread, self._client.job(task_id))
 
@@ -115,12 +147,16 @@ class Client:
         return self._thread.run(self._client.predict(model, rows, image=image, timeout=timeout))
 
 
-class Job:
+class Job(Generic[R]):
     """A task that was submitted: see `AsyncJob`."""
 
-    def __init__(self, thread: LoopThread, job: AsyncJob) -> None:
+    def __init__(self, thread: LoopThread, job: AsyncJob[R]) -> None:
         self._thread = thread
         self._job = job
+
+    def reading(self, read: Callable[[Any], Any]) -> Job[R]:
+        """Return this job with another way to read its result."""
+        return Job(self._thread, self._job.reading(read))
 
     @property
     def id(self) -> str:
@@ -140,7 +176,13 @@ class Job:
         """Return how the task stands when it has ended, or when `timeout` seconds are over."""
         return self._thread.run(self._job.wait(timeout))
 
-    def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a result is any JSON value
+    @overload
+    def get(self: Job[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...
+
+    @overload
+    def get(self, timeout: float | None = None) -> R: ...
+
+    def get(self, timeout: float | None = None) -> Any:
         """Return the task's result, or raise the fault that it ended with: see `AsyncJob.get`."""
         return self._thread.run(self._job.get(timeout))
 
@@ -168,7 +210,7 @@ class DeadLetters:
         """Return all that is known of one: payload, error with traceback, attempts."""
         return self._thread.run(self._letters.get(task_id))
 
-    def replay(self, task_id: str, *, pool: str | None = None, force: bool = False) -> Job:
+    def replay(self, task_id: str, *, pool: str | None = None, force: bool = False) -> Job[Any]:
         """Submit one anew and return the new job: see `AsyncDeadLetters.replay`."""
         return Job(self._thread, self._thread.run(self._letters.replay(task_id, pool=pool, force=force)))
 
