@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -130,6 +131,16 @@ def current_task() -> CurrentTask:
 def enter(task: CurrentTask) -> None:
     """Make this the attempt at hand of the present context; for consumers."""
     _current.set(task)
+
+
+@contextmanager
+def entered(task: CurrentTask) -> Iterator[None]:
+    """Make this the attempt at hand for a while."""
+    token = _current.set(task)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def report_progress(fraction: float, message: str | None = None) -> None:
