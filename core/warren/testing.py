@@ -190,5 +190,5 @@ def _job(ended: Ended) -> AsyncJob[Any]:
 
 @cache
 def _thread() -> LoopThread:
-    """Return the thread on which jobs are asked for their ends."""
-    return LoopThread()
+    """Return the thread on which jobs are asked for their ends: one for the process, for as long as it lives."""
+    return LoopThread("warren-eager")

@@ -10,6 +10,6 @@ Forbidden here: importing a deployable (producer, consumer, operator).
 
 from warren.client.asynchronous import AsyncClient, AsyncJob
 from warren.client.default import configure
-from warren.client.synchronous import Client, Job
+from warren.client.synchronous import Client, Job, as_completed, gather
 
-__all__ = ["AsyncClient", "AsyncJob", "Client", "Job", "configure"]
+__all__ = ["AsyncClient", "AsyncJob", "Client", "Job", "as_completed", "configure", "gather"]

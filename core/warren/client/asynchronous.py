@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from warren.address import without_password
+from warren.client import gathering
 from warren.client.batch import READ_AT_ONCE, BatchItem, accepted
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.letters import AsyncDeadLetters
@@ -128,6 +129,25 @@ class AsyncClient:
     def job(self, task_id: str) -> AsyncJob[Any]:
         """Return the job of a task that was submitted before."""
         return AsyncJob(self._gateway, task_id)
+
+    async def gather(
+        self,
+        jobs: Iterable[AsyncJob[Any]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - it is passed on
+        progress: bool = False,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Wait for many jobs, with a bar if wanted, and return their results: see `gathering.gather`."""
+        return await gathering.gather(
+            list(jobs), timeout=timeout, progress=progress, return_exceptions=return_exceptions
+        )
+
+    def as_completed(
+        self, jobs: Iterable[AsyncJob[R]], *, timeout: float | None = None
+    ) -> AsyncGenerator[AsyncJob[R], None]:
+        """Yield each of many jobs when it has ended, however it ended: see `gathering.as_completed`."""
+        return gathering.as_completed(list(jobs), timeout)
 
     def dead_letters(
         self, *, pool: str | None = None, task: str | None = None, code: str | None = None

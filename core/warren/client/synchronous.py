@@ -12,7 +12,9 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
+from warren.client import gathering
 from warren.client.asynchronous import PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
+from warren.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from warren.client.dead_letter import DeadLetter, DeadLetterDetail, Treated
@@ -29,9 +31,9 @@ T = TypeVar("T")
 class LoopThread:
     """An event loop on a daemon thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "warren-client") -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="warren-client", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -131,6 +133,21 @@ class Client:
         """Return the job of a task that was submitted before."""
         return Job(self._thread, self._client.job(task_id))
 
+    def gather(
+        self,
+        jobs: Iterable[Job[Any]],
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Wait for many jobs, with a bar if wanted, and return their results: see `gather`."""
+        return gather(jobs, timeout=timeout, progress=progress, return_exceptions=return_exceptions)
+
+    def as_completed(self, jobs: Iterable[Job[R]], *, timeout: float | None = None) -> Iterator[Job[R]]:
+        """Yield each of many jobs when it has ended, however it ended: see `as_completed`."""
+        return as_completed(jobs, timeout=timeout)
+
     def dead_letters(self, *, pool: str | None = None, task: str | None = None, code: str | None = None) -> DeadLetters:
         """Return the failed tasks (of a pool, of a name, with an error's code): to go through, replay, discard."""
         return DeadLetters(self._thread, self._client.dead_letters(pool=pool, task=task, code=code))
@@ -189,6 +206,44 @@ class Job(Generic[R]):
     def cancel(self) -> TaskDocument:
         """Cancel the task unless it has ended; return how it stands."""
         return self._thread.run(self._job.cancel())
+
+
+def gather(
+    jobs: Iterable[Job[Any]],
+    *,
+    timeout: float | None = None,
+    progress: bool = False,
+    return_exceptions: bool = False,
+) -> list[Any]:
+    """Wait until all jobs have ended and return their results in order: see `gathering.gather`."""
+    given = list(jobs)
+    if not given:
+        return []
+    thread, own = _together(given)
+    work = gathering.gather(own, timeout=timeout, progress=progress, return_exceptions=return_exceptions)
+    return thread.run(work)
+
+
+def as_completed(jobs: Iterable[Job[R]], *, timeout: float | None = None) -> Iterator[Job[R]]:
+    """Yield each job when it has ended, however it ended: see `gathering.as_completed`."""
+    given = list(jobs)
+    if not given:
+        return
+    thread, own = _together(given)
+    ended = gathering.as_completed(own, timeout)
+    known = dict(zip(own, given, strict=True))
+    try:
+        while (job := thread.run(anext(ended, None))) is not None:
+            yield known[job]
+    finally:
+        thread.run(ended.aclose())
+
+
+def _together(jobs: Sequence[Job[R]]) -> tuple[LoopThread, list[AsyncJob[R]]]:
+    thread = jobs[0]._thread  # noqa: SLF001 - a job's own, for its own kind
+    if any(job._thread is not thread for job in jobs):  # noqa: SLF001
+        raise InvalidRequestError("these jobs are of several clients; wait for those of each client by themselves")
+    return thread, [job._job for job in jobs]  # noqa: SLF001
 
 
 class DeadLetters:
