@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from warren.errors import SettingsError
 from warren.objects import ObjectUri
-from warren.pool import DEFAULT_POOLS, Pool
+from warren.pool import DEFAULT_POOLS, Pool, parse_pools
 from warren.records import LEAST_RESULT_TTL_SECONDS, RESULT_TTL_SECONDS
 
 PREFIX = "WARREN_"
@@ -27,7 +27,7 @@ def _words(value: object) -> object:
 
 
 def _pools(value: object) -> object:
-    return tuple(map(Pool.parse, value.replace(",", " ").split())) if isinstance(value, str) else value
+    return parse_pools(value) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):

@@ -25,16 +25,18 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from warren.arguments import result
 from warren.attempt import CurrentTask, entered
 from warren.calls import Call, Terms, led_to
 from warren.client import AsyncJob, Job
 from warren.client.documents import TaskDocument, json_bytes
 from warren.client.synchronous import LoopThread
-from warren.errors import NotFoundError
+from warren.errors import InvalidResultError, NotFoundError
 from warren.record import Outcome, Progress, State
 from warren.settlement import Finish, RetryPolicy, decide, ordinary, succeeded
-from warren.tasks import Payload, new_task_id
+from warren.tasks import JSON, Payload, new_task_id
 
 if TYPE_CHECKING:
     from warren.function import TaskFunction
@@ -119,7 +121,10 @@ class Attempts:
 
     def end(self, value: object) -> None:
         """Take what the function returned."""
-        self.outcome = succeeded(result(value))
+        returned = result(value)
+        if returned.content_type == JSON:
+            _check(returned.body)
+        self.outcome = succeeded(returned)
 
     def ended(self) -> Ended:
         """Return the way to the task."""
@@ -135,7 +140,7 @@ class Attempts:
             "error": outcome.error,
         }
         document = TaskDocument(**{name: value for name, value in known.items() if value is not None})
-        returned = Payload(outcome.result or b"null", outcome.result_type or Payload().content_type)
+        returned = Payload(outcome.result or b"null", outcome.result_type or JSON)
         if outcome.state is State.SUCCEEDED:
             document = document.with_result(returned)
         return Ended(document, returned)
@@ -154,6 +159,13 @@ class Attempts:
         self._failures += 1
         if isinstance(decision, Finish):
             self.outcome = decision.outcome
+
+
+def _check(body: bytes) -> None:
+    try:
+        from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidResultError(f"the result is not JSON that can be read: {error}") from error
 
 
 def _run(call: Call, terms: Terms) -> Ended:

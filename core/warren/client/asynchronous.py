@@ -23,6 +23,7 @@ from warren.client.outcome import failure
 from warren.client.problem import InvalidFieldsError
 from warren.client.web import WebGateway
 from warren.errors import InvalidRequestError
+from warren.pool import DEFAULT_POOLS, Pool, parse_pools
 from warren.prediction import ModelReference
 from warren.record import State
 from warren.tasks import Payload, TaskOptions, new_task_id
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 20.0
 """The longest single wait that a job asks for; a longer one is several of these."""
 
+BUCKET = "warren"
 PATIENCE_SECONDS = 10.0
 PREDICT_SECONDS = 10.0
 
@@ -48,14 +50,21 @@ class AsyncClient:
     """Submits tasks and predictions. Use it as an asynchronous context manager.
 
     `url` is the API's (`http://...`, for anyone), or the broker's (`amqp://...`, inside the trust domain), which needs
-    `records` (`redis://...`) besides and, for predictions, the AWS SDK's variables and the models' `bucket`.
+    `records` (`redis://...`) besides, the installation's `pools` as `WARREN_POOLS` names them and, for predictions, the
+    AWS SDK's variables and the models' `bucket`.
     `patience` is how many seconds a call over HTTP is repeated while nothing answers; a repeat never submits twice.
     """
 
     def __init__(
-        self, url: str, *, records: str | None = None, bucket: str = "warren", patience: float = PATIENCE_SECONDS
+        self,
+        url: str,
+        *,
+        records: str | None = None,
+        bucket: str = BUCKET,
+        pools: str | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._gateway = _gateway(url, records, bucket, patience)
+        self._gateway = _gateway(url, records, bucket, pools, patience)
 
     @classmethod
     def over(cls, gateway: Gateway) -> Self:
@@ -244,7 +253,7 @@ class AsyncJob(Generic[R]):
         return document.with_result(await self._gateway.result(document.id))
 
 
-def _gateway(url: str, records: str | None, bucket: str, patience: float) -> Gateway:
+def _gateway(url: str, records: str | None, bucket: str, pools: str | None, patience: float) -> Gateway:
     if url.startswith(("http://", "https://")):
         _check_address(url, "the API's")
         return WebGateway(url, patience=patience)
@@ -256,7 +265,14 @@ def _gateway(url: str, records: str | None, bucket: str, patience: float) -> Gat
     _check_address(records, "the records'")
     from warren.client.direct import DirectGateway  # noqa: PLC0415 - aio-pika, redis and boto3 only where they are used
 
-    return DirectGateway(url, records, bucket=bucket)
+    return DirectGateway(url, records, bucket=bucket, pools=_pools(pools))
+
+
+def _pools(text: str | None) -> tuple[Pool, ...]:
+    try:
+        return DEFAULT_POOLS if text is None else parse_pools(text)
+    except ValueError as error:
+        raise InvalidRequestError(f"pools: {text!r} are none; they look like this: cpu train-cpu:train") from error
 
 
 def _check_address(url: str, whose: str) -> None:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import Final
 
-from warren.client.asynchronous import PATIENCE_SECONDS
+from warren.client.asynchronous import BUCKET, PATIENCE_SECONDS
 from warren.client.synchronous import Client
 from warren.errors import SettingsError
-
-BUCKET: Final = "warren"
 
 
 class _Default:
@@ -38,12 +35,18 @@ class _Default:
 
 
 def configure(
-    url: str | None = None, *, records: str | None = None, bucket: str = BUCKET, patience: float = PATIENCE_SECONDS
+    url: str | None = None,
+    *,
+    records: str | None = None,
+    bucket: str = BUCKET,
+    pools: str | None = None,
+    patience: float = PATIENCE_SECONDS,
 ) -> Client:
     """Connect the client that delayed calls of functions use in this process, and return it; see `Client`.
 
     Without a URL it is that of the environment: `WARREN_URL`, the API's address, or `WARREN_BROKER_URL` and
-    `WARREN_RECORDS_URL`, straight to the broker. A client that was configured before is closed.
+    `WARREN_RECORDS_URL`, straight to the broker (with `WARREN_POOLS` and `WARREN_STORAGE_BUCKET`). A client that was
+    configured before is closed.
 
     Raises:
         SettingsError: no URL is given, and the environment has none.
@@ -51,7 +54,10 @@ def configure(
         UnavailableError: the broker does not answer.
 
     """
-    client = _from_environment() if url is None else Client(url, records=records, bucket=bucket, patience=patience)
+    if url is None:
+        client = _from_environment()
+    else:
+        client = Client(url, records=records, bucket=bucket, pools=pools, patience=patience)
     _default.set(client)
     return client
 
@@ -67,7 +73,8 @@ def _from_environment() -> Client:
         return Client(url)
     broker, records = environ.get("WARREN_BROKER_URL"), environ.get("WARREN_RECORDS_URL")
     if broker and records:
-        return Client(broker, records=records, bucket=environ.get("WARREN_STORAGE_BUCKET", BUCKET))
+        bucket, pools = environ.get("WARREN_STORAGE_BUCKET", BUCKET), environ.get("WARREN_POOLS")
+        return Client(broker, records=records, bucket=bucket, pools=pools)
     raise SettingsError(
         "where is Warren? Set WARREN_URL (the API's address; `make run` serves http://127.0.0.1:17800), or "
         "WARREN_BROKER_URL and WARREN_RECORDS_URL, or call warren.configure(url)"

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from warren.client import gathering
-from warren.client.asynchronous import PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
+from warren.client.asynchronous import BUCKET, PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
 from warren.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -79,9 +79,15 @@ class Client:
     """Submits tasks and predictions: see `AsyncClient`, whose calls and faults are the same."""
 
     def __init__(
-        self, url: str, *, records: str | None = None, bucket: str = "warren", patience: float = PATIENCE_SECONDS
+        self,
+        url: str,
+        *,
+        records: str | None = None,
+        bucket: str = BUCKET,
+        pools: str | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._client = AsyncClient(url, records=records, bucket=bucket, patience=patience)
+        self._client = AsyncClient(url, records=records, bucket=bucket, pools=pools, patience=patience)
         self._thread = LoopThread()
         try:
             self._thread.run(self._client.__aenter__())

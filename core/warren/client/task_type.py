@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from warren.client.documents import TaskRequest, json_bytes
 from warren.client.problem import InvalidFieldsError
+from warren.errors import InvalidRequestError
 from warren.training import TRAIN_TASK, TrainRequest
 
 
@@ -38,11 +39,15 @@ class TaskType:
         """Return if these are such arguments.
 
         Raises:
-            InvalidFieldsError: they are not; it names each that is wrong, as `args.<name>`.
+            InvalidRequestError: they are not; it names each that is wrong, as `args.<name>`.
 
         """
         try:
-            self.model.model_validate_json(json_bytes(args))
+            body = json_bytes(args)
+        except ValueError as error:
+            raise InvalidRequestError(f"the arguments are {error}") from error
+        try:
+            self.model.model_validate_json(body)
         except ValidationError as error:
             raise InvalidFieldsError.of(error, "args") from error
 

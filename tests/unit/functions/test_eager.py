@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from warren import Fail, Retry, current_task, report_progress, task
 from warren.client.problem import InvalidFieldsError
-from warren.errors import InvalidResultError, SettingsError, TaskCrashedError, TaskFailedError
+from warren.errors import InvalidRequestError, InvalidResultError, SettingsError, TaskCrashedError, TaskFailedError
 from warren.record import State
 from warren.tasks import Payload
 from warren.testing import eager
@@ -62,6 +62,16 @@ def refuses(how: str) -> None:
 @task()
 def strange() -> object:
     return object()
+
+
+@task()
+def infinite() -> float:
+    return float("inf")
+
+
+@task()
+def half(number: float) -> float:
+    return number / 2
 
 
 @task()
@@ -132,6 +142,10 @@ def test_results_that_are_not_json() -> None:
         assert picture_bytes == b"\x89PNG"
         with pytest.raises(InvalidResultError):
             strange.delay().get()
+        with pytest.raises(InvalidResultError):
+            infinite.delay().get()
+        with pytest.raises(InvalidRequestError, match="NaN or infinity"):
+            half.delay(float("inf"))
 
 
 def test_no_task_runs_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
