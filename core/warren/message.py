@@ -39,6 +39,7 @@ _OPTION_HEADERS: Final = {
     "timeout_seconds": "warren-timeout-seconds",
     "max_attempts": "warren-max-attempts",
     "callback_url": "warren-callback-url",
+    "callback_events": "warren-callback-events",
 }
 _FIELD_HEADERS: Final = {
     "model": "warren-model",
@@ -133,6 +134,8 @@ def _headers(task: Task, expires_at: float | None) -> dict[str, Any]:
     values: dict[str, Any] = {header: getattr(options, name) for name, header in _OPTION_HEADERS.items()}
     if options.callback_url is not None:
         values[_OPTION_HEADERS["callback_url"]] = str(options.callback_url)
+    told = options.callback_url is not None and "callback_events" in options.model_fields_set
+    values[_OPTION_HEADERS["callback_events"]] = " ".join(options.callback_events) if told else None
     values |= {header: getattr(task, name) for name, header in _FIELD_HEADERS.items()}
     values |= {
         DEADLINE_HEADER: task.deadline if expires_at is None else expires_at,
@@ -157,6 +160,8 @@ def _payload(message: Message) -> Payload:
 
 def _options(message: Message) -> TaskOptions:
     values = {name: message.headers.get(header) for name, header in _OPTION_HEADERS.items()}
+    if isinstance(events := values["callback_events"], str):
+        values["callback_events"] = events.split()
     priority = Priority.HIGH if message.priority >= Priority.HIGH.amqp else Priority.NORMAL
     try:
         return TaskOptions(

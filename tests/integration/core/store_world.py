@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from warren.records import Records
-from warren.records.redis import DEAD, DUE, KEYS, OPEN, PREFIX, RedisRecords
+from warren.records.redis import DEAD, DUE, KEYS, OPEN, PREFIX, WEBHOOKS, RedisRecords
 
 TIMES = ("lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at", "changed_at")
 
@@ -44,7 +44,7 @@ class Store:
             self._shorten_life(key, seconds)
         for key in self._admin.scan_iter(f"{KEYS}*"):
             self._shorten_life(key, seconds)
-        for name in (DUE, OPEN, DEAD):
+        for name in (DUE, OPEN, DEAD, WEBHOOKS):
             members: list[bytes] = self._admin.zrange(name, 0, -1)  # type: ignore[assignment] # likewise
             for member in members:
                 self._admin.zincrby(name, -1000 * seconds, member)
