@@ -26,6 +26,10 @@ def _words(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""Words, by spaces or commas."""
+
+
 def _pools(value: object) -> object:
     return parse_pools(value) if isinstance(value, str) else value
 
@@ -67,7 +71,7 @@ class StorageSettings(BaseModel):
     """Which bucket holds models and large payloads, and which prefixes tasks may touch."""
 
     storage_bucket: str = Field("warren", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    storage_read_prefixes: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    storage_read_prefixes: Words = ()
     """Prefixes (`s3://bucket/path/`) that data sets may come from; none given: the whole bucket of Warren."""
 
     def may_read(self, uri: ObjectUri) -> bool:

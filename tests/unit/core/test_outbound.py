@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.unit.core.receiver import Received, Receiver, response
+from tests.receiver import Received, Receiver, response
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.outbound.addresses import Allowed, is_public
 from warren.outbound.transport import Outbound, Resolve
