@@ -57,6 +57,13 @@ def _without_user(url: HttpUrl) -> HttpUrl:
     return url
 
 
+def _at_least_one(events: tuple[CallbackEvent, ...]) -> tuple[CallbackEvent, ...]:
+    if not events:
+        message = "a callback is told of one end at least; leave callback_events out for all of them"
+        raise ValueError(message)
+    return events
+
+
 class TaskOptions(BaseModel):
     """What a submitter may ask for beyond the work itself. Unknown options are refused."""
 
@@ -64,9 +71,9 @@ class TaskOptions(BaseModel):
 
     callback_url: Annotated[HttpUrl, AfterValidator(_without_user)] | None = None
     """Where the system pool reports the task's end."""
-    callback_events: Annotated[tuple[CallbackEvent, ...], Field(min_length=1, max_length=len(CallbackEvent))] = (
-        *CallbackEvent,
-    )
+    callback_events: Annotated[
+        tuple[CallbackEvent, ...], Field(max_length=len(CallbackEvent)), AfterValidator(_at_least_one)
+    ] = (*CallbackEvent,)
     """Which ends are reported there."""
     priority: Priority = Priority.NORMAL
     delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS)] = 0

@@ -15,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 
 from warren.client.catalog import Catalog
 from warren.client.dead_letters import DeadLetters
+from warren.client.deliveries import Deliveries
 from warren.client.intake import Intake
 from warren.client.results import Results
 from warren.client.task_type import TaskType, TaskTypes
@@ -28,7 +29,18 @@ from warren_producer.description import describe
 from warren_producer.health import Check, Health
 from warren_producer.load import Load
 from warren_producer.metrics import MeasuredRequests, Metrics
-from warren_producer.routes import batches, dead_letters, events, health, models, pools, results, task_types, tasks
+from warren_producer.routes import (
+    batches,
+    dead_letters,
+    deliveries,
+    events,
+    health,
+    models,
+    pools,
+    results,
+    task_types,
+    tasks,
+)
 from warren_producer.services import Services
 
 if TYPE_CHECKING:
@@ -66,6 +78,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
         intake=Intake(submitter, records, watch, Catalog(repository), settings.pools, types, load.admit),
         dead_letters=DeadLetters(submitter, records, payloads, settings.pools),
         results=Results(objects),
+        deliveries=Deliveries(records),
         repository=repository,
         health=Health(checks),
         metrics=Metrics(lambda: watch.viewers),
@@ -94,7 +107,7 @@ def _assemble(services: Services, watch: Watch, settings: ProducerSettings) -> F
     app.state.services = services
     app.state.watch = watch
     app.openapi = partial(describe, app, services.types)  # type: ignore[method-assign]  # FastAPI's documented way
-    for resource in (tasks, batches, results, events, dead_letters, task_types, models, pools, health):
+    for resource in (tasks, batches, results, events, deliveries, dead_letters, task_types, models, pools, health):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, together=settings.max_bodies_bytes)
     app.add_middleware(MeasuredRequests, metrics=services.metrics)

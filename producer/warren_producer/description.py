@@ -33,6 +33,10 @@ says what is wrong and what to do, `errors` names the fields.
 TAGS = [
     {"name": "tasks", "description": "Units of work: submit, watch, cancel."},
     {
+        "name": "webhooks",
+        "description": "Receivers of one's own, told when a task ends: how that went, and once more.",
+    },
+    {
         "name": "dead letters",
         "description": "Tasks that failed: look at them, replay them as new tasks, discard them.",
     },

@@ -11,6 +11,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from warren.client.dead_letters import DeadLetters
+from warren.client.deliveries import Deliveries
 from warren.client.intake import Intake
 from warren.client.results import Results
 from warren.client.task_type import TaskTypes
@@ -28,6 +29,7 @@ class Services:
     intake: Intake
     dead_letters: DeadLetters
     results: Results
+    deliveries: Deliveries
     repository: Repository
     health: Health
     metrics: Metrics

@@ -29,6 +29,7 @@ from warren.record import State
 from warren.tasks import Payload, TaskOptions, new_task_id
 
 if TYPE_CHECKING:
+    from warren.client.deliveries import WebhookDocument
     from warren.client.gateway import Gateway, TaskGateway
     from warren.prediction import PredictResponse
 
@@ -245,6 +246,25 @@ class AsyncJob(Generic[R]):
     async def cancel(self) -> TaskDocument:
         """Cancel the task unless it has ended; return how it stands."""
         return await self._gateway.cancel(self.id)
+
+    async def deliveries(self) -> WebhookDocument:
+        """Return what became of the task's webhook.
+
+        Raises:
+            NoWebhookError: it was submitted without `callback_url`.
+
+        """
+        return await self._gateway.deliveries(self.id)
+
+    async def redeliver(self) -> WebhookDocument:
+        """Send the webhook of the task, which has ended, once more, whatever became of it before.
+
+        Raises:
+            NotEndedError: there is nothing to tell yet.
+            NoWebhookError: it was submitted without `callback_url`.
+
+        """
+        return await self._gateway.redeliver(self.id)
 
     async def _whole(self, document: TaskDocument) -> TaskDocument:
         """Return the document with its result, which is read by itself where it is a large one."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ReplayMany,
         Treatment,
     )
+    from warren.client.deliveries import WebhookDocument
     from warren.client.documents import TaskDocument, TaskRequest
     from warren.prediction import PredictResponse
     from warren.tasks import Payload
@@ -53,6 +54,12 @@ class Gateway(TaskGateway, Protocol):
 
     async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
         """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""
+
+    async def deliveries(self, task_id: str) -> WebhookDocument:
+        """Return what became of a task's webhook."""
+
+    async def redeliver(self, task_id: str) -> WebhookDocument:
+        """Send the webhook of a task that has ended once more."""
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""

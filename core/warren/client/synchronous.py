@@ -18,6 +18,7 @@ from warren.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from warren.client.dead_letter import DeadLetter, DeadLetterDetail, Treated
+    from warren.client.deliveries import WebhookDocument
     from warren.client.documents import TaskDocument
     from warren.client.gateway import Gateway
     from warren.client.letters import AsyncDeadLetters
@@ -212,6 +213,14 @@ class Job(Generic[R]):
     def cancel(self) -> TaskDocument:
         """Cancel the task unless it has ended; return how it stands."""
         return self._thread.run(self._job.cancel())
+
+    def deliveries(self) -> WebhookDocument:
+        """Return what became of the task's webhook: see `AsyncJob.deliveries`."""
+        return self._thread.run(self._job.deliveries())
+
+    def redeliver(self) -> WebhookDocument:
+        """Send the webhook of the task, which has ended, once more: see `AsyncJob.redeliver`."""
+        return self._thread.run(self._job.redeliver())
 
 
 def gather(

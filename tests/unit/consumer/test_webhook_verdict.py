@@ -36,7 +36,7 @@ def test_an_answer_ends_it_or_not(attempt: Attempt, state: WebhookState) -> None
 
 def test_a_receiver_may_be_away_for_a_day_and_not_for_ever() -> None:
     for chance in (0.0, 0.5, 1.0):
-        pauses = []
+        pauses: list[float] = []
         while (verdict := judge(Attempt(500), len(pauses), chance)).again_seconds is not None:
             pauses.append(verdict.again_seconds)
         assert verdict.state is WebhookState.FAILED

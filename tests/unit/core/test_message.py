@@ -26,6 +26,14 @@ def foreign(timestamp: float | None = None, **headers: object) -> Message:
         Task("echo", "cpu"),
         Task("predict", "cpu", Payload(b"\xff\xd8", "image/jpeg"), model="iris", reply_to="warren.reply.1"),
         Task("echo", "cpu", options=TaskOptions(priority=Priority.HIGH, timeout_seconds=2.5, max_attempts=4)),
+        Task("echo", "cpu", options=TaskOptions.model_validate({"callback_url": "https://a.example/hook?x=1"})),
+        Task(
+            "echo",
+            "cpu",
+            options=TaskOptions.model_validate(
+                {"callback_url": "https://a.example/", "callback_events": ["failed", "expired"]}
+            ),
+        ),
         Task("echo", "cpu", Payload(b"", "image/png", reference="s3://warren/payloads/1", sha256=SHA256)),
         Task("echo", "cpu", replay_of="1", replays=2, deadline=1_750_000_000.123),
     ],
