@@ -37,7 +37,7 @@ def foreign(timestamp: float | None = None, **headers: object) -> Message:
         Task("echo", "cpu", Payload(b"", "image/png", reference="s3://warren/payloads/1", sha256=SHA256)),
         Task("echo", "cpu", replay_of="1", replays=2, deadline=1_750_000_000.123),
     ],
-    ids=["plain", "prediction", "options", "by reference", "replay"],
+    ids=["plain", "prediction", "options", "callback", "events", "by reference", "replay"],
 )
 def test_a_task_comes_back_as_it_was_sent(task: Task) -> None:
     assert decode_task(encode_task(task), "cpu") == task
