@@ -22,7 +22,8 @@ from warren.outbound.addresses import Allowed, permitted
 CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 15.0
 MOST_REDIRECTS: Final = 3
-MOST_LOOKUPS: Final = 16
+MOST_PORTS: Final = 65536
+MOST_LOOKUPS: Final = 64
 """How many names are looked up at once. A name server that does not answer holds its thread for long, and those of the
 event loop's own are for others."""
 
@@ -167,6 +168,8 @@ class _Checked(httpx2.AsyncBaseTransport):
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await self._resolve(host, port)
+        except TimeoutError as error:
+            raise httpx2.ConnectTimeout(f"the name {host!r} was not resolved within {CONNECT_SECONDS:g} s") from error
         except (OSError, UnicodeError) as error:
             raise httpx2.ConnectError(f"the host {host!r} was not found: {error}") from error
 
@@ -195,6 +198,8 @@ def _redirected(request: httpx2.Request, location: str) -> httpx2.Request:
 def _check(url: httpx2.URL) -> None:
     if url.scheme not in {"http", "https"} or not url.host:
         raise UrlRefusedError(f"a URL has the form http://host/path or https://host/path, not {url.scheme}:...")
+    if url.port is not None and not 0 < url.port < MOST_PORTS:
+        raise UrlRefusedError(f"the URL of {url.host} names the port {url.port}, which does not exist")
     if url.userinfo:
         raise UrlRefusedError(f"the URL of {url.host} holds a user's name or password, which is not sent")
 

@@ -132,6 +132,7 @@ async def test_a_name_of_a_special_address_is_refused(address: str) -> None:
         "gopher://1.1.1.1/",
         "unix:///var/run/docker.sock",
         "http:///path",
+        "http://1.1.1.1:99999/",
         "not a url",
     ],
 )
