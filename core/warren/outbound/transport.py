@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final, Self
@@ -146,7 +148,7 @@ class _Checked(httpx2.AsyncBaseTransport):
         self._allowed = allowed
         self._resolve = resolve
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False, limits=limits)
+        self._inner = httpx2.AsyncHTTPTransport(verify=_authorities(), trust_env=False, limits=limits)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         _check(request.url)
@@ -172,6 +174,12 @@ class _Checked(httpx2.AsyncBaseTransport):
             raise httpx2.ConnectTimeout(f"the name {host!r} was not resolved within {CONNECT_SECONDS:g} s") from error
         except (OSError, UnicodeError) as error:
             raise httpx2.ConnectError(f"the host {host!r} was not found: {error}") from error
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return what certificates are checked with; it takes a while to read."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def _request(method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> httpx2.Request:
