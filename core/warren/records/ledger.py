@@ -127,6 +127,22 @@ class Ledger:
         if not entry.record.owner:
             self.open[entry.record.id] = min(now + UNACCEPTED_SECONDS, entry.record.expires_at or math.inf)
 
+    def start(self, entry: Entry, consumer: str, now: float, *, alone: bool, lease_until: float) -> None:
+        """Begin an attempt, under a new lease."""
+        record = entry.record
+        entry.alone = alone
+        entry.set(
+            state=State.STARTED,
+            consumer=consumer,
+            lease_until=lease_until,
+            started_at=now,
+            due_at=None,
+            progress=None,
+            attempt=record.attempt + 1,
+            fence=max(record.fence + 1, round(now * 1e6)),
+        )
+        self.claims[record.pool] = self.claims.get(record.pool, 0) + 1
+
     def finish(self, entry: Entry, state: State, now: float) -> None:
         """End the record: the one way in which one ends."""
         entry.stop_running(now, now)

@@ -93,7 +93,7 @@ class MemoryRecords:
             entry.set(accepted=True, pool=task.pool)
         verdict, wait = self._verdict(entry, consumer, alone=alone)
         if verdict is Verdict.CLAIMED:
-            self._start(entry, consumer, alone=alone, lease_until=now + seconds)
+            self._ledger.start(entry, consumer, now, alone=alone, lease_until=now + seconds)
         record = self._seen(entry)
         if record.id in self._ledger.dead and record.payload is None and record.payload_ref is None:
             entry.set(**payload_fields(task.payload))
@@ -338,21 +338,6 @@ class MemoryRecords:
         entry.set(error=POISON)
         self._ledger.finish(entry, State.FAILED, now)
         return True
-
-    def _start(self, entry: Entry, consumer: str, *, alone: bool, lease_until: float) -> None:
-        now, record = self._now(), entry.record
-        entry.alone = alone
-        entry.set(
-            state=State.STARTED,
-            consumer=consumer,
-            lease_until=lease_until,
-            started_at=now,
-            due_at=None,
-            progress=None,
-            attempt=record.attempt + 1,
-            fence=max(record.fence + 1, round(now * 1e6)),
-        )
-        self._ledger.claims[record.pool] = self._ledger.claims.get(record.pool, 0) + 1
 
     def _let_go(self, entry: Entry, now: float, ttl_seconds: float) -> None:
         """Strike an entry off what is due, and let its life begin to run out."""

@@ -51,8 +51,13 @@ class Store:
 
     def _shorten_life(self, key: bytes, seconds: float) -> None:
         life: int = self._admin.pttl(key)
-        if life >= 0:
-            self._admin.pexpire(key, max(1, round(life - 1000 * seconds)))
+        if life < 0:
+            return
+        left = round(life - 1000 * seconds)
+        if left > 0:
+            self._admin.pexpire(key, left)
+        else:
+            self._admin.delete(key)
 
     async def close(self) -> None:
         """Let go of the records."""
