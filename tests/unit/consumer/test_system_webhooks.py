@@ -22,7 +22,7 @@ from warren.records.webhooks import CLAIM_SECONDS
 from warren.tasks import Task
 from warren.webhook import Webhook, WebhookState
 from warren_consumer.system.webhooks import courier as courier_module
-from warren_consumer.system.webhooks.courier import TO_A_HOST, Courier
+from warren_consumer.system.webhooks.courier import PUT_OFF_SECONDS, TO_A_HOST, WAIT_FOR_A_HOST, Courier
 from warren_consumer.system.webhooks.post import LARGEST_RESULT, Post
 
 DONE = Outcome(State.SUCCEEDED, result=b"[42]", result_type="application/json")
@@ -180,15 +180,14 @@ async def test_an_answer_counts_by_its_head_however_slowly_its_body_drips(
 
 
 async def test_a_receiver_that_stands_still_keeps_nobody_waiting(case: SystemCase) -> None:
-    stuck = asyncio.Event()
+    stuck, tasks = asyncio.Event(), []
 
     async def hang(_: Received, writer: asyncio.StreamWriter) -> None:
         await stuck.wait()
 
     async with Receiver(speak=hang).listening() as slow, Receiver().listening() as quick:
-        for _ in range(350):
-            await ended(case, slow.url)
-        task = await ended(case, quick.url.replace("127.0.0.1", "127.0.0.2").replace("127.0.0.2", "quick.example"))
+        tasks += [await ended(case, slow.url) for _ in range(350)]
+        task = await ended(case, quick.url.replace("127.0.0.1", "quick.example"))
 
         async def resolve(host: str, port: int) -> Sequence[str]:
             return ["127.0.0.1"]
@@ -197,6 +196,8 @@ async def test_a_receiver_that_stands_still_keeps_nobody_waiting(case: SystemCas
             await is_(case, task, WebhookState.DELIVERED)
             await until(lambda: slow.most_at_once == TO_A_HOST)
         stuck.set()
+    waits = [((await the_webhook(case, one)).next_at or 0) - case.clock.now() for one in tasks]
+    assert sum(wait > PUT_OFF_SECONDS[1] for wait in waits) <= WAIT_FOR_A_HOST + TO_A_HOST, "the others are put off"
     assert slow.most_at_once == TO_A_HOST
     assert len(slow.received) == TO_A_HOST
 

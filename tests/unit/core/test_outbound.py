@@ -12,7 +12,7 @@ import pytest
 from tests.receiver import Received, Receiver, response
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.outbound.addresses import Allowed, is_public
-from warren.outbound.transport import Outbound, Resolve
+from warren.outbound.transport import Outbound, Resolve, _redirected, _request
 
 LOOPBACK = Allowed.parse(["127.0.0.1"])
 
@@ -209,6 +209,13 @@ async def test_redirects_end_somewhere() -> None:
         with pytest.raises(UrlRefusedError, match="3 redirects"):
             await status(Outbound(LOOPBACK), receiver.url)
         assert len(receiver.received) == 4
+
+
+def test_no_redirect_leads_from_https_to_http() -> None:
+    request = _request("POST", "https://receiver.example/hook", {}, b"x")
+    with pytest.raises(UrlRefusedError, match="from https to http"):
+        _redirected(request, "http://receiver.example/hook")
+    assert str(_redirected(request, "/other").url) == "https://receiver.example/other"
 
 
 async def test_see_other_is_an_answer() -> None:

@@ -39,6 +39,7 @@ TO_A_HOST: Final = 4
 """How many of them to one host."""
 WAIT_FOR_A_HOST: Final = 32
 """How many wait here for their host; more are put off, so that what is due to other hosts is found behind them."""
+WAIT_IN_ALL: Final = 1000
 TAKEN_AT_ONCE: Final = 100
 PUT_OFF_SECONDS: Final = (5.0, 20.0)
 NOTE_SECONDS: Final = 5.0
@@ -98,6 +99,8 @@ class Courier:
         return False
 
     async def _take(self) -> bool:
+        if sum(map(len, self._waiting.values())) >= WAIT_IN_ALL:
+            return False
         until = time.monotonic() + CLAIM_SECONDS - TOTAL_SECONDS - NOTE_SECONDS
         due = await self._records.webhooks.take(limit=TAKEN_AT_ONCE)
         self._metrics.webhooks_pending.set(due.pending)
