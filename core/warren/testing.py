@@ -33,12 +33,13 @@ from warren.calls import Call, Terms, led_to
 from warren.client import AsyncJob, Job
 from warren.client.documents import TaskDocument, json_bytes
 from warren.client.synchronous import LoopThread
-from warren.errors import InvalidResultError, NotFoundError
+from warren.errors import InvalidResultError, NotFoundError, NoWebhookError
 from warren.record import Outcome, Progress, State
 from warren.settlement import Finish, RetryPolicy, decide, ordinary, succeeded
 from warren.tasks import JSON, Payload, new_task_id
 
 if TYPE_CHECKING:
+    from warren.client.deliveries import WebhookDocument
     from warren.function import TaskFunction
 
 
@@ -93,6 +94,14 @@ class Ended:
     async def cancel(self, task_id: str) -> TaskDocument:  # noqa: ARG002 - see above
         """Leave the task as it is."""
         return self.document
+
+    async def deliveries(self, task_id: str) -> WebhookDocument:
+        """Refuse: who runs a task here and now tells nobody."""
+        raise NoWebhookError(f"the task {task_id} ran under eager(): its webhook is sent by nobody")
+
+    async def redeliver(self, task_id: str) -> WebhookDocument:
+        """Refuse, as `deliveries` does."""
+        return await self.deliveries(task_id)
 
 
 class Attempts:

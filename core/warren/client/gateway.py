@@ -39,6 +39,12 @@ class TaskGateway(Protocol):
     async def cancel(self, task_id: str) -> TaskDocument:
         """Cancel a task unless it has ended; return how it stands."""
 
+    async def deliveries(self, task_id: str) -> WebhookDocument:
+        """Return what became of a task's webhook."""
+
+    async def redeliver(self, task_id: str) -> WebhookDocument:
+        """Send the webhook of a task that has ended once more."""
+
 
 class Gateway(TaskGateway, Protocol):
     """A way to Warren. Its faults are those of `warren.errors`, whichever way it is."""
@@ -54,12 +60,6 @@ class Gateway(TaskGateway, Protocol):
 
     async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
         """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""
-
-    async def deliveries(self, task_id: str) -> WebhookDocument:
-        """Return what became of a task's webhook."""
-
-    async def redeliver(self, task_id: str) -> WebhookDocument:
-        """Send the webhook of a task that has ended once more."""
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""

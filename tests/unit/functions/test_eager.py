@@ -11,7 +11,14 @@ from pydantic import BaseModel
 
 from warren import Fail, Retry, current_task, report_progress, task
 from warren.client.problem import InvalidFieldsError
-from warren.errors import InvalidRequestError, InvalidResultError, SettingsError, TaskCrashedError, TaskFailedError
+from warren.errors import (
+    InvalidRequestError,
+    InvalidResultError,
+    NoWebhookError,
+    SettingsError,
+    TaskCrashedError,
+    TaskFailedError,
+)
 from warren.record import State
 from warren.tasks import Payload
 from warren.testing import eager
@@ -162,3 +169,11 @@ def test_it_can_be_canceled_and_asked_as_any_job() -> None:
     with eager():
         job = add.delay(1, 2)
         assert job.cancel().status is State.SUCCEEDED
+
+
+def test_it_tells_nobody() -> None:
+    with eager():
+        job = add.with_options(callback_url="https://example.com/hook").delay(1, 2)
+        for told in (job.deliveries, job.redeliver):
+            with pytest.raises(NoWebhookError, match="eager"):
+                told()

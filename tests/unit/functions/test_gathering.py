@@ -12,11 +12,13 @@ import warren
 from tests.unit.functions.api import Api
 from warren import AsyncClient, Client, task
 from warren.client import AsyncJob, default, gathering
+from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument
 from warren.errors import InvalidRequestError, TaskFailedError, TaskTimeoutError
 from warren.record import State, TaskError
 from warren.tasks import Payload
 from warren.testing import eager
+from warren.webhook import WebhookState
 
 
 class Tasks:
@@ -58,6 +60,14 @@ class Tasks:
     async def result(self, task_id: str) -> Payload:
         """Return its id."""
         return Payload(task_id.encode())
+
+    async def deliveries(self, task_id: str) -> WebhookDocument:
+        """Return that there is nothing to tell yet."""
+        return WebhookDocument(id=task_id, status=WebhookState.WAITING)
+
+    async def redeliver(self, task_id: str) -> WebhookDocument:
+        """Leave it."""
+        return await self.deliveries(task_id)
 
     def _document(self, task_id: str) -> TaskDocument:
         state = self.ends.get(task_id, State.STARTED)
