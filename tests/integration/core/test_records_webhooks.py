@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.unit.core.worlds import World
-from warren.record import Outcome, State, TaskError
+from warren.record import Lease, Outcome, State, Submission, TaskError
 from warren.records import Records
 from warren.records.webhooks import CLAIM_SECONDS
 from warren.tasks import Payload, Task, TaskOptions
 from warren.webhook import MOST_ATTEMPTS_KEPT, Delivery, DueWebhook, DueWebhooks, Webhook, WebhookState
 
 URL = "https://receiver.example/hook"
+DONE = Outcome(State.SUCCEEDED, result=b"1")
 TAKEN = Delivery(at=1.5, milliseconds=20, status=200)
 REFUSED = Delivery(at=2.5, milliseconds=30, status=500, error="it answered 500")
 
@@ -18,11 +21,17 @@ def a_task(**options: object) -> Task:
     return Task("echo", "cpu", Payload(b"[1]"), TaskOptions.model_validate({"callback_url": URL} | options))
 
 
-async def ended(records: Records, task: Task | None = None, outcome: Outcome | None = None) -> Task:
-    task = task or a_task()
+def an_awaited_task() -> Task:
+    return replace(a_task(), reply_to="warren.reply.test")
+
+
+async def ended(
+    records: Records, task: Task | None = None, outcome: Outcome | None = None, *, ttl_seconds: float = 200_000
+) -> Task:
+    task, outcome = task or a_task(), outcome or DONE
     claim = await records.claim(task, "c1", alone=True)
     assert claim.lease is not None
-    assert await records.finish(claim.lease, task, outcome or Outcome(State.SUCCEEDED, result=b"1")) is not None
+    assert await records.finish(claim.lease, task, outcome, ttl_seconds=ttl_seconds) is not None
     return task
 
 
@@ -138,9 +147,34 @@ async def test_what_is_put_off_was_not_tried(world: World) -> None:
     await records.webhooks.note(third, TAKEN, again_seconds=None, state=WebhookState.DELIVERED)
 
 
+async def test_where_nobody_waits_for_a_reply_the_life_begins_when_the_webhook_is_over(world: World) -> None:
+    records = world.records
+    told, forgotten, skipped = a_task(), a_task(), a_task(callback_events=["failed"])
+    for task in (told, skipped):
+        await records.create(replace(task, idempotency_key=task.id))
+        await ended(records, task, ttl_seconds=1000)
+    ended_unknown = await records.finish(Lease(forgotten.id, 7, 1), forgotten, DONE, ttl_seconds=1000)
+    assert ended_unknown is not None
+    assert await records.due(older_than_seconds=0) == [], "no reply is due"
+    world.advance(100_000)
+    assert [record and record.id for record in await records.read([told.id, forgotten.id, skipped.id])] == [
+        told.id,
+        forgotten.id,
+        None,
+    ]
+    assert (await records.create(Task("other", "cpu", idempotency_key=skipped.id)))[0] is Submission.CREATED
+    for webhook in await taken(records):
+        await records.webhooks.note(webhook, TAKEN, again_seconds=None, state=WebhookState.DELIVERED)
+    world.advance(900)
+    assert None not in await records.read([told.id, forgotten.id])
+    world.advance(200)
+    assert await records.read([told.id, forgotten.id]) == [None, None]
+    assert (await records.create(Task("other", "cpu", idempotency_key=told.id)))[0] is Submission.CREATED
+
+
 async def test_a_record_outlives_its_webhook(world: World) -> None:
     records = world.records
-    task = await ended(records)
+    task = await ended(records, an_awaited_task())
     await records.settle(task.id, ttl_seconds=1000)
     await records.settle(task.id, ttl_seconds=2000)
     world.advance(100_000)
@@ -154,7 +188,7 @@ async def test_a_record_outlives_its_webhook(world: World) -> None:
 
 async def test_a_webhook_that_is_over_before_the_reply_changes_no_life(world: World) -> None:
     records = world.records
-    task = await ended(records)
+    task = await ended(records, an_awaited_task(), ttl_seconds=10)
     [webhook] = await taken(records)
     await records.webhooks.note(webhook, TAKEN, again_seconds=None, state=WebhookState.DELIVERED)
     world.advance(100_000)
