@@ -91,3 +91,14 @@ def test_a_body_beside_a_reference_is_not_the_payload() -> None:
 def test_a_deadline_in_milliseconds_is_refused(deadline: int) -> None:
     with pytest.raises(InvalidRequestError, match="no time in seconds"):
         decode_task(foreign(warren_deadline=deadline), "cpu")
+
+
+@pytest.mark.parametrize("events", ["exploded", "failed exploded", "", 5])
+def test_events_that_there_are_not_are_named(events: object) -> None:
+    message = foreign(warren_callback_url="https://a.example/", warren_callback_events=events)
+    with pytest.raises(InvalidRequestError, match="warren-callback-events"):
+        decode_task(message, "cpu")
+
+
+def test_events_without_a_callback_mean_nothing() -> None:
+    assert decode_task(foreign(warren_callback_events="exploded"), "cpu").options == TaskOptions()
