@@ -37,9 +37,10 @@ AT_ONCE: Final = 64
 """How many are sent at once: each may hold a result of a megabyte."""
 TO_A_HOST: Final = 4
 """How many of them to one host."""
-WAIT_FOR_A_HOST: Final = 32
-"""How many wait here for their host; more are put off, so that what is due to other hosts is found behind them."""
-WAIT_IN_ALL: Final = 1000
+WAIT_FOR_A_HOST: Final = 500
+"""How many wait here for their host; more are put off, so that what is due to other hosts is found behind them. A burst
+to a host that is quick goes out without a pause; what waits is small, its record is read when it is sent."""
+WAIT_IN_ALL: Final = 16_000
 TAKEN_AT_ONCE: Final = 100
 PUT_OFF_SECONDS: Final = (5.0, 20.0)
 NOTE_SECONDS: Final = 5.0
