@@ -206,7 +206,7 @@ async def test_a_burst_to_one_quick_receiver_arrives_without_a_pause(case: Syste
     async with Receiver().listening() as receiver:
         tasks = [await ended(case, receiver.url) for _ in range(200)]
         async with sending(case):
-            await until(lambda: len(receiver.received) == len(tasks))
+            await until(lambda: len(receiver.received) == len(tasks), seconds=20)
     assert receiver.most_at_once <= TO_A_HOST
 
 
@@ -214,7 +214,7 @@ async def test_many_to_one_receiver_all_arrive(case: SystemCase) -> None:
     async with Receiver().listening() as receiver:
         tasks = [await ended(case, receiver.url) for _ in range(WAIT_FOR_A_HOST + 120)]
         async with sending(case):
-            await until(lambda: len(receiver.received) >= WAIT_FOR_A_HOST)
+            await until(lambda: len(receiver.received) >= WAIT_FOR_A_HOST, seconds=20)
             for _ in range(600):
                 case.advance(1)
                 await asyncio.sleep(0.01)
