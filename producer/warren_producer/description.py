@@ -12,6 +12,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from warren.client.problem import PROBLEM_JSON
+from warren.client.task_type import TaskType, TaskTypes
+from warren.tasks import JSON
+from warren_producer.samples import sample
 
 SUMMARY = "Machine-learning work from RabbitMQ queues."
 
@@ -30,6 +33,10 @@ says what is wrong and what to do, `errors` names the fields.
 TAGS = [
     {"name": "tasks", "description": "Units of work: submit, watch, cancel."},
     {
+        "name": "webhooks",
+        "description": "Receivers of one's own, told when a task ends: how that went, and once more.",
+    },
+    {
         "name": "dead letters",
         "description": "Tasks that failed: look at them, replay them as new tasks, discard them.",
     },
@@ -39,7 +46,7 @@ TAGS = [
 ]
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def describe(app: FastAPI, types: TaskTypes) -> dict[str, Any]:
     """Return the application's OpenAPI document; it is made once."""
     if app.openapi_schema is None:
         document = get_openapi(
@@ -54,5 +61,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
             for status, response in operation["responses"].items():
                 if status >= "400" and "content" in response:  # under the media type of what the route returns
                     response["content"] = {PROBLEM_JSON: next(iter(response["content"].values()))}
+        body = document["paths"]["/v1/tasks"]["post"]["requestBody"]["content"][JSON]
+        body["examples"] = {kind.name: _example(kind) for kind in types}
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _example(kind: TaskType) -> dict[str, Any]:
+    text = f"{kind.description}\n\nIts schemas are at `/v1/task-types`."
+    args = sample(kind.arguments) if kind.arguments else {}
+    return {"summary": kind.name, "description": text, "value": {"task": kind.name, "args": args}}

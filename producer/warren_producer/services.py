@@ -11,8 +11,10 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from warren.client.dead_letters import DeadLetters
+from warren.client.deliveries import Deliveries
 from warren.client.intake import Intake
 from warren.client.results import Results
+from warren.client.task_type import TaskTypes
 from warren.pool import Pool
 from warren.repository import Repository
 from warren_producer.health import Health
@@ -27,10 +29,12 @@ class Services:
     intake: Intake
     dead_letters: DeadLetters
     results: Results
+    deliveries: Deliveries
     repository: Repository
     health: Health
     metrics: Metrics
     pools: tuple[Pool, ...]
+    types: TaskTypes
     load: Load
     predict_seconds: float
     max_wait_seconds: float
