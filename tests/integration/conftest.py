@@ -33,6 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("servers", lines, indirect=True, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups at the same call
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each line's tests share one worker and its servers, and what needs neither line have a third."""
     for item in items:
