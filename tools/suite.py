@@ -60,7 +60,7 @@ def _pytest(name: str, limit: int, *options: str, needs: tuple[str, ...] = ()) -
 PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
-BY_LINE = ("-n", "2", "--dist", "loadgroup")
+BY_LINE = ("-n", "2", "--dist", "loadscope")
 """For tests that share servers: each line of them has a worker. They mostly wait."""
 
 
