@@ -51,6 +51,13 @@ class PayloadForbiddenError(InvalidPayloadError):
     title = "Payload forbidden"
 
 
+class UrlRefusedError(InvalidRequestError):
+    """A user's URL leads to where Warren sends no requests: a private address, say."""
+
+    code = "url-refused"
+    title = "URL refused"
+
+
 class WrongPoolError(InvalidRequestError):
     """The task is of a kind that the pool does not serve, or the pool does not exist."""
 
@@ -245,6 +252,13 @@ class StorageUnavailableError(UnavailableError):
 
     code = "storage-unavailable"
     title = "Object storage unavailable"
+
+
+class UnreachableError(UnavailableError):
+    """What a user's URL leads to gave no answer, or not all of it in time."""
+
+    code = "unreachable"
+    title = "URL unreachable"
 
 
 class SettingsError(WarrenError):
