@@ -45,7 +45,7 @@ test-e2e: venv ## tests on the local cluster
 lint: venv ## what pre-commit and CI check
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy core producer consumer operator tools tests benchmarks
+	@.venv/bin/mypy core producer consumer operator tools tests benchmarks examples
 	@.venv/bin/lint-imports
 	@$(RUN) -m tools.chart check
 

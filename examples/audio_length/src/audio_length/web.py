@@ -115,7 +115,7 @@ class Web:
         size = int(told) if told.isdecimal() else None
         if size is not None and size > self.most_bytes:
             raise self._too_large(f"the file has {size} bytes")
-        file = cast("BinaryIO", SpooledTemporaryFile(IN_MEMORY))
+        file = cast("BinaryIO", SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 - whoever gets it closes it
         async for piece in answer.pieces():
             if file.tell() + len(piece) > self.most_bytes:
                 file.close()
