@@ -8,7 +8,7 @@ Forbidden here: what is in the file.
 from __future__ import annotations
 
 import re
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
@@ -115,12 +115,13 @@ class Web:
         size = int(told) if told.isdecimal() else None
         if size is not None and size > self.most_bytes:
             raise self._too_large(f"the file has {size} bytes")
-        file = cast("BinaryIO", SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115 - whoever gets it closes it
-        async for piece in answer.pieces():
-            if file.tell() + len(piece) > self.most_bytes:
-                file.close()
-                raise self._too_large("the file is larger")
-            file.write(piece)
+        with ExitStack() as otherwise:
+            file = otherwise.enter_context(cast("BinaryIO", SpooledTemporaryFile(IN_MEMORY)))
+            async for piece in answer.pieces():
+                if file.tell() + len(piece) > self.most_bytes:
+                    raise self._too_large("the file is larger")
+                file.write(piece)
+            otherwise.pop_all()
         file.seek(0)
         return Whole(file, _media_type(answer))
 
