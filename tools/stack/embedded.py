@@ -14,6 +14,7 @@ from tools.stack import examples, steps
 from tools.stack.components import Component, Components, program
 from tools.stack.console import Follower, step
 from tools.stack.examples import Example
+from tools.stack.installation import installed
 from tools.stack.packages import own_release
 from tools.stack.server import Server
 from tools.stack.serverset import ADMINISTRATOR, ServerSet
@@ -107,11 +108,13 @@ class Embedded:
                 _end(components)
 
     def _installed(self) -> dict[Example, Path]:
-        installed: dict[Example, Path] = {}
+        folders: dict[Example, Path] = {}
         for example in self.examples:
             with step(f"examples/{example.package}"):
-                installed[example] = example.installed(self.state / "examples")
-        return installed
+                target = self.state / "examples" / example.package
+                target.parent.mkdir(exist_ok=True)
+                folders[example] = installed(example.source, target)
+        return folders
 
     def _start(self, components: Sequence[Server[Component]]) -> None:
         for component in components:
