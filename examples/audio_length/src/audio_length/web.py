@@ -27,7 +27,7 @@ IN_MEMORY: Final = 1024 * 1024
 LONGEST_PAUSE: Final = 3600
 """How long a server's wish for patience is heard, in seconds."""
 
-CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class Web:
         told = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
         if answer.status != HTTPStatus.PARTIAL_CONTENT or told is None or int(told[1]) != start:
             raise Fail("bad-answer", f"{self.host} does not give the part of the file that it was asked for")
-        data = await answer.read(min(count, int(told[2]) + 1 - start))
+        data = await answer.read(count)
         if not data:
             raise Retry(f"{self.host} sent nothing of the part of the file that it was asked for")
         version = answer.headers.get("etag") or answer.headers.get("last-modified", "")
-        return Part(start, data, int(told[3]), version, _media_type(answer))
+        return Part(start, data, int(told[2]), version, _media_type(answer))
 
     async def _whole(self, answer: Answer) -> Whole:
         self._check(answer)
@@ -116,7 +116,7 @@ class Web:
         if size is not None and size > self.most_bytes:
             raise self._too_large(f"the file has {size} bytes")
         with ExitStack() as otherwise:
-            file = otherwise.enter_context(cast("BinaryIO", SpooledTemporaryFile(IN_MEMORY)))
+            file = otherwise.enter_context(_empty())
             async for piece in answer.pieces():
                 if file.tell() + len(piece) > self.most_bytes:
                     raise self._too_large("the file is larger")
@@ -144,6 +144,10 @@ class Web:
             raise Fail("refused", f"{said}: it does not give the file to us")
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise Fail("bad-answer", f"{self.host} sends the file compressed, which nobody asked for")
+
+
+def _empty() -> BinaryIO:
+    return cast("BinaryIO", SpooledTemporaryFile(IN_MEMORY))
 
 
 def _media_type(answer: Answer) -> str:
