@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,6 +41,10 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET with the page."""
 
     site: Site
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # it has heard enough
+            super().handle()
 
     def do_GET(self) -> None:
         self.site.asked += 1
