@@ -77,8 +77,13 @@ def site(workspace: Workspace, folders: dict[str, Path], tmp_path: Path) -> Iter
 
 
 async def test_both_types_of_workers_work_at_once_and_each_on_one_task_at_a_time(site: Site) -> None:
-    site.samples.pause_seconds = PAUSE_SECONDS
     async with AsyncClient(site.producer.url) as client:
+        for job in (
+            await client.submit("audio_length", url=site.samples.audio),
+            await client.submit("lottery_results"),
+        ):
+            await job.get(60)  # by now both consumers are up
+        site.samples.pause_seconds = PAUSE_SECONDS
         lengths = [await client.submit("audio_length", url=site.samples.audio) for _ in range(4)]
         draws = [await client.submit("lottery_results", most=1) for _ in range(4)]
         ended = await asyncio.gather(*(job.wait(60) for job in (*lengths, *draws)))
