@@ -26,7 +26,7 @@ test: venv ## every test: unit, integration, contract and, on a real Kubernetes,
 	@$(RUN) -m tools.suite
 
 test-unit: venv ## the fast tests
-	@$(RUN) -m pytest tests/unit -q -n auto $(ARGS)
+	@$(RUN) -m pytest tests/unit examples -q -n auto $(ARGS)
 
 test-integration: venv ## tests against real servers
 	@$(RUN) -m tools.suite servers cluster integration alone
@@ -45,7 +45,7 @@ test-e2e: venv ## tests on the local cluster
 lint: venv ## what pre-commit and CI check
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy core producer consumer operator tools tests benchmarks
+	@.venv/bin/mypy core producer consumer operator tools tests benchmarks examples
 	@.venv/bin/lint-imports
 	@$(RUN) -m tools.chart check
 
