@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from warren.errors import InvalidRequestError
-from warren.record import End, Outcome, State, TaskError
+from warren.record import End, Note, Outcome, State, TaskError
 from warren.tasks import Task
 from warren_consumer.handler import TaskFault
 from warren_consumer.patience import insist
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from warren.broker import Delivery
     from warren.message import Message
     from warren.pool import Pool
+    from warren.record import Progress
     from warren.records import Records
     from warren_consumer.results import Results
     from warren_consumer.system.endings import Endings
@@ -67,6 +68,8 @@ class Reports:
     async def _record(self, message: Message) -> str:
         report = read(message)
         task = await self._task(report)
+        if not report.ended:
+            return await self._note(task, report.progress)
         outcome = await self._outcome(report)
         match await insist(lambda: self._records.end(task, outcome), what="recording a result"):
             case End.ENDED:
@@ -78,6 +81,12 @@ class Reports:
                 return "refused"
             case _:
                 return "ended-before"
+
+    async def _note(self, task: Task, progress: Progress | None) -> str:
+        note = await insist(lambda: self._records.note(task, progress), what="noting what a worker says")
+        if note is Note.BEGUN:
+            await self._endings.tell_begun(task.id)
+        return "ended-before" if note is Note.ALREADY else "refused" if note is Note.LEASED else note.value
 
     async def _task(self, report: Report) -> Task:
         """Return the task that the report is of; what it does not say about it, the task's record does."""

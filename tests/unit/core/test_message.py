@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from warren.errors import InvalidRequestError
+from warren.errors import InvalidRequestError, UnknownProtocolError
 from warren.message import Message, decode_task, encode_task
 from warren.tasks import Payload, Priority, Task, TaskOptions, new_task_id
 
@@ -83,3 +83,13 @@ def test_a_body_beside_a_reference_is_not_the_payload() -> None:
 def test_a_deadline_in_milliseconds_is_refused(deadline: int) -> None:
     with pytest.raises(InvalidRequestError, match="no time in seconds"):
         decode_task(foreign(warren_deadline=deadline), "cpu")
+
+
+@pytest.mark.parametrize("version", [2, 0, 1.5, "1", True, b"1", None])
+def test_another_version_of_the_protocol_is_refused(version: object) -> None:
+    with pytest.raises(UnknownProtocolError, match=r"warren-protocol is .*, and this release of Warren reads 1"):
+        decode_task(foreign(warren_protocol=version), "cpu")
+
+
+def test_a_message_that_says_no_version_is_of_the_first() -> None:
+    assert decode_task(foreign(), "cpu").name == decode_task(foreign(warren_protocol=1), "cpu").name
