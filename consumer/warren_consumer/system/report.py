@@ -39,10 +39,10 @@ class Report:
     pool: str | None
     reply_to: str | None
     result: Payload
+    state: State
+    """How it ended: succeeded, failed or expired. Or started: its worker has begun, or tells of its progress."""
     error: TaskError | None = None
     """Why it failed; None where it did not."""
-    ended: bool = True
-    """Whether it is over; else its worker has begun, or tells of its progress."""
     progress: Progress | None = None
 
 
@@ -73,16 +73,16 @@ def _fate(message: Message) -> dict[str, Any]:
     try:
         check_protocol(message)
     except UnknownProtocolError as error:  # the worker is done with its task: without a word it would be lost
-        return {"error": TaskError(code=error.code, message=error.detail)}
+        return {"state": State.FAILED, "error": TaskError(code=error.code, message=error.detail)}
     match message.headers.get(STATE_HEADER, State.SUCCEEDED.value):
-        case State.SUCCEEDED.value:
-            return {}
+        case (State.SUCCEEDED.value | State.EXPIRED.value) as state:
+            return {"state": State(state)}
         case State.FAILED.value:
-            return {"error": describe(message.body)}
+            return {"state": State.FAILED, "error": describe(message.body)}
         case State.STARTED.value:
-            return {"ended": False, "progress": _progress(message.body)}
+            return {"state": State.STARTED, "progress": _progress(message.body)}
         case other:
-            detail = f"the header {STATE_HEADER} is {other!r}; a worker says started, succeeded or failed"
+            detail = f"the header {STATE_HEADER} is {other!r}; a worker says started, succeeded, failed or expired"
             raise InvalidRequestError(detail)
 
 

@@ -68,7 +68,7 @@ class Reports:
     async def _record(self, message: Message) -> str:
         report = read(message)
         task = await self._task(report)
-        if not report.ended:
+        if report.state is State.STARTED:
             return await self._note(task, report.progress)
         outcome = await self._outcome(report)
         match await insist(lambda: self._records.end(task, outcome), what="recording a result"):
@@ -101,8 +101,8 @@ class Reports:
         )
 
     async def _outcome(self, report: Report) -> Outcome:
-        if report.error is not None:
-            return Outcome(State.FAILED, error=report.error)
+        if report.state is not State.SUCCEEDED:
+            return Outcome(report.state, error=report.error)
         name = hashlib.sha256(report.result.body).hexdigest()
         try:
             return await self._results.named(report.task_id, name, report.result)

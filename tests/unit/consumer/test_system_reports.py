@@ -183,3 +183,13 @@ async def test_a_result_of_another_version_of_the_protocol_ends_its_task_as_fail
     task = await case.accepted()
     await case.report(task, **{"warren-protocol": 2})
     assert summary(await case.record(task)) == ("failed", "unknown-protocol")
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_worker_that_finds_a_task_too_late_says_so(case: SystemCase, begun: bool) -> None:  # noqa: FBT001 - a case
+    task = await case.accepted()
+    if begun:
+        await case.report(task, b"", **{"warren-state": "started"})
+    await case.report(task, b"", **{"warren-state": "expired"})
+    assert summary(await case.record(task)) == ("expired", None)
+    assert [reply.headers["warren-state"] for reply in case.replies] == ["expired"]
