@@ -1,4 +1,4 @@
-"""Results of workers that are not Python's, from `warren.results` into records.
+"""What workers that are not Python's report to `warren.results`: into records.
 
 Such a worker has no lease: its word counts while the task waits, and not against a consumer that works on it. Warren
 records what it is told, and tries nothing again.
@@ -83,10 +83,16 @@ class Reports:
                 return "ended-before"
 
     async def _note(self, task: Task, progress: Progress | None) -> str:
-        note = await insist(lambda: self._records.note(task, progress), what="noting what a worker says")
-        if note is Note.BEGUN:
-            await self._endings.tell_begun(task.id)
-        return "ended-before" if note is Note.ALREADY else "refused" if note is Note.LEASED else note.value
+        match await insist(lambda: self._records.note(task, progress), what="noting what a worker says"):
+            case Note.BEGUN:
+                await self._endings.tell_begun(task.id)
+                return "begun"
+            case Note.NOTED:
+                return "noted"
+            case Note.LEASED:
+                return "refused"
+            case _:
+                return "ended-before"
 
     async def _task(self, report: Report) -> Task:
         """Return the task that the report is of; what it does not say about it, the task's record does."""
