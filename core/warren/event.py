@@ -47,6 +47,4 @@ def encode_event(record: Record) -> Message:
 
 def encode_wake(pool: str) -> Message:
     """Return the hint that work comes for a pool; its type is its routing key."""
-    return Message(
-        body=orjson.dumps({"pool": pool}), type=f"{WAKE_PREFIX}{pool}", headers={PROTOCOL_HEADER: PROTOCOL}
-    )
+    return Message(body=orjson.dumps({"pool": pool}), type=f"{WAKE_PREFIX}{pool}", headers={PROTOCOL_HEADER: PROTOCOL})

@@ -7,7 +7,20 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.unit.core.worlds import World
-from warren.record import End, Lease, Note, Outcome, Progress, Record, Renewal, State, Submission, Swept, TaskError, Verdict
+from warren.record import (
+    End,
+    Lease,
+    Note,
+    Outcome,
+    Progress,
+    Record,
+    Renewal,
+    State,
+    Submission,
+    Swept,
+    TaskError,
+    Verdict,
+)
 from warren.records import LEASE_SECONDS, Records
 from warren.tasks import Task, TaskOptions
 
