@@ -1,4 +1,4 @@
-"""The API does what its description says, whatever it is asked: over the adapters in memory, in a process of its own."""
+"""The API does what its description says, whatever it is asked: a process of its own, over the adapters in memory."""
 
 from __future__ import annotations
 
