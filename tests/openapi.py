@@ -13,8 +13,8 @@ SECONDS = 300
 
 def check(url: str, folder: Path, *options: str) -> None:
     """Fail the test with whatever is wrong with the API at the address; the folder keeps what Schemathesis writes."""
-    program = Path(sys.executable).with_name("st")
-    command = [program, "--no-color", "--config-file", CONFIGURATION, "run", f"{url}/openapi.json", f"--seed={SEED}"]
+    program = str(Path(sys.executable).with_name("st"))
+    command = [program, "--no-color", f"--config-file={CONFIGURATION}", "run", f"{url}/openapi.json", f"--seed={SEED}"]
     done = subprocess.run(
         [*command, *options], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
     )

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
@@ -114,8 +115,8 @@ def until(condition: Callable[[], bool]) -> None:
         sleep(0.05)
 
 
-def submit(client: Client, task: str, *, attempts: int | None = None, **args: object) -> Job:
-    return client.submit(task, options={} if attempts is None else {"max_attempts": attempts}, **args)
+def submit(client: Client, task: str, *, attempts: int | None = None, **args: Any) -> Job:
+    return client.submit(task, args, options={} if attempts is None else {"max_attempts": attempts})
 
 
 def test_a_pool_that_a_worker_in_node_serves(node: Node, client: Client) -> None:

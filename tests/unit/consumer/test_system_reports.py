@@ -181,7 +181,7 @@ async def test_progress_that_is_none_is_malformed(case: SystemCase, body: bytes)
 
 async def test_a_result_of_another_version_of_the_protocol_ends_its_task_as_failed(case: SystemCase) -> None:
     task = await case.accepted()
-    await case.report(task, **{"warren-protocol": 2})
+    await case.report(task, b"1", **{"warren-protocol": 2})
     assert summary(await case.record(task)) == ("failed", "unknown-protocol")
 
 
