@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ class Producer:
     log: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -53,6 +54,7 @@ class Producer:
             "WARREN_RECORDS_URL": self.workspace.records_url,
             "WARREN_STORAGE_BUCKET": self.workspace.bucket,
             "WARREN_PORT": str(self.port),
+            **self.settings,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([program], env=environ, stdout=log, stderr=log)
