@@ -234,8 +234,8 @@ class MemoryRecords:
             return Note.ALREADY
         if entry.leased(now):
             return Note.LEASED
+        # A lease that lapsed stays to be seen: the next claim counts it.
         begins = progress is None or entry.record.state is not State.STARTED
-        entry.stop_running(entry.record.lease_until or now, now)
         if begins:
             attempt = entry.record.attempt + 1
             entry.set(progress=None, due_at=None, consumer=None, attempt=attempt, started_at=now)

@@ -1,6 +1,6 @@
 -- KEYS: record   ARGV: progress (empty: an attempt begins), then the fields of a record that is missing
 local key, progress = KEYS[1], ARGV[1]
-local known = look(key, 'state', 'lease_until', 'started_at', 'running_ms', 'attempt')
+local known = look(key, 'state', 'lease_until', 'attempt')
 if not known.state then
   write_new(key, 2, 'state', 'queued', 'submitted_at', whole(NOW))
   local new = look(key, 'owner', 'expires_at')
@@ -10,9 +10,9 @@ elseif TERMINAL[known.state] then
 elseif known.state == 'started' and number(known.lease_until) > NOW then
   return 'leased'
 end
+-- A lease that lapsed stays to be seen: the next claim counts it.
 local begins = progress == '' or known.state ~= 'started'
-local changes = stop_running({'state', 'started', 'accepted', '1'}, known, number(known.lease_until))
-add(changes, 'changed_at', whole(NOW))
+local changes = {'state', 'started', 'accepted', '1', 'changed_at', whole(NOW)}
 if begins then
   redis.call('HDEL', key, 'progress', 'due_at', 'consumer')
   add(changes, 'attempt', whole(number(known.attempt) + 1), 'started_at', whole(NOW))
