@@ -47,9 +47,8 @@ function submit(channel, pool, task, { id, body, replyTo, delay, expires }) {
   });
 }
 
-async function main(url, pool, task, args, options) {
-  const connection = await amqp.connect(url);
-  const channel = await connection.createConfirmChannel();
+/** Submits the task and waits for its reply. */
+async function call(channel, pool, task, args, options) {
   const { queue } = await channel.assertQueue(`warren.reply.${randomUUID()}`, {
     exclusive: true,
     autoDelete: true,
@@ -57,22 +56,26 @@ async function main(url, pool, task, args, options) {
     arguments: { "x-queue-type": "classic" },
   });
   const id = randomUUID();
-  const replied = new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error("no reply in time; the task goes on")), PATIENCE_MS);
-    const take = (message) => {
-      if (message?.properties.correlationId === id) {
-        clearTimeout(late);
-        resolve(message);
-      }
-    };
-    connection.on("close", () => reject(new Error("the connection is closed")));
-    connection.on("error", reject);
-    channel.consume(queue, take, { noAck: true }).catch(reject);
-  });
-  replied.catch(() => {}); // it may fail before it is waited for
+  let answer;
+  const replied = new Promise((resolve) => (answer = resolve));
+  const take = (message) => message?.properties.correlationId === id && answer(message);
+  await channel.consume(queue, take, { noAck: true }); // before the submit: the reply may be as fast as its confirm
   await submit(channel, pool, task, { id, body: Buffer.from(args), replyTo: queue, ...options });
   console.error(`submitted ${id}`);
-  const reply = await replied;
+  return replied;
+}
+
+async function main(url, pool, task, args, options) {
+  const connection = await amqp.connect(url);
+  const channel = await connection.createConfirmChannel();
+  const lost = new Promise((_, reject) => {
+    connection.on("error", reject);
+    connection.on("close", () => reject(new Error("the connection is closed")));
+    channel.on("error", reject);
+    setTimeout(() => reject(new Error("no reply in time; the task goes on")), PATIENCE_MS).unref();
+  });
+  lost.catch(() => {}); // the connection is closed in the end
+  const reply = await Promise.race([call(channel, pool, task, args, options), lost]);
   const { "warren-state": state, "warren-result-ref": reference } = reply.properties.headers;
   console.log(state);
   console.log(reference ?? reply.content.toString());
