@@ -17,6 +17,7 @@ from warren.client.routing import choose_pool
 from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError
 from warren.model import PREDICT_TASK
 from warren.prediction import ModelReference, PredictRequest
+from warren.record import State
 from warren.tasks import JSON, Payload, Task, TaskOptions
 from warren.training import TRAIN_TASK, TrainRequest
 
@@ -155,6 +156,8 @@ class Intake:
         record = await self._records.cancel(task_id)
         if record is None:
             raise TaskNotFoundError(f"no task has the id {task_id!r}")
+        if record.state is State.CANCELED:
+            self._submitter.tell(record)
         self._watch.tell(task_id)
         return record
 
