@@ -44,7 +44,7 @@ def _word(part: str) -> tuple[str, str]:
     return name.strip().lower(), value.strip().strip('"')
 
 
-def _preferences(
+async def _preferences(
     services: Given,
     prefer: Annotated[
         list[str] | None,

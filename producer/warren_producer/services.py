@@ -36,7 +36,7 @@ class Services:
     max_wait_seconds: float
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 

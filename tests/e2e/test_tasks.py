@@ -29,6 +29,9 @@ LARGE = 3 * 1024 * 1024
 HUGE = 25 * 1024 * 1024
 """Not far below the largest request that is taken; the pod's memory is enough for a few of them."""
 
+WAITING = 100
+"""More than the pool's consumers can run at once, however many they become."""
+
 SECONDS = 4
 
 FOLLOW = """
@@ -179,8 +182,8 @@ def test_tasks_are_delayed_expire_run_out_of_time_and_are_waited_for(client: Cli
 
 @pytest.mark.usefixtures("one_consumer")
 def test_running_and_waiting_tasks_are_canceled(client: Client, diary: Diary) -> None:
-    jobs = client.submit_many({"task": "sleep", "args": {"seconds": 600}} for _ in range(40))
-    until("some are started", lambda: jobs[0].status is State.STARTED, seconds=30)
+    jobs = client.submit_many({"task": "sleep", "args": {"seconds": 600}} for _ in range(WAITING))
+    until("some are started", lambda: jobs[0].status is State.STARTED, seconds=40)
     began = time.monotonic()
     with ThreadPoolExecutor(16) as several:
         list(several.map(lambda job: job.cancel(), jobs))

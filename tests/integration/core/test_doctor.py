@@ -25,6 +25,9 @@ from warren.pool import DEFAULT_POOLS
 from warren.tasks import Task
 from warren.topology import DEAD, TASKS, topology
 
+STATISTICS_SECONDS = 15.0
+"""How long a broker that has just started may know nothing of its disk, and a while."""
+
 
 class Doctor:
     """Runs the command in an environment as a person would have it."""
@@ -100,8 +103,14 @@ def test_the_account_of_the_producer_sees_what_it_needs(doctor: Doctor, workspac
 
 
 def test_an_account_for_monitoring_sees_the_disk(doctor: Doctor, workspace: Workspace) -> None:
-    _, findings = doctor.run(WARREN_BROKER_MANAGEMENT_URL=workspace.management_url())
-    assert any(finding["check"] == "disk" and "GiB free" in finding["detail"] for finding in findings)
+    def seen() -> bool:
+        _, findings = doctor.run(WARREN_BROKER_MANAGEMENT_URL=workspace.management_url())
+        return any(finding["check"] == "disk" and "GiB free" in finding["detail"] for finding in findings)
+
+    deadline = time.monotonic() + STATISTICS_SECONDS
+    while not (found := seen()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert found
 
 
 def test_a_topology_that_was_not_applied(workspace: Workspace) -> None:

@@ -17,7 +17,7 @@ from warren.errors import IdempotencyConflictError, RecordsUnavailableError
 from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, TaskError, Verdict
 from warren.records import MAX_LAPSES, Records
 from warren.records.memory import MemoryRecords
-from warren.records.redis import RedisRecords
+from warren.records.redis import KEYS, RedisRecords
 from warren.tasks import Payload, Task, TaskOptions, new_task_id
 
 DONE = Outcome(State.SUCCEEDED, result=b"42", result_type="application/json")
@@ -577,3 +577,19 @@ async def test_a_caller_that_gives_up_leaves_the_others_their_own_answers(store:
                 assert [record and record.id for record in answer] == [task.id]
             else:
                 assert isinstance(answer, asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("reply_to", [None, "warren.reply.test"])
+async def test_an_idempotency_key_goes_with_its_record(
+    store: RedisRecords, workspace: Workspace, reply_to: str | None
+) -> None:
+    """The port does not show it, but keys that stayed would fill the store."""
+    task = Task("echo", "cpu", idempotency_key="k", reply_to=reply_to)
+    await store.create(task)
+    with redis.Redis.from_url(workspace.records_url) as admin:
+        assert admin.keys(f"{KEYS}*")
+        await store.finish(await claimed(store, task), task, DONE, ttl_seconds=SHORT)
+        if reply_to:
+            await store.settle(task.id, ttl_seconds=SHORT)
+        await asyncio.sleep(2 * SHORT)
+        assert not admin.keys(f"{KEYS}*")

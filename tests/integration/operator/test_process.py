@@ -169,6 +169,10 @@ def in_phase(namespace: Namespace, phase: str) -> Callable[[], bool]:
     return lambda: status(namespace).get("phase") == phase
 
 
+def told_of(namespace: Namespace, reason: str) -> Callable[[], bool]:
+    return lambda: reason in namespace.kubectl("events", "--for", "mljob/iris")
+
+
 def replicas(namespace: Namespace, count: int) -> Callable[[], bool]:
     wanted = ("get", "deployment", "trainers", "--output=jsonpath={.spec.replicas}")
     return lambda: namespace.kubectl(*wanted) == str(count)
@@ -252,6 +256,8 @@ async def test_a_run_from_zero_to_its_model_with_the_operator_killed_in_between(
     async with consumer(workspace) as trainer:
         operator.start()
         await until("Running", in_phase(namespace, "Running"), operator)
+        # An event that is not sent yet dies with the operator.
+        await until("an event", told_of(namespace, "Started"), operator)
         operator.kill()
         await trainer.succeed(tmp_path)
     operator.start()
@@ -269,8 +275,8 @@ async def test_a_run_from_zero_to_its_model_with_the_operator_killed_in_between(
     }
     times = [conditions[name]["lastTransitionTime"] for name in ("Queued", "Running", "Complete")]
     assert times == sorted(times)
-    events = namespace.kubectl("events", "--for", "mljob/iris")
-    assert all(reason in events for reason in ("Waiting", "Started", "ModelCreated")), events
+    for reason in ("Waiting", "Started", "ModelCreated"):
+        await until(reason, told_of(namespace, reason), operator)
     assert "iris" in namespace.kubectl("get", "mljobs")
     namespace.kubectl("delete", "mljob", "iris", "--timeout=5s")
 

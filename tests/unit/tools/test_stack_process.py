@@ -61,6 +61,10 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def supervised(state: Path) -> tuple[subprocess.Popen[str], Identity]:
     """Start a process of another supervisor than this one."""
     supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(state)], stdout=subprocess.PIPE, text=True)
@@ -68,6 +72,7 @@ def supervised(state: Path) -> tuple[subprocess.Popen[str], Identity]:
     with supervisor.stdout:
         identity = Identity.of(int(supervisor.stdout.readline()))
     assert identity is not None
+    assert eventually(lambda: name_of(identity.pid) != "setpriv")  # until then a supervisor's end goes unnoticed
     return supervisor, identity
 
 
