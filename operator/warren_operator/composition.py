@@ -141,7 +141,7 @@ async def _connect(settings: OperatorSettings) -> Ports:
     objects = S3Objects()
     return Ports(
         cluster=await ApiCluster.connect(settings.namespace),
-        figures=PrometheusFigures(settings.prometheus_url, settings.vhost),
+        figures=PrometheusFigures(settings.prometheus_url, settings.vhost, settings.namespace),
         records=RedisRecords(settings.records_url),
         broker=AmqpBroker(settings.broker_url, "warren-operator"),
         models=Repository(objects, settings.storage_bucket),

@@ -57,6 +57,12 @@ class MemoryCluster:
         document["metadata"]["generation"] += 1
         return self._store(kind, document)
 
+    def annotate(self, kind: Kind, name: str, annotations: Mapping[str, str]) -> Document:
+        """Do what a user's `kubectl annotate` does: these are the annotations from now on."""
+        document = copy.deepcopy(self._find(kind, name))
+        document["metadata"]["annotations"] = dict(annotations)
+        return self._store(kind, document)
+
     def remove(self, kind: Kind, name: str) -> None:
         """Do what a user's `kubectl delete` does: mark it, and let it go once it has no finalizers."""
         document = copy.deepcopy(self._find(kind, name))

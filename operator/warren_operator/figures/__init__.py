@@ -6,7 +6,7 @@ Forbidden here: what follows from them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -20,6 +20,12 @@ class Figure:
     """Messages that consumers hold."""
     age: float
     """Seconds since this was measured."""
+    running: int = 0
+    """Tasks that the queue's consumers report as being executed."""
+    consumers: int | None = None
+    """Consumers that report themselves; None: none does, as those of others never do."""
+    finished: Mapping[str, float] = field(default_factory=dict)
+    """Tasks finished so far by each process that reports itself; it begins at 0 whenever one starts."""
 
 
 class Figures(Protocol):

@@ -15,8 +15,11 @@ from warren.errors import InvalidRequestError, UnavailableError
 from warren.resources import ConsumerPool, parse, status_document
 from warren_operator import metrics
 from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
-from warren_operator.pool.scaling import Decision, History, Observation, decide
-from warren_operator.pool.status import decided, without_target
+from warren_operator.figures.counters import FinishedTasks
+from warren_operator.pool.history import History
+from warren_operator.pool.observation import Observation
+from warren_operator.pool.scaling import step
+from warren_operator.pool.status import Look, decided, without_target
 
 if TYPE_CHECKING:
     from warren.clock import Clock
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from warren_operator.cluster import Cluster
     from warren_operator.figures import Figure, Figures
     from warren_operator.figures.history import EmptyQueues
+    from warren_operator.pool.scaling import Decision
     from warren_operator.watched import Watched
 
 _LOG = structlog.get_logger(__name__)
@@ -50,6 +54,7 @@ class PoolReconciler:
         self._clock = clock
         self._queues = frozenset(queues)
         self._fresh_seconds = fresh_seconds
+        self._finished = FinishedTasks()
         self._histories: dict[str, History] = {}
         self._measured: dict[str, tuple[str, str]] = {}
 
@@ -60,6 +65,7 @@ class PoolReconciler:
         queues = self._queues | {pool.spec.queue for _, pool in pools}
         figures, trouble = await self._read(queues)
         self._empty.observe(queues, figures, self._clock.now())
+        self._finished.observe(queues, figures)
         for document, pool in pools:
             await self._one(document, pool, figures.get(pool.spec.queue), trouble)
 
@@ -121,20 +127,33 @@ class PoolReconciler:
         figure: Figure | None,
         unknown: str | None,
     ) -> ConsumerPoolStatus:
-        now, target = self._clock.now(), pool.spec.scale_target_ref.name
-        ready, unacked = (figure.ready, figure.unacked) if figure else (None, None)
+        now = self._clock.now()
         try:
-            replicas = (await self._cluster.scale(target)).wanted
+            replicas = (await self._cluster.scale(pool.spec.scale_target_ref.name)).wanted
         except ResourceNotFoundError as error:
-            return without_target(pool, Observation(0, ready, unacked), error.detail, unknown, now)
-        observation = Observation(replicas, ready, unacked)
-        history = self._histories.get(pool.metadata.uid, History()).after(observation, now)
+            return without_target(pool, figure, error.detail, unknown, now)
+        seen = self._observation(pool, replicas, figure)
+        known = self._histories.get(pool.metadata.uid) or History.resumed(pool.status.service_seconds)
+        decision, history = step(seen, pool.spec, known, now)
         self._histories[pool.metadata.uid] = history
-        decision = decide(observation, pool.spec, history, now)
-        _measure(pool, observation, decision)
+        _measure(pool, seen, decision)
         if decision.replicas != replicas and not pool.spec.advise_only:
             await self._apply(document, pool, replicas, decision)
-        return decided(pool, observation, decision, unknown, now)
+        return decided(pool, Look(seen, decision, history), unknown, now)
+
+    def _observation(self, pool: ConsumerPool, replicas: int, figure: Figure | None) -> Observation:
+        if figure is None:
+            return Observation(replicas, paused=pool.paused)
+        finished = self._finished.total(pool.spec.queue)
+        return Observation(
+            replicas,
+            figure.ready,
+            figure.unacked,
+            finished,
+            figure.running,
+            figure.consumers if figure.consumers is not None or finished is None else 0,
+            paused=pool.paused,
+        )
 
     async def _apply(self, document: Document, pool: ConsumerPool, replicas: int, decision: Decision) -> None:
         target = pool.spec.scale_target_ref.name
@@ -158,7 +177,7 @@ def _measure(pool: ConsumerPool, observation: Observation, decision: Decision) -
     labels = _labels(pool)
     metrics.DESIRED.labels(*labels).set(decision.replicas)
     metrics.REPLICAS.labels(*labels).set(observation.replicas)
-    metrics.METRICS_KNOWN.labels(*labels).set(observation.work is not None)
+    metrics.METRICS_KNOWN.labels(*labels).set(observation.known)
     if observation.ready is not None and observation.unacked is not None:
         metrics.READY.labels(*labels).set(observation.ready)
         metrics.UNACKED.labels(*labels).set(observation.unacked)
