@@ -65,6 +65,8 @@ class History:
     """Tasks finished per second of a taken slot."""
     replicas: Measure = Measure()
     """Tasks finished per second of a replica whose slots were all taken."""
+    full_since: float | None = None
+    """Since when the same replicas have had all their slots taken."""
     saturated_at: float = -math.inf
     start_seconds: float = START_SECONDS
     raises: tuple[tuple[float, int], ...] = ()
@@ -163,11 +165,17 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     if last is None or last.finished is None or seen.finished is None or passed <= 0:
         return history
     done = max(0.0, seen.finished - last.finished)
-    new = replace(history, slots=history.slots.add((last.running + seen.running) / 2 * passed, done))
+    taken = (last.running + seen.running) / 2 * passed
+    new = replace(history, slots=history.slots.add(taken, done))
     up = seen.consumers or 0
-    if up and up == last.consumers and min(last.running, seen.running) >= _BUSY_SHARE * up * concurrency:
-        new = replace(new, replicas=history.replicas.add(up * passed, done), saturated_at=now)
-    return new
+    if not up or up != last.consumers or min(last.running, seen.running) < _BUSY_SHARE * up * concurrency:
+        return replace(new, full_since=None)
+    since = history.looked_at if history.full_since is None else history.full_since
+    new = replace(new, full_since=since)
+    if now - since <= (new.service_seconds or math.inf):
+        return new  # what was begun with the slots empty has not come to its end yet
+    known = history.replicas if now - history.saturated_at <= _LASTING_SECONDS else Measure()
+    return replace(new, replicas=known.add(taken / concurrency, done), saturated_at=now)
 
 
 def _arrivals(

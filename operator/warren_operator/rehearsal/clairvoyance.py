@@ -10,7 +10,9 @@ Forbidden here: what any scaler decides.
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,8 @@ class Clairvoyant:
 
     comes: list[float]
     goes: list[float]
+    waits: Sequence[float]
+    """How long each task waits."""
     concurrency: int
 
     def replica_seconds(self) -> float:
@@ -48,6 +52,7 @@ def foresee(trace: Trace, *, target_seconds: float, start_seconds: float, concur
     free: list[float] = []
     comes: list[float] = []
     goes: list[float] = []
+    waits = array("d")
     for arrival, service in zip(trace.arrivals, trace.services, strict=True):
         latest = arrival + target_seconds
         idle = bisect_right(free, arrival - start_seconds)
@@ -59,5 +64,6 @@ def foresee(trace: Trace, *, target_seconds: float, start_seconds: float, concur
         else:
             begin = latest
             comes.append(begin - start_seconds)
+        waits.append(begin - arrival)
         insort(free, begin + service)
-    return Clairvoyant(comes, goes + free, concurrency)
+    return Clairvoyant(comes, goes + free, waits, concurrency)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from warren.resources import ConsumerPoolSpec
     from warren_operator.rehearsal.trace import Trace
 
+_ROUNDING: Final = 1e-6
 _LATE_SECONDS: Final = 86_400
 """A rehearsal ends so long after the last arrival, served or not."""
 
@@ -28,7 +29,9 @@ class Outcome:
 
     scaler: str
     waits: Sequence[float]
-    """How long each task waited, in seconds."""
+    """How long each task that was served waited, in seconds."""
+    unserved: int
+    """Tasks that still waited at the end."""
     replica_seconds: float
     curve: Sequence[tuple[float, int]]
     """From when on how many replicas were wanted."""
@@ -37,7 +40,8 @@ class Outcome:
 
     def late(self, target_seconds: float) -> float:
         """Return the share of tasks that waited for longer than the target."""
-        return sum(wait > target_seconds for wait in self.waits) / len(self.waits)
+        late = sum(wait > target_seconds + _ROUNDING for wait in self.waits) + self.unserved
+        return late / (len(self.waits) + self.unserved)
 
     def quantile(self, share: float) -> float:
         """Return the wait that this share of the tasks did not exceed."""
@@ -60,7 +64,8 @@ def rehearse(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, scaler:
         _note(curve, plant)
         if plant.done and second >= trace.seconds:
             break
-    return Outcome(scaler.name, plant.waits, plant.replica_seconds(), curve, len(curve) - 1)
+    unserved = len(trace.arrivals) - plant.begun
+    return Outcome(scaler.name, plant.waits, unserved, plant.replica_seconds(), curve, len(curve) - 1)
 
 
 def rehearse_keda(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, value: float | None = None) -> Outcome:
@@ -81,7 +86,7 @@ def foretold(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float) -> Outc
     target = spec.target.wait_seconds or 0.0
     found = foresee(trace, target_seconds=target, start_seconds=start_seconds, concurrency=spec.concurrency)
     curve = found.curve()
-    return Outcome("clairvoyant", [0.0] * len(trace.arrivals), found.replica_seconds(), curve, len(curve))
+    return Outcome("clairvoyant", found.waits, 0, found.replica_seconds(), curve, len(curve))
 
 
 def _note(curve: list[tuple[float, int]], plant: Plant) -> None:
