@@ -18,7 +18,7 @@ spec: {queue: q, scaleTargetRef: {name: d}, maxReplicas: 20}
 """
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | float | Path) -> Result:
     return CliRunner().invoke(app, ["simulate", *map(str, arguments)])
 
 
