@@ -55,7 +55,7 @@ def rehearse(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, scaler:
     plant = Plant(trace, concurrency=spec.concurrency, start_seconds=start_seconds)
     curve: list[tuple[float, int]] = [(0.0, 0)]
     for second in range(int(trace.seconds + _LATE_SECONDS)):
-        if scaler.wakes and not plant.replicas and plant.next_arrival <= second:
+        if scaler.wakes and not plant.consumers and plant.next_arrival <= second:
             plant.advance(max(plant.now, plant.next_arrival + WAKE_SECONDS))
             scaler.wake(plant)
             _note(curve, plant)

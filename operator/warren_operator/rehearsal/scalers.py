@@ -61,7 +61,8 @@ class Warren:
         self._spec = spec
         self._depths = Depths()
         self._history = History()
-        self._scraped = Observation(0)
+        self._scraped = Observation(0, 0, 0, 0.0, 0, 0)
+        self._counted = 0
 
     def second(self, plant: Plant, second: int) -> None:
         """Let RabbitMQ refresh, Prometheus scrape and the operator decide, each when it is due."""
@@ -79,9 +80,12 @@ class Warren:
 
     def _decide(self, plant: Plant, *, woken: bool) -> None:
         told = self._scraped
-        seen = Observation(
-            plant.replicas, told.ready, told.unacked, told.finished, told.running, told.consumers, woken=woken
-        )
+        if woken:
+            self._counted = plant.ready
+        elif told.consumers:
+            self._counted = 0
+        ready = max(told.ready or 0, self._counted)
+        seen = Observation(plant.replicas, ready, told.unacked, told.finished, told.running, told.consumers, woken=woken)
         decision, self._history = step(seen, self._spec, self._history, plant.now)
         if decision.replicas != plant.replicas:
             plant.scale(decision.replicas)
