@@ -32,6 +32,7 @@ from warren_operator.mljob.observer import Observer
 from warren_operator.mljob.reconciler import JobReconciler
 from warren_operator.pool.reconciler import PoolReconciler
 from warren_operator.settings import OperatorSettings
+from warren_operator.wakes import Wakes
 from warren_operator.watch import Interest, watch
 from warren_operator.watched import Watched
 
@@ -75,6 +76,7 @@ class Operator:
         pools = PoolReconciler(
             ports.cluster,
             ports.figures,
+            ports.broker,
             self.pools,
             empty,
             ports.clock,
@@ -85,6 +87,7 @@ class Operator:
         self.job_loop = Loop("mljobs", jobs.round, ports.clock, period=settings.tick_seconds)
         self.pool_loop = Loop("consumerpools", pools.round, ports.clock, period=settings.tick_seconds)
         self._list_loop = Loop("resync", self.resync, ports.clock, period=settings.resync_seconds)
+        self.wakes = Wakes(ports.broker, pools.wake)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -109,6 +112,7 @@ class Operator:
     async def begin(self) -> None:
         """Let the loops run."""
         self._tasks = [asyncio.create_task(loop.run(), name=loop.name) for loop in self.loops]
+        self._tasks.append(asyncio.create_task(self.wakes.run(), name="wakes"))
 
     async def end(self) -> None:
         """Let the loops end."""

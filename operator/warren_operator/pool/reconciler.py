@@ -5,13 +5,14 @@ Forbidden here: the decision itself, and the outside libraries behind the ports.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
 
-from warren.errors import InvalidRequestError, UnavailableError
+from warren.errors import InvalidRequestError, UnavailableError, WarrenError
 from warren.resources import ConsumerPool, parse, status_document
 from warren_operator import metrics
 from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
@@ -20,8 +21,10 @@ from warren_operator.pool.history import History
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.scaling import step
 from warren_operator.pool.status import Look, decided, without_target
+from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
+    from warren.broker import Broker
     from warren.clock import Clock
     from warren.resources import ConsumerPoolStatus
     from warren_operator.cluster import Cluster
@@ -36,10 +39,11 @@ _LOG = structlog.get_logger(__name__)
 class PoolReconciler:
     """Brings Deployments to the size that their queue deserves."""
 
-    def __init__(  # noqa: PLR0913 - the composition root passes each port once
+    def __init__(  # noqa: PLR0913, PLR0917 - the composition root passes each port once
         self,
         cluster: Cluster,
         figures: Figures,
+        broker: Broker,
         watched: Watched,
         empty: EmptyQueues,
         clock: Clock,
@@ -49,25 +53,53 @@ class PoolReconciler:
     ) -> None:
         self._cluster = cluster
         self._figures = figures
+        self._broker = broker
         self._watched = watched
         self._empty = empty
         self._clock = clock
         self._queues = frozenset(queues)
         self._fresh_seconds = fresh_seconds
         self._finished = FinishedTasks()
+        self._wakenings = Wakenings()
+        self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
+        self._turn = asyncio.Lock()
         self._histories: dict[str, History] = {}
         self._measured: dict[str, tuple[str, str]] = {}
 
     async def round(self) -> None:
         """Look at every pool once; the queues of training pools are watched on behalf of the MLJobs."""
-        pools = [(document, pool) for document in self._watched if (pool := self._parse(document))]
+        pools = self._pools()
         self._forget([pool for _, pool in pools])
         queues = self._queues | {pool.spec.queue for _, pool in pools}
         figures, trouble = await self._read(queues)
+        self._known = (self._clock.now(), figures, trouble)
         self._empty.observe(queues, figures, self._clock.now())
         self._finished.observe(queues, figures)
-        for document, pool in pools:
-            await self._one(document, pool, figures.get(pool.spec.queue), trouble)
+        for document, _ in pools:
+            await self._one(document)
+
+    async def wake(self, queue: str) -> None:
+        """Look at the queue's pools at once if nobody serves them: somebody publishes, which figures show only later.
+
+        What waits is asked of the broker itself. That a pool is served needs no more than to be remembered.
+        """
+        self._wakenings.hear(queue, self._clock.now())
+        asleep = [document for document, pool in self._pools() if pool.spec.queue == queue and self._asleep(pool)]
+        if not asleep:
+            return
+        with contextlib.suppress(WarrenError):  # one replica is wanted anyhow
+            self._wakenings.count(queue, (await self._broker.depth(queue)).ready, self._clock.now())
+        for document in asleep:
+            await self._one(document)
+
+    def _pools(self) -> list[tuple[Document, ConsumerPool]]:
+        return [(document, pool) for document in self._watched if (pool := self._parse(document))]
+
+    def _asleep(self, pool: ConsumerPool) -> bool:
+        """Whether no replica is up, as far as was seen."""
+        history = self._histories.get(pool.metadata.uid)
+        last = history.last if history else None
+        return last is not None and not (last.replicas if last.consumers is None else last.consumers)
 
     def _parse(self, document: Document) -> ConsumerPool | None:
         try:
@@ -93,11 +125,18 @@ class PoolReconciler:
         except UnavailableError as error:
             return {}, error.detail
 
-    async def _one(self, document: Document, pool: ConsumerPool, figure: Figure | None, trouble: str | None) -> None:
+    async def _one(self, document: Document) -> None:
+        """Look at one pool; a round and a hint take turns."""
+        async with self._turn:
+            document = self._watched.newest(document)
+            if (pool := self._parse(document)) is not None:
+                await self._reconcile(document, pool)
+
+    async def _reconcile(self, document: Document, pool: ConsumerPool) -> None:
         outcome = "ok"
         try:
-            unknown = trouble or self._unknown(pool, figure)
-            status = await self._scale(document, pool, None if unknown else figure, unknown)
+            figure, unknown = self._figure(pool)
+            status = await self._scale(document, pool, figure, unknown)
             await self._write(document, pool, status)
         except ConflictError:
             outcome = "conflict"
@@ -110,13 +149,20 @@ class PoolReconciler:
             _LOG.warning("a pool was not reconciled", pool=pool.metadata.name, detail=error.detail)
         metrics.RECONCILES.labels("consumerpool", outcome).inc()
 
-    def _unknown(self, pool: ConsumerPool, figure: Figure | None) -> str | None:
+    def _figure(self, pool: ConsumerPool) -> tuple[Figure | None, str | None]:
+        """Return the pool's figures, or why they are not known."""
+        read_at, figures, trouble = self._known
+        figure = figures.get(pool.spec.queue)
+        unknown = trouble or self._unknown(pool, figure, self._clock.now() - read_at)
+        return (None, unknown) if unknown else (figure, None)
+
+    def _unknown(self, pool: ConsumerPool, figure: Figure | None, since: float) -> str | None:
         if figure is None:
             return (
                 f"Prometheus knows no figures of the queue {pool.spec.queue!r}: is that its name, has it been "
                 "declared, and does Prometheus scrape RabbitMQ's /metrics/detailed?"
             )
-        if figure.age > self._fresh_seconds:
+        if figure.age + since > self._fresh_seconds:
             return f"the newest figures of the queue {pool.spec.queue!r} are older than {self._fresh_seconds:.0f} s"
         return None
 
@@ -142,16 +188,20 @@ class PoolReconciler:
         return decided(pool, Look(seen, decision, history), unknown, now)
 
     def _observation(self, pool: ConsumerPool, replicas: int, figure: Figure | None) -> Observation:
+        queue, now = pool.spec.queue, self._clock.now()
+        woken = self._wakenings.heard(queue, now)
         if figure is None:
-            return Observation(replicas, paused=pool.paused)
-        finished = self._finished.total(pool.spec.queue)
+            return Observation(replicas, woken=woken, paused=pool.paused)
+        finished = self._finished.total(queue)
+        consumers = figure.consumers if figure.consumers is not None or finished is None else 0
         return Observation(
             replicas,
-            figure.ready,
+            figure.ready if consumers else self._wakenings.ready(queue, figure.ready, now),
             figure.unacked,
             finished,
             figure.running,
-            figure.consumers if figure.consumers is not None or finished is None else 0,
+            consumers,
+            woken=woken,
             paused=pool.paused,
         )
 

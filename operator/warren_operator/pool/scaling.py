@@ -40,7 +40,7 @@ class Reason(StrEnum):
     ABOVE_MAXIMUM = "AboveMaximum"
     """Somebody set more than maxReplicas."""
     WOKEN = "Woken"
-    """A producer said that it published to the sleeping pool."""
+    """A producer said that it publishes, and no figure shows it yet."""
     PAUSED = "Paused"
     """An annotation holds the count."""
     METRICS_UNKNOWN = "MetricsUnknown"
@@ -57,6 +57,9 @@ class Decision:
     """The reason as a sentence, with its figures."""
     wish: int
     """What the work alone asks for: it is remembered for the stabilization time."""
+
+
+_WAKING: Final = Demand(1.0, "a producer publishes, and no figure shows it yet")
 
 
 def step(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> tuple[Decision, History]:
@@ -76,13 +79,12 @@ def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     if not seen.known:
         return _hold(seen, spec)
     found = demand(seen, spec, history, now)
-    up, down = math.ceil(found.replicas), math.ceil(found.replicas * SLACK)
-    if seen.woken and up == seen.replicas == 0:
-        up = down = 1
-        found = Demand(1.0, "a producer published to the sleeping pool")
+    if seen.woken and not found.replicas:
+        found = _WAKING
+    up, down = math.ceil(found.replicas), math.ceil(found.replicas * SLACK) if found is not _WAKING else 1
     low, high = _bounded(up, spec), _bounded(down, spec)
     if low >= seen.replicas:
-        return _serve(seen, spec, up, low, found)
+        return _serve(spec, up, low, found)
     return _shrink(seen, spec, history, now, high, found)
 
 
@@ -112,12 +114,12 @@ def _hold(seen: Observation, spec: ConsumerPoolSpec) -> Decision:
     return Decision(replicas, Reason.METRICS_UNKNOWN, message, replicas)
 
 
-def _serve(seen: Observation, spec: ConsumerPoolSpec, wanted: int, replicas: int, found: Demand) -> Decision:
+def _serve(spec: ConsumerPoolSpec, wanted: int, replicas: int, found: Demand) -> Decision:
     sentence = f"{found.words}: {wanted}"
     if wanted > spec.max_replicas:
         sentence = f"{sentence}, but maxReplicas is {spec.max_replicas}"
         return Decision(replicas, Reason.AT_MAXIMUM, sentence, replicas)
-    if seen.woken and not seen.work and seen.replicas == 0 < replicas:
+    if found is _WAKING:
         return Decision(replicas, Reason.WOKEN, found.words, replicas)
     if not found.replicas:
         return Decision(replicas, Reason.IDLE, f"no work; minReplicas is {spec.min_replicas}", replicas)

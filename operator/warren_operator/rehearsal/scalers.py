@@ -5,12 +5,13 @@ Forbidden here: another decision than the one of production.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from warren_operator.pool.history import History
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.scaling import step
+from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
     from warren.resources import ConsumerPoolSpec
@@ -62,30 +63,36 @@ class Warren:
         self._depths = Depths()
         self._history = History()
         self._scraped = Observation(0, 0, 0, 0.0, 0, 0)
-        self._counted = 0
+        self._wakenings = Wakenings()
+        self._heard = 0
 
     def second(self, plant: Plant, second: int) -> None:
         """Let RabbitMQ refresh, Prometheus scrape and the operator decide, each when it is due."""
         self._depths.second(plant, second)
+        if plant.arrived > self._heard:
+            self._heard = plant.arrived
+            self._wakenings.hear(self._spec.queue, plant.now)
         if second % SCRAPE_SECONDS == 0:
             self._scraped = Observation(
                 0, self._depths.ready, self._depths.unacked, plant.finished, plant.running, plant.consumers
             )
         if second % TICK_SECONDS == 1 % TICK_SECONDS:
-            self._decide(plant, woken=False)
+            self._decide(plant)
 
     def wake(self, plant: Plant) -> None:
-        """Decide at once."""
-        self._decide(plant, woken=True)
+        """Count what waits, and decide at once."""
+        self._wakenings.hear(self._spec.queue, plant.now)
+        self._wakenings.count(self._spec.queue, plant.ready, plant.now)
+        self._decide(plant)
 
-    def _decide(self, plant: Plant, *, woken: bool) -> None:
-        told = self._scraped
-        if woken:
-            self._counted = plant.ready
-        elif told.consumers:
-            self._counted = 0
-        ready = max(told.ready or 0, self._counted)
-        seen = Observation(plant.replicas, ready, told.unacked, told.finished, told.running, told.consumers, woken=woken)
-        decision, self._history = step(seen, self._spec, self._history, plant.now)
+    def _decide(self, plant: Plant) -> None:
+        told, queue, now = self._scraped, self._spec.queue, plant.now
+        seen = replace(
+            told,
+            replicas=plant.replicas,
+            ready=told.ready if told.consumers else self._wakenings.ready(queue, told.ready or 0, now),
+            woken=self._wakenings.heard(queue, now),
+        )
+        decision, self._history = step(seen, self._spec, self._history, now)
         if decision.replicas != plant.replicas:
             plant.scale(decision.replicas)
