@@ -23,8 +23,10 @@ from warren.submission import Submitter
 from warren_operator.cluster import Cluster, Kind
 from warren_operator.cluster.api import ApiCluster
 from warren_operator.figures import Figures
+from warren_operator.figures.broker import BrokerFigures
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures
+from warren_operator.figures.reserve import ReserveFigures
 from warren_operator.health import served
 from warren_operator.loop import Loop
 from warren_operator.mljob.actor import Actor
@@ -145,9 +147,17 @@ async def _connect(settings: OperatorSettings) -> Ports:
     objects = S3Objects()
     return Ports(
         cluster=await ApiCluster.connect(settings.namespace),
-        figures=PrometheusFigures(settings.prometheus_url, settings.vhost, settings.namespace),
+        figures=_figures(settings),
         records=RedisRecords(settings.records_url),
         broker=AmqpBroker(settings.broker_url, "warren-operator"),
         models=Repository(objects, settings.storage_bucket),
         payloads=Payloads(objects, settings.storage_bucket),
     )
+
+
+def _figures(settings: OperatorSettings) -> Figures:
+    prometheus = PrometheusFigures(settings.prometheus_url, settings.vhost, settings.namespace)
+    if settings.broker_metrics_url is None:
+        return prometheus
+    broker = BrokerFigures(settings.broker_metrics_url.split(), settings.vhost)
+    return ReserveFigures(prometheus, broker, SystemClock(), fresh_seconds=settings.fresh_seconds)

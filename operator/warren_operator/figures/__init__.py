@@ -1,4 +1,6 @@
-"""The broker's figures: how much waits in a queue and how much is under way. One interface, two adapters.
+"""The broker's figures: how much waits in a queue and how much is under way. One interface, and adapters.
+
+`prometheus` and `broker` ask, `reserve` asks one and then the other, `memory` is told.
 
 Forbidden here: what follows from them.
 """
@@ -24,6 +26,8 @@ class Figure:
     """Tasks that the queue's consumers report as being executed."""
     consumers: int | None = None
     """Consumers that report themselves; None: none does, as those of others never do."""
+    instead: str = ""
+    """Why these are the broker's own figures, without what its consumers say of themselves; empty: they are not."""
     finished: Mapping[str, float] = field(default_factory=dict)
     """Tasks finished so far by each process that reports itself; it begins at 0 whenever one starts."""
 

@@ -185,14 +185,15 @@ class PoolReconciler:
         _measure(pool, seen, decision)
         if decision.replicas != replicas and not pool.spec.advise_only:
             await self._apply(document, pool, replicas, decision)
-        return decided(pool, Look(seen, decision, history), unknown, now)
+        look = Look(seen, decision, history, figure.instead if figure else "")
+        return decided(pool, look, unknown, now)
 
     def _observation(self, pool: ConsumerPool, replicas: int, figure: Figure | None) -> Observation:
         queue, now = pool.spec.queue, self._clock.now()
         woken = self._wakenings.heard(queue, now)
         if figure is None:
             return Observation(replicas, woken=woken, paused=pool.paused)
-        finished = self._finished.total(queue)
+        finished = None if figure.instead else self._finished.total(queue)
         consumers = figure.consumers if figure.consumers is not None or finished is None else 0
         return Observation(
             replicas,

@@ -34,6 +34,8 @@ class Look:
     seen: Observation
     decision: Decision
     history: History
+    instead: str = ""
+    """Why the figures are the broker's own, if they are."""
 
 
 def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> ConsumerPoolStatus:
@@ -54,7 +56,7 @@ def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> 
         conditions=_all(
             pool,
             now,
-            _metrics(pool, unknown),
+            _metrics(pool, unknown, look.instead),
             _active(decision),
             _limited(decision),
             _stalled(history, now),
@@ -102,7 +104,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.2g}")
 
 
-def _metrics(pool: ConsumerPool, unknown: str | None) -> _State:
+def _metrics(pool: ConsumerPool, unknown: str | None, instead: str = "") -> _State:
+    if unknown is None and instead:
+        message = f"{instead}; meanwhile RabbitMQ itself is asked, which knows nothing of how fast the consumers are"
+        return _State(METRICS_AVAILABLE, "FromBroker", message, holds=True)
     if unknown is None:
         return _State(METRICS_AVAILABLE, "Fresh", f"the figures of {pool.spec.queue} are fresh", holds=True)
     return _State(METRICS_AVAILABLE, "MetricsUnknown", unknown, holds=False)
