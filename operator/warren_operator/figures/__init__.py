@@ -24,6 +24,8 @@ class Figure:
     """Seconds since this was measured."""
     running: int = 0
     """Tasks that the queue's consumers report as being executed."""
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """The same of each process by its address, `host:port`."""
     consumers: int | None = None
     """Consumers that report themselves; None: none does, as those of others never do."""
     instead: str = ""

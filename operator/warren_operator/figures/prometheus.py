@@ -28,6 +28,8 @@ _SLOTS: Final = "warren_consumer_slots"
 _PREFIX: Final = f"{TASKS}."
 _GIVEN_BACK: Final = "held|lost|shutdown"
 """Outcomes after which the task is still on the queue."""
+_OF_EACH: Final = ("running", "finished")
+"""Figures that each process of a pool has of its own."""
 _TIMEOUT_SECONDS: Final = 2.0
 
 
@@ -90,7 +92,7 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
     if namespace:
         where = f"{where},namespace=~{json.dumps(f'{namespace}|')}"
     parts = {
-        "running": f"sum by (pool) ({_RUNNING}{{{where}}})",
+        "running": f"sum by (pool, instance) ({_RUNNING}{{{where}}})",
         "consumers": f"count by (pool) ({_SLOTS}{{{where}}})",
         "finished": f'sum by (pool, instance) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
     }
@@ -107,13 +109,13 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
 
     """
     values: dict[str, dict[str, float]] = defaultdict(dict)
-    finished: dict[str, dict[str, float]] = defaultdict(dict)
+    processes: dict[str, dict[str, dict[str, float]]] = {name: defaultdict(dict) for name in _OF_EACH}
     evaluated = 0.0
     for sample in document["data"]["result"]:
         labels, (time, value) = sample["metric"], sample["value"]
         evaluated = float(time)
-        if labels["figure"] == "finished":
-            finished[labels["queue"]][labels.get("instance", "")] = float(value)
+        if labels["figure"] in _OF_EACH:
+            processes[labels["figure"]][labels["queue"]][labels.get("instance", "")] = float(value)
         else:
             values[labels["queue"]][labels["figure"]] = float(value)
     return {
@@ -121,9 +123,10 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
             int(figures["ready"]),
             int(figures["unacked"]),
             max(0.0, evaluated - figures["time"]),
-            running=int(figures.get("running", 0)),
+            running=int(sum(processes["running"].get(queue, {}).values())),
+            busy={process: int(count) for process, count in processes["running"].get(queue, {}).items()},
             consumers=int(figures["consumers"]) if "consumers" in figures else None,
-            finished=finished.get(queue, {}),
+            finished=processes["finished"].get(queue, {}),
         )
         for queue, figures in values.items()
         if {"ready", "unacked", "time"} <= figures.keys()

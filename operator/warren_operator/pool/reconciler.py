@@ -17,10 +17,11 @@ from warren.resources import ConsumerPool, parse, status_document
 from warren_operator import metrics
 from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
 from warren_operator.figures.counters import FinishedTasks
+from warren_operator.pool.crew import Crews
 from warren_operator.pool.history import History
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.scaling import step
-from warren_operator.pool.status import Look, decided, without_target
+from warren_operator.pool.status import Look, decided, turned, without_target
 from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class PoolReconciler:
         self._fresh_seconds = fresh_seconds
         self._finished = FinishedTasks()
         self._wakenings = Wakenings()
+        self._crews = Crews(cluster)
         self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
         self._turn = asyncio.Lock()
         self._histories: dict[str, History] = {}
@@ -175,18 +177,27 @@ class PoolReconciler:
     ) -> ConsumerPoolStatus:
         now = self._clock.now()
         try:
-            replicas = (await self._cluster.scale(pool.spec.scale_target_ref.name)).wanted
+            scale = await self._cluster.scale(pool.spec.scale_target_ref.name)
         except ResourceNotFoundError as error:
             return without_target(pool, figure, error.detail, unknown, now)
-        seen = self._observation(pool, replicas, figure)
+        seen = self._observation(pool, scale.wanted, figure)
         known = self._histories.get(pool.metadata.uid) or History.resumed(pool.status.service_seconds)
         decision, history = step(seen, pool.spec, known, now)
         self._histories[pool.metadata.uid] = history
         _measure(pool, seen, decision)
-        if decision.replicas != replicas and not pool.spec.advise_only:
-            await self._apply(document, pool, replicas, decision)
-        look = Look(seen, decision, history, figure.instead if figure else "")
+        if decision.replicas != scale.wanted and not pool.spec.advise_only:
+            if figure and 0 < decision.replicas < scale.wanted:
+                await self._crews.rank(scale.selector, figure.busy, pool.spec.concurrency)
+            await self._apply(document, pool, scale.wanted, decision)
+        complaint = await self._complaint(seen, scale.selector)
+        look = Look(seen, decision, history, figure.instead if figure else "", complaint)
         return decided(pool, look, unknown, now)
+
+    async def _complaint(self, seen: Observation, selector: str) -> str:
+        if seen.replicas and (seen.consumers is None or seen.consumers < seen.replicas):
+            return await self._crews.complaint(selector, self._clock.now())
+        self._crews.forget(selector)
+        return ""
 
     def _observation(self, pool: ConsumerPool, replicas: int, figure: Figure | None) -> Observation:
         queue, now = pool.spec.queue, self._clock.now()
@@ -215,9 +226,12 @@ class PoolReconciler:
         await self._cluster.notify(document, Notice("Normal", f"Scaled{decision.reason}", message))
 
     async def _write(self, document: Document, pool: ConsumerPool, status: ConsumerPoolStatus) -> None:
-        if status != pool.status:
-            written = await self._cluster.write_status(Kind.CONSUMER_POOL, document, status_document(status))
-            self._watched.put(written)
+        if status == pool.status:
+            return
+        written = await self._cluster.write_status(Kind.CONSUMER_POOL, document, status_document(status))
+        self._watched.put(written)
+        for notice in turned(pool.status, status):
+            await self._cluster.notify(written, notice)
 
 
 def _labels(pool: ConsumerPool) -> tuple[str, str]:

@@ -6,14 +6,17 @@ Forbidden here: clocks, I/O, decisions.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from warren.resources import Condition, ConsumerPool, ConsumerPoolStatus
-from warren_operator.conditions import moment, put
+from warren_operator.cluster import Notice
+from warren_operator.conditions import find, moment, put
 from warren_operator.pool.demand import estimated_wait
 from warren_operator.pool.scaling import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from warren_operator.figures import Figure
     from warren_operator.pool.history import History
     from warren_operator.pool.observation import Observation
@@ -36,6 +39,8 @@ class Look:
     history: History
     instead: str = ""
     """Why the figures are the broker's own, if they are."""
+    complaint: str = ""
+    """What the scheduler says of pods that it found no node for, if there are any."""
 
 
 def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> ConsumerPoolStatus:
@@ -58,7 +63,7 @@ def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> 
             now,
             _metrics(pool, unknown, look.instead),
             _active(decision),
-            _limited(decision),
+            _limited(decision, look.complaint),
             _stalled(history, now),
         ),
     )
@@ -91,6 +96,18 @@ def without_target(
     )
 
 
+def turned(before: ConsumerPoolStatus, after: ConsumerPoolStatus) -> Iterator[Notice]:
+    """Yield an Event for each condition that has become bad or good again; that a pool sleeps is neither."""
+    for condition in after.conditions:
+        if condition.type == ACTIVE:
+            continue
+        good = "True" if condition.type == METRICS_AVAILABLE else "False"
+        old = find(before.conditions, condition.type)
+        if condition.status != (old.status if old else good):
+            kind: Literal["Normal", "Warning"] = "Normal" if condition.status == good else "Warning"
+            yield Notice(kind, condition.reason, condition.message)
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
     kind: str
@@ -119,7 +136,9 @@ def _active(decision: Decision) -> _State:
     return _State(ACTIVE, "Asleep", "no consumer is wanted; the next task wakes the pool", holds=False)
 
 
-def _limited(decision: Decision) -> _State:
+def _limited(decision: Decision, complaint: str) -> _State:
+    if complaint:
+        return _State(LIMITED, "Unschedulable", complaint, holds=True)
     if decision.reason is Reason.AT_MAXIMUM:
         return _State(LIMITED, "AtMaximum", "the work asks for more replicas than maxReplicas", holds=True)
     if decision.reason is Reason.PAUSED:

@@ -13,7 +13,7 @@ from tests.unit.operator.world import IRIS, World
 from warren.clock import ManualClock
 from warren.errors import SettingsError, UnavailableError
 from warren.settings import load
-from warren_operator.cluster import Kind, Listing, Scale
+from warren_operator.cluster import Kind, Listing, Pod, Scale
 from warren_operator.figures import Figure
 from warren_operator.health import STALE_SECONDS, served
 from warren_operator.loop import Loop
@@ -116,6 +116,17 @@ def test_health_tells_a_loop_that_stands_still() -> None:
         assert text.startswith('{"mljobs":"no round has ended for')
 
 
+async def scale_down(world: World) -> None:
+    """Let two of three replicas go, of which one works."""
+    selector = "app=consumer"
+    world.cluster.deployments["consumer"] = Scale(3, 3, selector)
+    world.cluster.crews[selector] = {name: Pod(name, f"10.0.0.{name}") for name in "123"}
+    world.figures.queues["q"] = Figure(0, 1, age=1, running=1, consumers=3, busy={"10.0.0.2:8001": 1})
+    await world.look(seconds=2)
+    await world.look(seconds=61)
+    assert world.cluster.deployments["consumer"].wanted == 1
+
+
 async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None:
     world.cluster.deployments["consumer"] = Scale(0, 0)
     world.cluster.create(Kind.CONSUMER_POOL, "cpu", {"queue": "q", "scaleTargetRef": {"name": "consumer"}})
@@ -130,5 +141,6 @@ async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None
         await world.look(seconds=2)
         await world.work_off()
     await world.look(seconds=10)
+    await scale_down(world)
     made = world.cluster.calls | {call for call in PERMISSIONS if call.verb == "watch"}
     assert made == PERMISSIONS
