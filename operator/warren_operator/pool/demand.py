@@ -25,6 +25,8 @@ SPREAD: Final = 3.0
 """The spare slots are no more than so many standard deviations of the slots that are in use."""
 SHARE: Final = 0.75
 """The part of the target within which a backlog is to drain; the rest is for figures that come late."""
+MARGIN: Final = 0.05
+"""Replicas go down only as far as still serves so much more work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Demand:
     """How many replicas, as a number with a fraction, and the sum in words."""
 
     replicas: float
+    kept: float
+    """So many are kept if there are more: no flapping about a whole number."""
     words: str
 
 
@@ -44,9 +48,8 @@ def demand(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
         found = _by_wait(seen, spec, history, now, _Rates(rate, lasting, capacity))
     if not spec.spare_slots:
         return found
-    return Demand(
-        found.replicas + spec.spare_slots / spec.concurrency, f"{found.words}; {spec.spare_slots} slots spare"
-    )
+    spare = spec.spare_slots / spec.concurrency
+    return Demand(found.replicas + spare, found.kept + spare, f"{found.words}; {spec.spare_slots} slots spare")
 
 
 def estimated_wait(seen: Observation, spec: ConsumerPoolSpec, history: History) -> float | None:
@@ -71,7 +74,8 @@ class _Rates:
 
 def _by_tasks(seen: Observation, spec: ConsumerPoolSpec) -> Demand:
     words = f"{seen.ready} ready and {seen.in_flight} under way, {spec.tasks_per_replica} per replica"
-    return Demand(seen.work / spec.tasks_per_replica, words)
+    margin = math.floor(seen.work * MARGIN)  # whole tasks: one training alone needs no second replica
+    return Demand(seen.work / spec.tasks_per_replica, (seen.work + margin) / spec.tasks_per_replica, words)
 
 
 def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float, rates: _Rates) -> Demand:
@@ -85,7 +89,8 @@ def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: f
         f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "
         f"{rates.capacity:.2g}/s, a pod starts in {start:.0f} s"
     )
-    return Demand(min(max(steady, draining, riding), most), words)
+    found = min(max(steady, draining, riding), most)
+    return Demand(found, found * (1 + MARGIN), words)
 
 
 def _spare(rates: _Rates, target: float, concurrency: int) -> float:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from warren_operator.pool.history import History
     from warren_operator.pool.observation import Observation
 
-SLACK: Final = 1.05
-"""Replicas go down only as far as still serves so many times the demand: no flapping about a whole number."""
-
 
 class Reason(StrEnum):
     """Why this number, as one word."""
@@ -59,7 +56,7 @@ class Decision:
     """What the work alone asks for: it is remembered for the stabilization time."""
 
 
-_WAKING: Final = Demand(1.0, "a producer publishes, and no figure shows it yet")
+_WAKING: Final = Demand(1.0, 1.0, "a producer publishes, and no figure shows it yet")
 
 
 def step(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> tuple[Decision, History]:
@@ -81,7 +78,7 @@ def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     found = demand(seen, spec, history, now)
     if seen.woken and not found.replicas:
         found = _WAKING
-    up, down = math.ceil(found.replicas), math.ceil(found.replicas * SLACK) if found is not _WAKING else 1
+    up, down = math.ceil(found.replicas), math.ceil(found.kept)
     low, high = _bounded(up, spec), _bounded(down, spec)
     if low >= seen.replicas:
         return _serve(spec, up, low, found)

@@ -41,7 +41,7 @@ async def test_those_that_work_cost_more(world: World) -> None:
 async def test_nothing_is_written_where_nobody_tells_or_none_stays(world: World, busy: Mapping[str, int]) -> None:
     create(world)
     crew(world, Pod("a", "10.0.0.1"), Pod("b", "10.0.0.2"))
-    work = 2 if not busy else 0
+    work = 1 if not busy else 0
     world.figures.queues[QUEUE] = Figure(0, work, age=1, busy=busy)
     await world.look()
     await world.look(seconds=61)

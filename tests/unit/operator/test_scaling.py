@@ -155,7 +155,12 @@ def test_no_flapping_about_a_whole_number() -> None:
     rule = spec(per=1, rest=0, high=100)
     assert decide(Observation(40, 41, 0), rule, History(), NOW).replicas == 41
     assert decide(Observation(41, 40, 0), rule, History(), NOW).replicas == 41
-    assert decide(Observation(41, 38, 0), rule, History(), NOW).replicas == 40
+    assert decide(Observation(41, 38, 0), rule, History(), NOW).replicas == 39
+
+
+def test_one_training_needs_no_second_replica() -> None:
+    rule = spec(per=1, rest=0, high=4)
+    assert decide(Observation(2, 0, 1, running=1), rule, History(), NOW).replicas == 1
 
 
 counts = st.integers(0, 10_000)
