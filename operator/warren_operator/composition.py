@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -27,7 +28,7 @@ from warren_operator.figures.broker import BrokerFigures
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures
 from warren_operator.figures.reserve import ReserveFigures
-from warren_operator.health import served
+from warren_operator.health import LOOK_SECONDS, Check, Dependencies, served
 from warren_operator.loop import Loop
 from warren_operator.mljob.actor import Actor
 from warren_operator.mljob.observer import Observer
@@ -51,6 +52,8 @@ class Ports:
     broker: Broker
     models: Repository
     payloads: Payloads
+    storage: Check
+    """Raises what is wrong with the object storage, if anything is."""
     clock: Clock = field(default_factory=SystemClock)
 
     async def close(self) -> None:
@@ -90,12 +93,23 @@ class Operator:
         self.pool_loop = Loop("consumerpools", pools.round, ports.clock, period=settings.tick_seconds)
         self._list_loop = Loop("resync", self.resync, ports.clock, period=settings.resync_seconds)
         self.wakes = Wakes(ports.broker, pools.wake)
+        self.dependencies = Dependencies(
+            "kubernetes",
+            {
+                "kubernetes": partial(ports.cluster.list, Kind.CONSUMER_POOL),
+                "prometheus": pools.check,
+                "broker": ports.broker.ping,
+                "records": ports.records.ping,
+                "objects": ports.storage,
+            },
+        )
+        self._health_loop = Loop("dependencies", self.dependencies.look, ports.clock, period=LOOK_SECONDS)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def loops(self) -> tuple[Loop, ...]:
         """All loops."""
-        return (self._list_loop, self.job_loop, self.pool_loop)
+        return (self._list_loop, self.job_loop, self.pool_loop, self._health_loop)
 
     @property
     def interests(self) -> tuple[Interest, ...]:
@@ -133,7 +147,7 @@ async def serve(settings: OperatorSettings) -> None:
     ports = await _connect(settings)
     try:
         operator = Operator(ports, settings)
-        with served(operator.loops, settings.metrics_port) as port:
+        with served(operator.loops, operator.dependencies, settings.metrics_port) as port:
             _LOG.info("the operator begins", namespace=settings.namespace, metrics_port=port)
             await watch(settings.namespace, operator.interests, operator.begin, operator.end)
     except OSError as error:
@@ -152,6 +166,7 @@ async def _connect(settings: OperatorSettings) -> Ports:
         broker=AmqpBroker(settings.broker_url, "warren-operator"),
         models=Repository(objects, settings.storage_bucket),
         payloads=Payloads(objects, settings.storage_bucket),
+        storage=partial(objects.ping, settings.storage_bucket),
     )
 
 

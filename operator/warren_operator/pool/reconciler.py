@@ -94,6 +94,18 @@ class PoolReconciler:
         for document in asleep:
             await self._one(document)
 
+    async def check(self) -> None:
+        """Say whether the last round had Prometheus' figures.
+
+        Raises:
+            UnavailableError: it had none, or the broker's own instead.
+
+        """
+        _, figures, trouble = self._known
+        trouble = trouble or next((figure.instead for figure in figures.values() if figure.instead), None)
+        if trouble:
+            raise UnavailableError(trouble)
+
     def _pools(self) -> list[tuple[Document, ConsumerPool]]:
         return [(document, pool) for document in self._watched if (pool := self._parse(document))]
 

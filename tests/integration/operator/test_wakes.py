@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from tests.integration.servers import Workspace
 from warren.broker.amqp import AmqpBroker
@@ -33,7 +34,15 @@ async def listening(workspace: Workspace, cluster: MemoryCluster) -> AsyncIterat
     broker = AmqpBroker(workspace.broker_url("warren-operator"))
     figures, objects = MemoryFigures(), MemoryObjects()
     figures.queues[POOL.queue] = Figure(0, 0, age=1)
-    ports = Ports(cluster, figures, MemoryRecords(), broker, Repository(objects, "warren"), Payloads(objects, "warren"))
+    ports = Ports(
+        cluster,
+        figures,
+        MemoryRecords(),
+        broker,
+        Repository(objects, "warren"),
+        Payloads(objects, "warren"),
+        partial(objects.ping, "warren"),
+    )
     settings = OperatorSettings(
         namespace="warren",
         broker_url=workspace.broker_url("warren-operator"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.unit.operator.test_pool_life import QUEUE, condition, create, status
@@ -82,6 +84,7 @@ async def test_a_pool_goes_on_by_the_brokers_figures_and_says_so(world: World) -
         world.broker,
         world.models,
         Payloads(world.objects, "warren"),
+        partial(world.objects.ping, "warren"),
         clock=world.clock,
     )
     world.figures.queues[QUEUE] = Figure(7, 1, age=0)

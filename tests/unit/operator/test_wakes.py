@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from tests.unit.operator.test_pool_life import QUEUE, create, status
 from tests.unit.operator.world import SETTINGS, World
@@ -25,6 +26,7 @@ async def listening(world: World) -> AsyncIterator[Operator]:
         world.broker,
         world.models,
         Payloads(world.objects, "warren"),
+        partial(world.objects.ping, "warren"),
         clock=world.clock,
     )
     operator = Operator(ports, SETTINGS)
