@@ -202,9 +202,12 @@ class ConsumerPoolSpec(_Camel):
     """Decide and tell, but leave the Deployment alone."""
 
     @model_validator(mode="after")
-    def _minimum_fits(self) -> Self:
+    def _bounds_fit(self) -> Self:
         if self.min_replicas > self.max_replicas:
             msg = f"minReplicas ({self.min_replicas}) is above maxReplicas ({self.max_replicas})"
+            raise ValueError(msg)
+        if self.spare_slots > self.max_replicas * self.concurrency:
+            msg = f"spareSlots ({self.spare_slots}) do not fit into maxReplicas ({self.max_replicas})"
             raise ValueError(msg)
         return self
 

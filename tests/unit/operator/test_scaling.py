@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from warren.resources import ConsumerPoolSpec
 from warren_operator.pool.demand import estimated_wait
@@ -265,3 +266,10 @@ def test_the_estimated_wait() -> None:
     assert estimated_wait(Observation(0, 0, 0, 0, 0, 0), rule, history) == 10
     assert estimated_wait(Observation(4, 10, 8), rule, History()) is None
     assert math.isclose(history.capacity(2) or 0, 0.5)
+
+
+def test_a_spare_that_no_replicas_have_room_for_is_refused() -> None:
+    with pytest.raises(ValidationError, match="do not fit into maxReplicas"):
+        ConsumerPoolSpec.model_validate(
+            {"queue": "q", "scaleTargetRef": {"name": "d"}, "maxReplicas": 2, "concurrency": 2, "spareSlots": 5}
+        )
