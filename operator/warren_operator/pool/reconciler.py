@@ -225,7 +225,7 @@ class PoolReconciler:
             finished,
             figure.running,
             consumers,
-            woken=woken,
+            woken=woken and not consumers,
             paused=pool.paused,
         )
 

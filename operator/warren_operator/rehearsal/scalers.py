@@ -91,7 +91,7 @@ class Warren:
             told,
             replicas=plant.replicas,
             ready=told.ready if told.consumers else self._wakenings.ready(queue, told.ready or 0, now),
-            woken=self._wakenings.heard(queue, now),
+            woken=not told.consumers and self._wakenings.heard(queue, now),
         )
         decision, self._history = step(seen, self._spec, self._history, now)
         if decision.replicas != plant.replicas:
