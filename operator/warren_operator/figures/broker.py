@@ -33,12 +33,19 @@ class BrokerFigures:
         self._client = httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
     async def read(self, queues: Collection[str]) -> Mapping[str, Figure]:
-        """Return the figures of these queues. While two nodes tell of one queue, the one that says more counts."""
+        """Return the figures of these queues; those that a node leads which does not answer are missing.
+
+        While two nodes tell of one queue, the one that says more counts.
+        """
         if not queues:
             return {}
+        answers = await asyncio.gather(*map(self._ask, self._urls), return_exceptions=True)
+        told = [answer for answer in answers if isinstance(answer, str)]
+        if not told:
+            raise next(answer for answer in answers if isinstance(answer, BaseException))
         found: dict[str, Figure] = {}
-        for told in await asyncio.gather(*map(self._ask, self._urls)):
-            for queue, figure in parse(told, self._vhost, frozenset(queues)).items():
+        for exposition in told:
+            for queue, figure in parse(exposition, self._vhost, frozenset(queues)).items():
                 found[queue] = max(figure, found.get(queue, figure), key=_work)
         return found
 

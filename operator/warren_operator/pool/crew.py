@@ -30,13 +30,15 @@ class Crews:
 
         Where no consumer says what it works on, as those of others do not, nothing is written.
         """
-        if not busy:
+        if not (selector and busy):  # no selector is every pod's
             return
         costs = ranked(await self._cluster.pods_of(selector), busy, concurrency)
         await asyncio.gather(*(self._write(pod, cost) for pod, cost in costs.items()))
 
     async def complaint(self, selector: str, now: float) -> str:
         """Return what the scheduler says of the pods that it found no node for; empty: there are none."""
+        if not selector:
+            return ""
         seen, words = self._complaints.get(selector, (now - LOOK_SECONDS, ""))
         if now - seen >= LOOK_SECONDS:
             words = complained(await self._cluster.pods_of(selector))

@@ -85,8 +85,10 @@ class PoolReconciler:
 
         What waits is asked of the broker itself. That a pool is served needs no more than to be remembered.
         """
-        self._wakenings.hear(queue, self._clock.now())
-        asleep = [document for document, pool in self._pools() if pool.spec.queue == queue and self._asleep(pool)]
+        known = [(document, pool) for document, pool in self._pools() if pool.spec.queue == queue]
+        asleep = [document for document, pool in known if self._asleep(pool)]
+        if known:
+            self._wakenings.hear(queue, self._clock.now())
         if not asleep:
             return
         with contextlib.suppress(WarrenError):  # one replica is wanted anyhow

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
@@ -72,6 +76,37 @@ async def test_nodes_that_cannot_be_asked_are_named() -> None:
         await figures.read(["a"])
     assert await figures.read([]) == {}
     await figures.close()
+
+
+@contextmanager
+def node(exposition: str) -> Iterator[str]:
+    """Serve the exposition as a node does."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(exposition.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{http.server_port}"
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+async def test_a_node_that_is_away_leaves_those_that_answer() -> None:
+    with node(TOLD) as one, node(TOLD.replace('queue="a"} 3', 'queue="a"} 4')) as other:
+        figures = BrokerFigures([one, "http://127.0.0.1:1", other])
+        assert await figures.read(["a", "b"]) == {"a": Figure(4, 2, age=0)}
+        await figures.close()
 
 
 async def test_a_pool_goes_on_by_the_brokers_figures_and_says_so(world: World) -> None:

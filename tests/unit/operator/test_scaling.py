@@ -219,6 +219,13 @@ def test_more_work_never_gets_fewer_replicas(
     assert decide(replace(seen, ready=ready + more), rule, history, NOW).replicas >= least
 
 
+@given(seen=sights, rule=rules, history=histories)
+def test_who_is_called_comes_and_no_more_than_that(seen: Observation, rule: ConsumerPoolSpec, history: History) -> None:
+    called = decide(replace(seen, woken=True), rule, history, NOW).replicas
+    assert called >= 1
+    assert called == max(decide(replace(seen, woken=False), rule, history, NOW).replicas, 1)
+
+
 @given(rule=rules, first=sights, gaps=st.lists(st.floats(0.1, 1000), max_size=5))
 def test_no_figures_no_scale_down_however_long(rule: ConsumerPoolSpec, first: Observation, gaps: list[float]) -> None:
     _, history = step(first, rule, History(), NOW)

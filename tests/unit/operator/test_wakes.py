@@ -95,6 +95,13 @@ async def test_it_is_woken_while_no_figure_is_known(world: World) -> None:
         assert world.cluster.deployments["consumer"].wanted == 1
 
 
+async def test_whoever_publishes_to_no_pool_wakes_none(world: World) -> None:
+    create(world)
+    async with listening(world) as operator:
+        await operator.wakes.pass_on("nobody")
+        assert world.cluster.deployments["consumer"].wanted == 0
+
+
 async def test_a_pool_that_is_served_is_left_to_the_rounds(world: World) -> None:
     create(world, minReplicas=1)
     world.figures.queues[QUEUE] = Figure(0, 0, age=1, consumers=1)
