@@ -28,6 +28,7 @@ METRIC_SECONDS = 1 + 2
 CYCLES = 20
 SHORT, SHORTS = 0.3, 16
 LONG, LONGS = 8.0, 2
+PROMETHEUS = "deployment/warren-prometheus"
 WANTED = "{.spec.replicas}"
 
 pytestmark = pytest.mark.timeout(300)
@@ -176,6 +177,24 @@ def test_what_is_scaled_by_hand_is_pulled_back_and_a_pause_holds(namespace: Name
     namespace.run("annotate", pause, "warren.dev/paused-replicas-")
     fall_asleep(namespace, pool)
     assert "AboveMaximum" in events(namespace, pool)
+
+
+def test_pools_go_on_while_prometheus_is_away(namespace: Namespace, client: Client, diary: Diary) -> None:
+    def told() -> str:
+        return str(condition(namespace, "cpu", "MetricsAvailable").get("reason"))
+
+    fall_asleep(namespace, "cpu")
+    namespace.run("scale", PROMETHEUS, "--replicas=0")
+    try:
+        until("RabbitMQ itself is asked", lambda: told() == "FromBroker", seconds=60)
+        diary.say(condition(namespace, "cpu", "MetricsAvailable")["message"])
+        jobs = client.submit_many({"task": "sleep", "args": {"seconds": 1}} for _ in range(30))
+        assert ended(jobs) == {(State.SUCCEEDED, 1)}
+        fall_asleep(namespace, "cpu")
+    finally:
+        namespace.run("scale", PROMETHEUS, "--replicas=1")
+        namespace.await_rollout(PROMETHEUS)
+    until("Prometheus is asked again", lambda: told() == "Fresh", seconds=60)
 
 
 PICKY = "picky"
