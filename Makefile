@@ -10,7 +10,7 @@ LINE ?= 4.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e lint format lock cluster cluster-down \
-	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks clean
+	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks bench-autoscaler clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
@@ -83,6 +83,9 @@ soak-disk: venv ## delayed messages in rounds: the broker's disk comes back
 
 bench-tasks: venv ## submits and finished tasks per second, beside peers
 	@$(RUN) -m benchmarks.tasks $(ARGS)
+
+bench-autoscaler: venv ## rehearsed scaling, beside KEDA's and a clairvoyant's
+	@$(RUN) -m benchmarks.autoscaler $(ARGS)
 
 clean: ## remove .venv and what tools left in the checkout
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out

@@ -21,7 +21,7 @@ lock consumer-gpu pyproject.toml consumer-gpu
 lock training pyproject.toml consumer training
 lock operator pyproject.toml operator
 lock run pyproject.toml producer consumer training
-lock dev pyproject.toml producer consumer training operator dev
+lock dev pyproject.toml producer consumer training operator simulate dev
 lock bootstrap requirements/bootstrap.in
 lock go requirements/go.in
 lock peers requirements/peers.in
