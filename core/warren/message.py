@@ -43,6 +43,7 @@ _OPTION_HEADERS: Final = {
 _FIELD_HEADERS: Final = {
     "model": "warren-model",
     "owner": "warren-owner",
+    "caller": "warren-caller",
     "traceparent": "traceparent",
     "replay_of": "warren-replay-of",
 }

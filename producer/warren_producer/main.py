@@ -24,6 +24,7 @@ from warren.repository import Repository
 from warren.settings import load
 from warren.submission import Submitter
 from warren_producer.app import create_app
+from warren_producer.keyring import Keyring
 from warren_producer.server import Server
 from warren_producer.settings import ProducerSettings
 
@@ -40,20 +41,21 @@ def main() -> None:
     try:
         settings = load(ProducerSettings)
         logs.configure(settings)
+        keyring = None if settings.keys_dir is None else Keyring(settings.keys_dir)
         usual_pools = {name: function.options.pool for name, function in find_functions().items()}
     except SettingsError as error:
         sys.stderr.write(f"warren-producer: {error.detail}\n")
         sys.exit(WRONG_SETTINGS)
-    uvloop.run(_serve(settings, usual_pools))
+    uvloop.run(_serve(settings, usual_pools, keyring))
 
 
-async def _serve(settings: ProducerSettings, usual_pools: dict[str, str]) -> None:
+async def _serve(settings: ProducerSettings, usual_pools: dict[str, str], keyring: Keyring | None) -> None:
     broker = AmqpBroker(settings.broker_url, "warren-producer")
     records = RedisRecords(settings.records_url)
     objects = S3Objects(read_seconds=STORAGE_SECONDS)
     repository = Repository(objects, settings.storage_bucket)
     submitter = Submitter(broker, records, Payloads(objects, settings.storage_bucket))
-    app = create_app(submitter, records, broker, repository, objects, settings, usual_pools)
+    app = create_app(submitter, records, broker, repository, objects, settings, usual_pools, keyring)
     server = Server(
         uvicorn.Config(
             app,

@@ -51,9 +51,15 @@ class Client:
     """Submits tasks and predictions: see `AsyncClient`, whose calls and faults are the same."""
 
     def __init__(
-        self, url: str, *, records: str | None = None, bucket: str = "warren", patience: float = PATIENCE_SECONDS
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        records: str | None = None,
+        bucket: str = "warren",
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._client = AsyncClient(url, records=records, bucket=bucket, patience=patience)
+        self._client = AsyncClient(url, api_key=api_key, records=records, bucket=bucket, patience=patience)
         self._thread = LoopThread()
         try:
             self._thread.run(self._client.__aenter__())

@@ -50,8 +50,8 @@ class Records(Protocol):
     Every method raises `RecordsUnavailableError` within about a second when the store does not answer.
     """
 
-    async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
-        """Write the record `queued` if the task, or its idempotency key within `scope`, is new.
+    async def create(self, task: Task) -> tuple[Submission, Record]:
+        """Write the record `queued` if the task, or its caller's idempotency key, is new.
 
         Raises:
             IdempotencyConflictError: the key was used with another name, pool or payload.
