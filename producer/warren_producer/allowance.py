@@ -15,6 +15,9 @@ from typing import Final
 WINDOW_SECONDS: Final = 10
 """So many seconds' worth of requests may come at once."""
 
+ROUNDING: Final = 1e-9
+"""Who waited for as long as was said is not sent away by a sum that came out a little short."""
+
 POLICY: Final = "key"
 
 
@@ -30,9 +33,9 @@ class Allowance:
         """Take one request out, if there is one; `rate` is in requests a second."""
         self.left = min(quota(rate), self.left + (now - self.at) * rate)
         self.at = now
-        if self.left < 1:
+        if self.left < 1 - ROUNDING:
             return False
-        self.left -= 1
+        self.left = max(0.0, self.left - 1)
         return True
 
     def wait(self, rate: float) -> float:

@@ -41,7 +41,7 @@ TAGS = [
 ]
 
 
-SCHEME: Final = "API key"
+SCHEME: Final = "key"
 
 KEYS: Final = {
     "type": "http",

@@ -108,8 +108,16 @@ def _files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.iterdir()):
             with suppress(FileNotFoundError):
                 if not path.name.startswith(".") and path.is_file():
-                    found[path.name] = path.read_bytes()
+                    found[path.name] = _content(path)
     return found
+
+
+def _content(path: Path) -> bytes:
+    """Return what stands in the file: nothing where that may not be read, so that the others are all the same."""
+    try:
+        return path.read_bytes()
+    except PermissionError:
+        return b""
 
 
 def _entries(files: Mapping[str, bytes]) -> dict[str, KeyEntry]:

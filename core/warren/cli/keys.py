@@ -5,7 +5,6 @@ Forbidden here: what a key is. That is `warren.keys`.
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated, Final
@@ -76,9 +75,8 @@ def _write(path: Path, text: str) -> None:
     """Write a file that is there as a whole or not at all; a reader passes names over that begin with a dot."""
     new = path.with_name(f".{path.name}")
     try:
-        new.touch(mode=0o600)
         new.write_text(text)
-        os.replace(new, path)
+        new.replace(path)
     except OSError as error:
         raise InvalidRequestError(f"{path} cannot be written: {error.strerror}") from error
 
