@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class Producer:
     log: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    """What it is told besides."""
 
     @property
     def url(self) -> str:
@@ -53,6 +55,7 @@ class Producer:
             "WARREN_RECORDS_URL": self.workspace.records_url,
             "WARREN_STORAGE_BUCKET": self.workspace.bucket,
             "WARREN_PORT": str(self.port),
+            **self.settings,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([program], env=environ, stdout=log, stderr=log)
@@ -122,17 +125,26 @@ def apply_topology(workspace: Workspace) -> None:
     asyncio.run(provision(topology(DEFAULT_POOLS), *urls, lambda _: None))
 
 
+@contextmanager
+def producing(workspace: Workspace, log: Path, **settings: str) -> Iterator[Producer]:
+    """Run a producer that is ready."""
+    apply_topology(workspace)
+    producer = Producer(workspace, log, settings=settings)
+    try:
+        producer.start()
+        yield producer
+    finally:
+        assert producer.process is not None
+        producer.process.kill()
+        producer.process.wait()
+        print(producer.log.read_text())  # noqa: T201 - pytest shows it when the test failed
+
+
 @pytest.fixture(name="producer")
 def _producer(workspace: Workspace, tmp_path: Path) -> Iterator[Producer]:
     """A producer that is ready."""
-    apply_topology(workspace)
-    producer = Producer(workspace, tmp_path / "producer.log")
-    producer.start()
-    yield producer
-    assert producer.process is not None
-    producer.process.kill()
-    producer.process.wait()
-    print(producer.log.read_text())  # noqa: T201 - pytest shows it when the test failed
+    with producing(workspace, tmp_path / "producer.log") as producer:
+        yield producer
 
 
 @pytest.fixture
