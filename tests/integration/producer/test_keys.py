@@ -44,7 +44,7 @@ def _guarded(workspace: Workspace, tmp_path: Path, folder: Path) -> Iterator[Pro
 
 def create(folder: Path, name: str, *arguments: str) -> str:
     """Make a key with the command; return it."""
-    command = [PROGRAMS / "warren", "keys", "create", name, "--folder", folder, *arguments]
+    command = [str(PROGRAMS / "warren"), "keys", "create", name, "--folder", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -125,7 +125,7 @@ async def test_what_is_wrong_with_a_key_is_told(gate: Gate) -> None:
     guessed = key[:-43] + "x" * 43
     wrong = [guessed, f"Basic {key[7:]}", key[7:], key[:-1], f"{key}x", "Bearer ", "Bearer \xff", key.upper()]
     for given in wrong:
-        response = await gate.http.get("/v1/pools", headers={"Authorization": given.encode("latin-1")})
+        response = await gate.http.get("/v1/pools", headers=[(b"Authorization", given.encode("latin-1"))])
         assert "not valid" in problem(response, 401, "unauthorized")["detail"]
         assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
     twice = [("Authorization", key), ("Authorization", key)]
