@@ -82,7 +82,8 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 async def submit(gate: Gate, by: dict[str, str], key: str | None = None) -> str:
     """Submit a task; return its id."""
     headers = by if key is None else by | {"Idempotency-Key": key}
-    response = await gate.http.post("/v1/tasks", json={"task": "echo"}, headers=headers)
+    body = {"task": "echo", "options": {"callback_url": "https://example.com/"}}
+    response = await gate.http.post("/v1/tasks", json=body, headers=headers)
     assert response.status_code == 202, response.text
     return str(response.json()["id"])
 
