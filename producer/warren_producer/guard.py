@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -69,20 +69,12 @@ def needed(method: str) -> Scope:
 class Guard:
     """ASGI middleware: lets in whoever has a key that is good for the request, as often as it may."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        keyring: Keyring,
-        metrics: Metrics,
-        rate: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, metrics: Metrics, rate: float) -> None:
         """Take the valid keys, and how many requests a second a key may make whose entry does not say it."""
         self._app = app
         self._keyring = keyring
         self._metrics = metrics
         self._rate = rate
-        self._clock = clock
         self._allowances: defaultdict[str, Allowance] = defaultdict(Allowance)
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
@@ -114,9 +106,9 @@ class Guard:
         self._metrics.keys.labels(entry.name, "admitted").inc()
         return Admission(entry, self._keyring)
 
-    def _entry(self, given: Iterable[str], told: dict[str, str]) -> KeyEntry:
+    def _entry(self, given: Sequence[str], told: dict[str, str]) -> KeyEntry:
         try:
-            return _found(self._keyring, list(given))
+            return _found(self._keyring, given)
         except UnauthorizedError:
             error = ', error="invalid_token"' if given else ""
             told["WWW-Authenticate"] = f'Bearer realm="warren"{error}'
@@ -125,7 +117,7 @@ class Guard:
 
     def _charge(self, entry: KeyEntry, told: dict[str, str]) -> None:
         rate, allowance = entry.requests_per_second or self._rate, self._allowances[entry.name]
-        granted = allowance.take(rate, self._clock())
+        granted = allowance.take(rate, time.monotonic())
         told |= allowance.headers(rate)
         if not granted:
             self._metrics.keys.labels(entry.name, "rate-limited").inc()
@@ -133,7 +125,7 @@ class Guard:
             raise RateLimitedError(detail, retry_after=allowance.wait(rate))
 
 
-def _found(keyring: Keyring, given: list[str]) -> KeyEntry:
+def _found(keyring: Keyring, given: Sequence[str]) -> KeyEntry:
     if not given:
         raise UnauthorizedError(f"this needs an API key: {HOW}")
     kind, _, key = given[0].partition(" ")
