@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from warren import settlement
 from warren.errors import RecordsUnavailableError, UnavailableError
 from warren.message import Message
 from warren.record import Outcome, Record, State
 from warren.topology import delay_route
-from warren_consumer import settlement
 from warren_consumer.handler import TaskFault
 from warren_consumer.patience import insist, insist_for
 from warren_consumer.replies import Replies

@@ -15,10 +15,13 @@ import structlog
 from warren.broker.amqp import AmqpBroker
 from warren.errors import SettingsError
 from warren.objects.s3 import S3Objects
+from warren.outbound.addresses import Allowed
+from warren.outbound.transport import Outbound
 from warren.payloads import Payloads
 from warren.pool import Pool
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
+from warren.webhook import secret_key
 from warren_consumer import work
 from warren_consumer.closing import Closing
 from warren_consumer.collector import settle_in
@@ -51,6 +54,7 @@ class Parts:
     events: Events = field(init=False)
     metrics: Metrics = field(init=False)
     executors: Executors = field(init=False)
+    outbound: Outbound | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Make the adapters; none of them connects yet."""
@@ -90,6 +94,9 @@ class Parts:
         settings = self.settings
         if self.depths is None:
             log.warning("lost tasks are not looked for: WARREN_BROKER_METRICS_URL is not set")
+        if not settings.webhook_secrets:
+            log.warning("webhooks are not signed: WARREN_WEBHOOK_SECRETS is not set")
+        self.outbound = Outbound(Allowed.parse(settings.callback_allow))
         return assemble(
             Means(
                 settings.pools,
@@ -101,6 +108,8 @@ class Parts:
                 SystemMetrics(self.metrics.registry),
                 self.depths,
                 settings.result_ttl_seconds,
+                self.outbound,
+                tuple(map(secret_key, settings.webhook_secrets)),
             )
         )
 
@@ -120,12 +129,15 @@ async def serve(settings: ConsumerSettings) -> None:
         stack.push_async_callback(parts.executors.close)
         if parts.depths is not None:
             stack.push_async_callback(parts.depths.close)
+        member = parts.member()
+        if parts.outbound is not None:
+            await stack.enter_async_context(parts.outbound)
         probes = parts.probes()
         health = Health([*probes, "consuming"])
         if settings.metrics_port:
             _serve_health(stack, health, parts.metrics, settings.metrics_port)
         runtime = Runtime(
-            parts.member(),
+            member,
             parts.events,
             health,
             probes,

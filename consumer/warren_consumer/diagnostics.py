@@ -13,18 +13,17 @@ from pydantic import Field
 
 from warren.attempt import report_progress
 from warren.function import task
-from warren.pool import DEFAULT_POOLS
 
 PROGRESS_SECONDS: Final = 0.2
 
 
-@task(pool=DEFAULT_POOLS[0].name)
+@task()
 async def echo(text: str) -> str:
     """Return the text."""
     return text
 
 
-@task(pool=DEFAULT_POOLS[0].name)
+@task()
 async def sleep(seconds: Annotated[float, Field(ge=0, le=1200)]) -> float:
     """Wait, telling the progress, and return how many seconds passed."""
     began = time.monotonic()

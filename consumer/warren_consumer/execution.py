@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import structlog
 
+from warren.settlement import DeadlineExceededError
 from warren.tasks import Payload
 from warren_consumer.assignment import Stop
-from warren_consumer.settlement import DeadlineExceededError
 
 STOP_SECONDS: Final = 10.0
 """How long a handler may take to end once it is cancelled."""

@@ -13,22 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from warren.attempt import TaskFault
 from warren.record import Progress
 from warren.tasks import Payload, Task
 
-
-class TaskFault(Exception):  # noqa: N818 - a word of its own: an error that a task's author declares
-    """An attempt failed in a way that the handler can name.
-
-    `code` is a stable word for programs, `message` a sentence for the person who submitted the task. `retryable` says
-    whether another attempt may succeed (a dependency was away) or never will (the input is wrong).
-    """
-
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.retryable = retryable
+__all__ = ["Context", "Handler", "TaskFault"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from warren.record import Record
+from warren.settlement import Backoff, RetryPolicy
 from warren.tasks import Task
 from warren_consumer.handler import Context, Handler, TaskFault
-from warren_consumer.settlement import Backoff, RetryPolicy
 
 SERVE_TIMEOUT_SECONDS: Final = 1500.0
 """How long an attempt on a `serve` pool may run unless the task says otherwise: less than RabbitMQ's own limit of 30

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from pydantic_core import from_json
 
 from warren.objects import ObjectUri
+from warren.settlement import succeeded
 from warren.tasks import JSON, MAX_INLINE_BYTES
 from warren_consumer.handler import TaskFault
-from warren_consumer.settlement import succeeded
 
 if TYPE_CHECKING:
     from warren.objects import ObjectStore

@@ -9,9 +9,11 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from warren.outbound.addresses import Allowed
 from warren.pool import SYSTEM_POOL, Pool, PoolKind
 from warren.records import LEASE_SECONDS
-from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings
+from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings, Words
+from warren.webhook import secret_key
 
 HAND_BACK_SECONDS: Final = 30.0
 """How long before the end of its grace a stopping consumer hands back what it cannot finish."""
@@ -37,6 +39,24 @@ class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
     """Where `/healthz`, `/readyz` and `/metrics` are served; 0: nowhere."""
     grace_seconds: Annotated[float, Field(ge=10)] = 60
     """How long it may take to stop: the pod's `terminationGracePeriodSeconds`."""
+
+    callback_allow: Words = ()
+    """Where webhooks may go besides public addresses: networks, addresses and hosts (`10.1.2.0/24 *.apps.svc`)."""
+    webhook_secrets: Annotated[Words, Field(repr=False)] = ()
+    """What webhooks are signed with (`whsec_...`); of two, both sign: a receiver may know either. None: unsigned."""
+
+    @field_validator("callback_allow")
+    @classmethod
+    def _allows(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        Allowed.parse(words)
+        return words
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _signs(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
+        for secret in secrets:
+            secret_key(secret)
+        return secrets
 
     @field_validator("pool")
     @classmethod

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -64,6 +65,20 @@ class Fail(Exception):  # noqa: N818 - `raise Fail(...)` says what is wanted
         self.message = message
 
 
+class TaskFault(Exception):  # noqa: N818 - a word of its own: an attempt's, not a program's
+    """An attempt failed in a way that what runs it can name.
+
+    `code` is a stable word for programs, `message` a sentence for the person who submitted the task. `retryable` says
+    whether another attempt may succeed (a dependency was away) or never will (the input is wrong).
+    """
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CurrentTask:
     """The attempt at hand."""
@@ -116,6 +131,16 @@ def current_task() -> CurrentTask:
 def enter(task: CurrentTask) -> None:
     """Make this the attempt at hand of the present context; for consumers."""
     _current.set(task)
+
+
+@contextmanager
+def entered(task: CurrentTask) -> Iterator[None]:
+    """Make this the attempt at hand for a while."""
+    token = _current.set(task)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def report_progress(fraction: float, message: str | None = None) -> None:

@@ -51,6 +51,13 @@ class PayloadForbiddenError(InvalidPayloadError):
     title = "Payload forbidden"
 
 
+class UrlRefusedError(InvalidRequestError):
+    """A user's URL leads to where Warren sends no requests: a private address, say."""
+
+    code = "url-refused"
+    title = "URL refused"
+
+
 class WrongPoolError(InvalidRequestError):
     """The task is of a kind that the pool does not serve, or the pool does not exist."""
 
@@ -170,6 +177,13 @@ class NotEndedError(WarrenError):
     title = "Task has not ended"
 
 
+class NoWebhookError(NotFoundError):
+    """The task asked for no webhook."""
+
+    code = "no-webhook"
+    title = "No webhook"
+
+
 class NoResultError(NotFoundError):
     """The task ended without a result: it did not succeed."""
 
@@ -207,6 +221,14 @@ class TaskCrashedError(TaskFailedError):
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     code = "exception"
     title = "Task raised an exception"
+
+
+class InvalidResultError(TaskFailedError):
+    """JSON cannot hold what the task's function returned, or its annotation says something else."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code = "invalid-result"
+    title = "Invalid result"
 
 
 class TaskPoisonError(TaskFailedError):
@@ -269,6 +291,13 @@ class StorageUnavailableError(UnavailableError):
 
     code = "storage-unavailable"
     title = "Object storage unavailable"
+
+
+class UnreachableError(UnavailableError):
+    """What a user's URL leads to gave no answer, or not all of it in time."""
+
+    code = "unreachable"
+    title = "URL unreachable"
 
 
 class SettingsError(WarrenError):

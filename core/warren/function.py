@@ -1,4 +1,4 @@
-"""Functions as tasks: the decorator `@task`, and how a consumer finds what was decorated.
+"""Functions as tasks: the decorator `@task`, delayed calls, and how a consumer finds what was decorated.
 
 A package of tasks names its modules in the entry-point group `warren.tasks`; every decorated function in such a module
 is a task of the pool that it names.
@@ -10,30 +10,36 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, Final, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar
 
+from warren.arguments import Arguments, Returned
+from warren.calls import Call, Terms, calls
+from warren.client.task_type import TaskType
 from warren.errors import SettingsError
-from warren.tasks import MAX_DELAY_SECONDS, TASK_NAME
+from warren.settlement import BACKOFF_MAX_SECONDS, BACKOFF_SECONDS
+from warren.tasks import MAX_DELAY_SECONDS, TASK_NAME, TaskOptions
+
+if TYPE_CHECKING:
+    from warren.client import AsyncClient, AsyncJob, Client, Job
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ENTRY_POINT_GROUP: Final = "warren.tasks"
 
-BACKOFF_SECONDS: Final = 2.0
-BACKOFF_MAX_SECONDS: Final = 600.0
-
 
 @dataclass(frozen=True, slots=True)
 class FunctionOptions:
     """How a function is run as a task; a submitter's own options come first."""
 
-    pool: str
+    pool: str | None = None
+    """The pool whose consumers run it; None: any pool of kind `serve`, by default the usual one."""
     max_attempts: int = 1
     timeout_seconds: float | None = None
     """How long one attempt may run; None leaves it to the consumer's default."""
@@ -48,22 +54,112 @@ class FunctionOptions:
 
 
 class TaskFunction(Generic[P, R]):
-    """A function that is also a task. Called, it runs here and now; submitted, it runs in its pool."""
+    """A function that is also a task. Called, it runs here and now; delayed, it runs in its pool.
+
+    A delayed call's arguments are checked here already, by the function's annotations. They go to the client of
+    `warren.configure()`, or to that of the environment, unless `with_options` names another.
+    """
 
     def __init__(self, function: Callable[P, R], name: str, options: FunctionOptions) -> None:
         self.function = function
         self.name = name
         self.options = options
+        self._terms = Terms(TaskOptions(pool=options.pool) if options.pool else TaskOptions())
         update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
         return self.function(*args, **kwargs)
 
+    def with_options(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        client: Client | AsyncClient | None = None,
+        **options: Any,  # noqa: ANN401 - see `TaskOptions`
+    ) -> TaskFunction[P, R]:
+        """Return the same function whose delayed calls go with options: `delay_seconds=60`, `priority="high"`, ...
+
+        The options are those of `TaskOptions`. The same `idempotency_key` again is the same task; of a `map`, each
+        call gets `<idempotency_key>/<its index>`.
+
+        Raises:
+            InvalidRequestError: an option is unknown or wrong.
+
+        """
+        changed = copy(self)
+        changed._terms = self._terms.changed(options, idempotency_key, client)  # noqa: SLF001 - its own
+        return changed
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Submit a call and return its job, whose `get()` gives what the function returned.
+
+        Raises:
+            TypeError: the function cannot be called like this.
+            InvalidRequestError: an argument is wrong; its name is in the message.
+            UnavailableError: Warren could not be reached or could not accept it; nothing was lost.
+
+        """
+        return calls().one(self._call(args, kwargs), self._terms).reading(self.returned.read)
+
+    def map(self, *iterables: Iterable[Any]) -> list[Job[R]]:
+        """Submit a call for each item (of several iterables, in parallel), all at once; return their jobs in order.
+
+        Raises:
+            BatchRefusedError: some were refused; it tells which, why, and the ids of the others.
+            InvalidRequestError: an argument is wrong; nothing was submitted. All else as for `delay`.
+
+        """
+        jobs = calls().many(self._calls(iterables), self._terms)
+        return [job.reading(self.returned.read) for job in jobs]
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncJob[R]:
+        """Submit a call from a program of asyncio: see `delay`."""
+        job = await calls().aone(self._call(args, kwargs), self._terms)
+        return job.reading(self.returned.read)
+
+    async def amap(self, *iterables: Iterable[Any]) -> list[AsyncJob[R]]:
+        """Submit many calls from a program of asyncio: see `map`."""
+        jobs = await calls().amany(self._calls(iterables), self._terms)
+        return [job.reading(self.returned.read) for job in jobs]
+
+    @cached_property
+    def arguments(self) -> Arguments:
+        """What the function takes."""
+        return Arguments(self.function)
+
+    @cached_property
+    def returned(self) -> Returned:
+        """What the function returns."""
+        return Returned(self.function)
+
+    @cached_property
+    def type(self) -> TaskType:
+        """What is told to those who submit it."""
+        return TaskType(
+            self.name,
+            self.arguments.model,
+            self.options.pool,
+            inspect.getdoc(self.function) or "",
+            self.returned.schema(),
+            self.arguments.schema(),
+            self.options.max_attempts,
+            self.options.timeout_seconds,
+            self.options.process,
+        )
+
+    def _calls(self, iterables: Iterable[Iterable[Any]]) -> list[Call]:
+        return [self._call(args, {}) for args in zip(*iterables, strict=False)]  # as the builtin `map` does
+
+    def _call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+        given = self.arguments.of_call(args, kwargs)
+        self.type.check(given)
+        return Call(self, given)
+
 
 def task(  # noqa: PLR0913 - one keyword for each thing that an author may decide
     *,
-    pool: str,
+    pool: str | None = None,
     name: str | None = None,
     max_attempts: int = 1,
     timeout_seconds: float | None = None,
@@ -72,7 +168,7 @@ def task(  # noqa: PLR0913 - one keyword for each thing that an author may decid
     retry_backoff_max_seconds: float = BACKOFF_MAX_SECONDS,
     process: bool = False,
 ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
-    """Make a function a task of a pool, under its own name unless another is given.
+    """Make a function a task of a pool (of the default one, if none is named), under its own name or another.
 
     Its parameters' annotations say what a payload must hold: a JSON object with one member a parameter. What it returns
     must be JSON too. A plain function runs in a thread, or with `process` in a child process, which alone can be

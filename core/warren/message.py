@@ -40,6 +40,8 @@ _OPTION_HEADERS: Final = {
     "max_attempts": "warren-max-attempts",
     "callback_url": "warren-callback-url",
 }
+CALLBACK_EVENTS_HEADER: Final = "warren-callback-events"
+"""Read only where there is a callback."""
 _FIELD_HEADERS: Final = {
     "model": "warren-model",
     "owner": "warren-owner",
@@ -134,6 +136,8 @@ def _headers(task: Task, expires_at: float | None) -> dict[str, Any]:
     values: dict[str, Any] = {header: getattr(options, name) for name, header in _OPTION_HEADERS.items()}
     if options.callback_url is not None:
         values[_OPTION_HEADERS["callback_url"]] = str(options.callback_url)
+        if "callback_events" in options.model_fields_set:
+            values[CALLBACK_EVENTS_HEADER] = " ".join(options.callback_events)
     values |= {header: getattr(task, name) for name, header in _FIELD_HEADERS.items()}
     values |= {
         DEADLINE_HEADER: task.deadline if expires_at is None else expires_at,
@@ -158,6 +162,9 @@ def _payload(message: Message) -> Payload:
 
 def _options(message: Message) -> TaskOptions:
     values = {name: message.headers.get(header) for name, header in _OPTION_HEADERS.items()}
+    if values["callback_url"] is not None:
+        events = message.headers.get(CALLBACK_EVENTS_HEADER)
+        values["callback_events"] = events.split() if isinstance(events, str) else events
     priority = Priority.HIGH if message.priority >= Priority.HIGH.amqp else Priority.NORMAL
     try:
         return TaskOptions(
@@ -168,7 +175,8 @@ def _options(message: Message) -> TaskOptions:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        header = {**_OPTION_HEADERS, "expires_seconds": EXPIRES_HEADER}.get(name, name)
+        other = {"expires_seconds": EXPIRES_HEADER, "callback_events": CALLBACK_EVENTS_HEADER}
+        header = (_OPTION_HEADERS | other).get(name, name)
         raise InvalidRequestError(f"the message header {header} is not valid: {first['msg']}") from error
 
 

@@ -59,3 +59,13 @@ class Pool(BaseModel):
 
 DEFAULT_POOLS: Final = (Pool(name="cpu"), Pool(name="train-cpu", kind=PoolKind.TRAIN))
 """The pools of the embedded run and of the chart's default values."""
+
+
+def parse_pools(text: str) -> tuple[Pool, ...]:
+    """Read pools as the setting `WARREN_POOLS` holds them: `cpu train-cpu:train`.
+
+    Raises:
+        ValueError: one of them is not valid.
+
+    """
+    return tuple(map(Pool.parse, text.replace(",", " ").split()))

@@ -145,8 +145,8 @@ class Record(BaseModel):
 
     @property
     def awaited(self) -> bool:
-        """Whether somebody is to be told of its end."""
-        return self.reply_to is not None or self.callback_url is not None
+        """Whether somebody waits for a reply. A webhook is another matter: the step that ends the task lists it."""
+        return self.reply_to is not None
 
     def document(self) -> dict[str, Any]:
         """Return what an API's user sees of the record; the result is left to the caller, who knows its form."""

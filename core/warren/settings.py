@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from warren.errors import SettingsError
 from warren.objects import ObjectUri
-from warren.pool import DEFAULT_POOLS, Pool
+from warren.pool import DEFAULT_POOLS, Pool, parse_pools
 from warren.records import LEAST_RESULT_TTL_SECONDS, RESULT_TTL_SECONDS
 
 PREFIX = "WARREN_"
@@ -26,8 +26,12 @@ def _words(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""Words, by spaces or commas."""
+
+
 def _pools(value: object) -> object:
-    return tuple(map(Pool.parse, value.replace(",", " ").split())) if isinstance(value, str) else value
+    return parse_pools(value) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -67,7 +71,7 @@ class StorageSettings(BaseModel):
     """Which bucket holds models and large payloads, and which prefixes tasks may touch."""
 
     storage_bucket: str = Field("warren", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    storage_read_prefixes: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    storage_read_prefixes: Words = ()
     """Prefixes (`s3://bucket/path/`) that data sets may come from; none given: the whole bucket of Warren."""
 
     def may_read(self, uri: ObjectUri) -> bool:

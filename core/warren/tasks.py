@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 import uuid_utils
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
 from warren.pool import POOL_NAME
 
@@ -41,14 +41,40 @@ class Priority(StrEnum):
         return 5 if self is Priority.HIGH else 0
 
 
+class CallbackEvent(StrEnum):
+    """What a callback may be told of: how the task ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+def _without_user(url: HttpUrl) -> HttpUrl:
+    if url.username is not None or url.password is not None:
+        message = "a callback's URL holds no user and no password; the webhook is signed instead"
+        raise ValueError(message)
+    return url
+
+
+def _at_least_one(events: tuple[CallbackEvent, ...]) -> tuple[CallbackEvent, ...]:
+    if not events:
+        message = "a callback is told of one end at least; leave callback_events out for all of them"
+        raise ValueError(message)
+    return events
+
+
 class TaskOptions(BaseModel):
     """What a submitter may ask for beyond the work itself. Unknown options are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    callback_url: HttpUrl | None = None
+    callback_url: Annotated[HttpUrl, AfterValidator(_without_user)] | None = None
     """Where the system pool reports the task's end."""
-    callback_events: tuple[str, ...] = ("succeeded", "failed", "canceled", "expired")
+    callback_events: Annotated[
+        tuple[CallbackEvent, ...], Field(max_length=len(CallbackEvent)), AfterValidator(_at_least_one)
+    ] = (*CallbackEvent,)
+    """Which ends are reported there."""
     priority: Priority = Priority.NORMAL
     delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS)] = 0
     """How long the task waits before a consumer may start it."""

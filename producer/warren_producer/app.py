@@ -5,7 +5,7 @@ Forbidden here: making adapters; that is `main`. Deciding; that is `warren.clien
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,8 +15,10 @@ from fastapi_offline import FastAPIOffline
 
 from warren.client.catalog import Catalog
 from warren.client.dead_letters import DeadLetters
+from warren.client.deliveries import Deliveries
 from warren.client.intake import Intake
 from warren.client.results import Results
+from warren.client.task_type import TaskType, TaskTypes
 from warren.client.watch import Watch
 from warren.message import Message
 from warren.payloads import Payloads
@@ -28,7 +30,18 @@ from warren_producer.guard import Guard
 from warren_producer.health import Check, Health
 from warren_producer.load import Load
 from warren_producer.metrics import MeasuredRequests, Metrics
-from warren_producer.routes import batches, dead_letters, events, health, models, pools, results, tasks
+from warren_producer.routes import (
+    batches,
+    dead_letters,
+    deliveries,
+    events,
+    health,
+    models,
+    pools,
+    results,
+    task_types,
+    tasks,
+)
 from warren_producer.services import Services
 
 if TYPE_CHECKING:
@@ -51,13 +64,14 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
     repository: Repository,
     objects: ObjectStore,
     settings: ProducerSettings,
-    usual_pools: Mapping[str, str] | None = None,
+    functions: Iterable[TaskType] = (),
     keyring: Keyring | None = None,
 ) -> FastAPI:
-    """Return the API over these ports; `usual_pools` says which function's tasks go to which pool.
+    """Return the API over these ports; `functions` are those whose pools and arguments are known here.
 
     With a keyring, only who has one of its keys may call.
     """
+    types = TaskTypes(functions)
     watch = Watch(broker, records, limit=settings.max_waiting)
     checks: dict[str, Check] = {
         "broker": partial(_probe, broker),
@@ -67,13 +81,15 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
     load = Load(broker, records, settings.pools)
     payloads = Payloads(objects, settings.storage_bucket, settings.storage_read_prefixes)
     services = Services(
-        intake=Intake(submitter, records, watch, Catalog(repository), settings.pools, usual_pools, load.admit),
+        intake=Intake(submitter, records, watch, Catalog(repository), settings.pools, types, load.admit),
         dead_letters=DeadLetters(submitter, records, payloads, settings.pools),
         results=Results(objects),
+        deliveries=Deliveries(records),
         repository=repository,
         health=Health(checks),
         metrics=Metrics(lambda: watch.viewers),
         pools=settings.pools,
+        types=types,
         load=load,
         predict_seconds=settings.predict_seconds,
         max_wait_seconds=settings.max_wait_seconds,
@@ -96,8 +112,10 @@ def _assemble(services: Services, watch: Watch, settings: ProducerSettings, keyr
     app = FastAPIOffline(title="Warren", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.services = services
     app.state.watch = watch
-    app.openapi = partial(describe, app, keyed=keyring is not None)  # type: ignore[method-assign]  # FastAPI's documented way
-    for resource in (tasks, batches, results, events, dead_letters, models, pools, health):
+    app.openapi = partial(  # type: ignore[method-assign]  # FastAPI's documented way
+        describe, app, services.types, keyed=keyring is not None
+    )
+    for resource in (tasks, batches, results, events, deliveries, dead_letters, task_types, models, pools, health):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, together=settings.max_bodies_bytes)
     if keyring is not None:

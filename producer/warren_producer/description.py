@@ -12,8 +12,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from warren.client.problem import PROBLEM_JSON
+from warren.client.task_type import TaskType, TaskTypes
+from warren.tasks import JSON
 from warren_producer.guard import needed, open_to_all
 from warren_producer.problems import problems
+from warren_producer.samples import sample
 
 SUMMARY = "Machine-learning work from RabbitMQ queues."
 
@@ -31,6 +34,10 @@ says what is wrong and what to do, `errors` names the fields.
 
 TAGS = [
     {"name": "tasks", "description": "Units of work: submit, watch, cancel."},
+    {
+        "name": "webhooks",
+        "description": "Receivers of one's own, told when a task ends: how that went, and once more.",
+    },
     {
         "name": "dead letters",
         "description": "Tasks that failed: look at them, replay them as new tasks, discard them.",
@@ -51,7 +58,7 @@ KEYS: Final = {
 }
 
 
-def describe(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
+def describe(app: FastAPI, types: TaskTypes, *, keyed: bool) -> dict[str, Any]:
     """Return the application's OpenAPI document; it is made once. `keyed` says whether API keys are asked for."""
     if app.openapi_schema is None:
         document = get_openapi(
@@ -68,6 +75,8 @@ def describe(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
             for status, response in operation["responses"].items():
                 if status >= "400" and "content" in response:  # under the media type of what the route returns
                     response["content"] = {PROBLEM_JSON: next(iter(response["content"].values()))}
+        body = document["paths"]["/v1/tasks"]["post"]["requestBody"]["content"][JSON]
+        body["examples"] = {kind.name: _example(kind) for kind in types}
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -83,3 +92,9 @@ def _lock(document: dict[str, Any]) -> None:
             for status, response in problems(401, 403, 429).items():
                 content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
                 operation["responses"][str(status)] = {"description": response["description"], "content": content}
+
+
+def _example(kind: TaskType) -> dict[str, Any]:
+    text = f"{kind.description}\n\nIts schemas are at `/v1/task-types`."
+    args = sample(kind.arguments) if kind.arguments else {}
+    return {"summary": kind.name, "description": text, "value": {"task": kind.name, "args": args}}

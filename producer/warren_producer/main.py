@@ -15,6 +15,7 @@ import uvloop
 
 from warren import logs
 from warren.broker.amqp import AmqpBroker
+from warren.client.task_type import TaskType
 from warren.errors import SettingsError
 from warren.function import find_functions
 from warren.objects.s3 import S3Objects
@@ -42,20 +43,20 @@ def main() -> None:
         settings = load(ProducerSettings)
         logs.configure(settings)
         keyring = None if settings.keys_dir is None else Keyring(settings.keys_dir)
-        usual_pools = {name: function.options.pool for name, function in find_functions().items()}
+        functions = [function.type for function in find_functions().values()]
     except SettingsError as error:
         sys.stderr.write(f"warren-producer: {error.detail}\n")
         sys.exit(WRONG_SETTINGS)
-    uvloop.run(_serve(settings, usual_pools, keyring))
+    uvloop.run(_serve(settings, functions, keyring))
 
 
-async def _serve(settings: ProducerSettings, usual_pools: dict[str, str], keyring: Keyring | None) -> None:
+async def _serve(settings: ProducerSettings, functions: list[TaskType], keyring: Keyring | None) -> None:
     broker = AmqpBroker(settings.broker_url, "warren-producer")
     records = RedisRecords(settings.records_url)
     objects = S3Objects(read_seconds=STORAGE_SECONDS)
     repository = Repository(objects, settings.storage_bucket)
     submitter = Submitter(broker, records, Payloads(objects, settings.storage_bucket))
-    app = create_app(submitter, records, broker, repository, objects, settings, usual_pools, keyring)
+    app = create_app(submitter, records, broker, repository, objects, settings, functions, keyring)
     server = Server(
         uvicorn.Config(
             app,

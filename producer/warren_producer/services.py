@@ -12,8 +12,10 @@ from fastapi import Depends, Request
 
 from warren.client.caller import Caller
 from warren.client.dead_letters import DeadLetters
+from warren.client.deliveries import Deliveries
 from warren.client.intake import Intake
 from warren.client.results import Results
+from warren.client.task_type import TaskTypes
 from warren.pool import Pool
 from warren.repository import Repository
 from warren_producer.guard import ADMISSION, Admission
@@ -29,17 +31,24 @@ class Services:
     intake: Intake
     dead_letters: DeadLetters
     results: Results
+    deliveries: Deliveries
     repository: Repository
     health: Health
     metrics: Metrics
     pools: tuple[Pool, ...]
+    types: TaskTypes
     load: Load
     predict_seconds: float
     max_wait_seconds: float
 
     def by(self, caller: Caller) -> Self:
         """Return the same for a caller, for whom there are the tasks that it sees."""
-        return replace(self, intake=self.intake.by(caller), dead_letters=self.dead_letters.by(caller))
+        return replace(
+            self,
+            intake=self.intake.by(caller),
+            dead_letters=self.dead_letters.by(caller),
+            deliveries=self.deliveries.by(caller),
+        )
 
 
 # Both are coroutines, so that they run here: FastAPI gives a thread to each plain function.

@@ -134,8 +134,12 @@ class Pod:
                 yield "ConfigMap", config["name"], None
 
 
+_OF_SECRETS = {"url": "redis://store:6379/0", "webhooks": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+"""What is no plain password, by its key in the Secret."""
+
+
 def _referred(source: Document) -> str:
     """Return an example of what a variable takes from elsewhere."""
     if "secretKeyRef" in source:
-        return "redis://store:6379/0" if source["secretKeyRef"]["key"] == "url" else "s3cret"
+        return _OF_SECRETS.get(source["secretKeyRef"]["key"], "s3cret")
     return "2" if "resourceFieldRef" in source else "warren"

@@ -6,12 +6,15 @@ import base64
 
 from tests.contract.chart import CHART, release
 from warren.topology import users
+from warren.webhook import secret_key
 
 SECRET = "warren-credentials"
 
 
 def test_every_password_is_there_long_and_of_its_own() -> None:
-    data = release().one("Secret", SECRET)["data"]
+    data = dict(release().one("Secret", SECRET)["data"])
+    webhooks = base64.b64decode(data.pop("webhooks")).decode()
+    assert len(secret_key(webhooks)) == 32
     assert data.keys() == {user.name for user in users()} | {"valkey", "s3-access-key", "s3-secret-key"}
     passwords = [base64.b64decode(value).decode() for value in data.values()]
     assert len(set(passwords)) == len(passwords)

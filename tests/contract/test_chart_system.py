@@ -13,4 +13,15 @@ def test_it_is_one_consumer_that_nothing_scales() -> None:
     targets = {pool["spec"]["scaleTargetRef"]["name"] for pool in release().all("ConsumerPool")}
     assert "warren-system" not in targets
     assert pod.settings["WARREN_BROKER_METRICS_URL"] == "http://warren-rabbitmq:15692"
+    assert "WARREN_CALLBACK_ALLOW" not in pod.settings
     assert pod.settings["WARREN_GRACE_SECONDS"] == str(pod.spec["terminationGracePeriodSeconds"])
+
+
+def test_it_alone_signs_webhooks_and_knows_where_they_may_go() -> None:
+    rendering = release("system.callbackAllow={10.1.2.0/24,*.apps.svc}")
+    pod = rendering.pod("Deployment", "warren-system")
+    assert pod.settings["WARREN_CALLBACK_ALLOW"] == "10.1.2.0/24 *.apps.svc"
+    signing = {str(pod) for pod in rendering.pods if "WARREN_WEBHOOK_SECRETS" in pod.settings}
+    assert signing == {str(pod)}
+    [variable] = [variable for variable in pod.main["env"] if variable["name"] == "WARREN_WEBHOOK_SECRETS"]
+    assert variable["valueFrom"]["secretKeyRef"]["optional"], "a Secret of one's own may be older than webhooks are"

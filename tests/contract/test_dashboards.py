@@ -72,9 +72,10 @@ def test_it_can_be_found_again_and_takes_any_data_source(name: str) -> None:
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
-def test_the_queues_dashboard_shows_what_waits_runs_moves_and_scales() -> None:
+def test_the_queues_dashboard_shows_what_waits_runs_moves_scales_and_is_told() -> None:
     asked = " ".join(expressions(DASHBOARDS["queues.json"]))
-    for part in ("messages_ready", "messages_unacked", "rate(", "desired_replicas", "warren_operator_pool_replicas"):
+    parts = ("messages_ready", "messages_unacked", "rate(", "desired_replicas", "warren_operator_pool_replicas")
+    for part in (*parts, "warren_system_webhooks_total", "warren_system_webhooks_pending"):
         assert part in asked
 
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import httpx2
 import pytest
@@ -84,7 +85,7 @@ def test_a_thousand_tasks_end_once_though_everything_dies(
     until("no task is open, no reply is due", lambda: store.open + store.due == 0, seconds=20)
 
 
-def _accepted(client: Client, pool: str) -> list[Job] | None:
+def _accepted(client: Client, pool: str) -> list[Job[Any]] | None:
     """Submit the tasks; None where some were refused. Those that were not are not submitted twice."""
     work = {"task": "carve", "args": {"seconds": 0.5}, "options": {"pool": pool}}
     with suppress(BatchRefusedError):

@@ -54,8 +54,7 @@ class Workshop:
     def added_to(cls, release: Release) -> "Workshop":
         """Add the pool to the release, and its package and volume to the pool."""
         release.upgrade(*VALUES)
-        owner = release.namespace.get("deployment", deployment(POOL))
-        for resource in (_package(owner), _volume()):
+        for resource in (_package(), _volume()):
             release.namespace.apply(resource)
         release.namespace.run("patch", "deployment", deployment(POOL), "-p", json.dumps(_mounts()))
         workshop = cls(release.namespace)
@@ -86,13 +85,11 @@ class Workshop:
         self.run("touch", str(SHELF / part))
 
 
-def _package(owner: dict[str, Any]) -> dict[str, Any]:
-    """Return the ConfigMap; it goes with the Deployment, so that an uninstall leaves nothing of it."""
-    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["metadata"]["name"]}
+def _package() -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": POOL, "ownerReferences": [reference | {"uid": owner["metadata"]["uid"]}]},
+        "metadata": {"name": POOL},
         "data": {key: text for key, (_, text) in _FILES.items()},
     }
 

@@ -91,6 +91,8 @@ class Components:
         }
         if pool == SYSTEM_POOL:
             settings["WARREN_BROKER_METRICS_URL"] = self.servers.broker_metrics_url
+            settings["WARREN_CALLBACK_ALLOW"] = "127.0.0.0/8 ::1"
+            settings["WARREN_WEBHOOK_SECRETS"] = self.servers.webhook_secret
         environment = self._environment(user) | settings
         name = f"consumer-{pool}"
         return Component(name, self.state, port, [program("warren-consumer")], environment)

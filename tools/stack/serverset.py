@@ -1,6 +1,7 @@
 """The servers that Warren needs, as one thing: started together, ended together, addressed by what clients ask for."""
 
 import fcntl
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,6 +140,12 @@ class ServerSet:
     def records_url(self) -> str:
         """The store of records."""
         return self.store.spec.url
+
+    @property
+    def webhook_secret(self) -> str:
+        """What webhooks are signed with."""
+        made = Credentials(self.state / "credentials.json").secret("webhooks")
+        return f"whsec_{b64encode(made.encode()).decode()}"
 
     @property
     def objects_environment(self) -> Mapping[str, str]:

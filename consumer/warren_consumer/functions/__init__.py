@@ -1,7 +1,7 @@
 """Functions as tasks: in the event loop, in threads and in child processes.
 
-`handlers` gives the worker a handler for each function; `arguments` turns payloads into arguments and values into
-results; `threads` and `crew` are where functions run; `job` holds the words between the crew and a `child`.
+`handlers` gives the worker a handler for each function; `threads` and `crew` are where functions run; `job` holds the
+words between the crew and a `child`.
 
 Forbidden here: deliveries, records.
 """

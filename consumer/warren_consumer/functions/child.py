@@ -13,17 +13,16 @@ import queue
 import threading
 import time
 from contextvars import copy_context
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from warren.arguments import result
 from warren.attempt import CurrentTask, enter
 from warren.function import TaskFunction, find_functions
+from warren.settlement import assess, ordinary
 from warren.tasks import Payload
 from warren_consumer import diagnostics
 from warren_consumer.children.inside import begin
-from warren_consumer.functions.arguments import Arguments, result
 from warren_consumer.functions.job import STOP, Advanced, Call, Raised, Returned, line
-from warren_consumer.settlement import assess, ordinary
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -115,7 +114,7 @@ def main() -> None:
 
 def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> None:
     try:
-        given = _arguments(function).read(order.payload)
+        given = function.arguments.read(order.payload)
         call = order.call
         enter(CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report))
         returned = result(function(**given))
@@ -123,11 +122,6 @@ def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> Non
         events.end(Raised(assessment=assess(ordinary(error), function.options.retry_on)))
     else:
         events.end(Returned(content_type=returned.content_type, size=len(returned.body)), returned.body)
-
-
-@cache
-def _arguments(function: TaskFunction[..., Any]) -> Arguments:
-    return Arguments(function.function)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from warren.settlement import AssessedError
 from warren.tasks import Payload
 from warren_consumer.children.process import Child, death
 from warren_consumer.functions.job import EVENT, STOP, Advanced, Call, Raised, Returned, line
 from warren_consumer.handler import TaskFault
-from warren_consumer.settlement import AssessedError
 
 if TYPE_CHECKING:
     from warren_consumer.handler import Context

@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
+from warren.arguments import Arguments, result
 from warren.attempt import CurrentTask, enter
 from warren.function import FunctionOptions, TaskFunction
+from warren.settlement import Backoff, ordinary
 from warren.tasks import Payload
-from warren_consumer.functions.arguments import Arguments, result
 from warren_consumer.functions.executors import Executors
 from warren_consumer.functions.threads import Threads
 from warren_consumer.handler import Context, Handler
 from warren_consumer.handlers import SERVE_TIMEOUT_SECONDS, Registration
-from warren_consumer.settlement import Backoff, ordinary
 
 
 def registrations(functions: Mapping[str, TaskFunction[..., Any]], executors: Executors) -> dict[str, Registration]:
@@ -43,7 +43,7 @@ def _registration(function: TaskFunction[..., Any], executors: Executors) -> Reg
 
 
 def _handler(function: TaskFunction[..., Any], executors: Executors) -> Handler:
-    call, arguments = function.function, Arguments(function.function)
+    call, arguments = function.function, function.arguments
     if function.options.process:
         return executors.crew.call
     return (

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from warren.record import Progress
-from warren_consumer.settlement import Assessment
+from warren.settlement import Assessment
 
 STOP: Final = b"stop\n"
 """The order to stop the call at hand; every other order is a `Call`."""

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from warren_consumer.settlement import ordinary
+from warren.settlement import ordinary
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")

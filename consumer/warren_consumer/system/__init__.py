@@ -8,6 +8,7 @@
     overdue       replies that nobody has sent
     dead_letters  what the broker gave up on, into records
     reports       results of workers that are not Python's (report: what such a message says)
+    webhooks      receivers of users' own
     leftovers     objects that no record needs any more
     endings       telling of the ends that these bring about
 

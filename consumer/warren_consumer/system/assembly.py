@@ -5,9 +5,10 @@ Forbidden here: adapters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from warren.clock import Clock, SystemClock
 from warren.topology import RESULTS
 from warren_consumer.closing import fresh
 from warren_consumer.replies import Replies
@@ -17,12 +18,15 @@ from warren_consumer.system.duties import Duties, Duty
 from warren_consumer.system.endings import Endings
 from warren_consumer.system.round import Round
 from warren_consumer.system.stream import Stream
+from warren_consumer.system.webhooks.courier import Courier
+from warren_consumer.system.webhooks.post import Post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from warren.broker import Broker
     from warren.objects import ObjectStore
+    from warren.outbound.transport import Outbound
     from warren.pool import Pool
     from warren.records import Records
     from warren_consumer.depths import QueueDepths
@@ -44,6 +48,10 @@ class Means:
     depths: QueueDepths | None
     """None: lost tasks are not looked for."""
     result_ttl_seconds: float
+    outbound: Outbound
+    webhook_keys: tuple[bytes, ...]
+    """What webhooks are signed with; none: they are not."""
+    clock: Clock = field(default_factory=SystemClock)
 
     @property
     def replies(self) -> Replies:
@@ -58,7 +66,8 @@ class Means:
 
 def assemble(means: Means) -> Duties:
     """Return the system pool's duties."""
-    return Duties((*_open_records(means), _overdue(means), _reports(means), *_dead_letters(means), _leftovers(means)))
+    replying = (_overdue(means), _webhooks(means))
+    return Duties((*_open_records(means), *replying, _reports(means), *_dead_letters(means), _leftovers(means)))
 
 
 def _open_records(means: Means) -> Iterator[Duty]:
@@ -73,6 +82,10 @@ def _open_records(means: Means) -> Iterator[Duty]:
 def _overdue(means: Means) -> Duty:
     duty = overdue.Overdue(means.records, means.replies, result_ttl_seconds=means.result_ttl_seconds)
     return Round("overdue", overdue.EVERY_SECONDS, duty.once, means.metrics)
+
+
+def _webhooks(means: Means) -> Duty:
+    return Courier(means.records, Post(means.outbound, means.webhook_keys, means.clock), means.metrics)
 
 
 def _reports(means: Means) -> Duty:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SWEPT: Final = ("deleted", "expired", "lost")
 LETTERS: Final = ("recorded", "published-again", "ended-before")
 KINDS: Final = ("payloads", "results", "checkpoints")
+WEBHOOKS: Final = ("delivered", "pending", "stopped", "failed", "refused")
 RESULTS: Final = ("recorded", "ended-before", "refused", "malformed")
 
 
@@ -31,6 +32,12 @@ class SystemMetrics:
             "results", "Results of workers without a lease, by what became of them", "fate", RESULTS
         )
         self.objects = self._counter("objects_deleted", "Objects that no record needed any more", "kind", KINDS)
+        self.webhooks = self._counter(
+            "webhooks", "Attempts to deliver a webhook, by what became of it", "outcome", WEBHOOKS
+        )
+        self.webhooks_pending = Gauge(
+            "warren_system_webhooks_pending", "Webhooks that are to be sent, now or again later", registry=registry
+        )
         self.faults = self._counter("faults", "Unexpected errors of a duty, which is done again", "duty", ())
 
     def _counter(self, name: str, meaning: str, label: str, values: Iterable[str]) -> Counter:

@@ -12,7 +12,7 @@ from importlib.metadata import version as distribution_version
 
 import typer
 
-from warren.cli import accounts, dead_letters, doctor, keys, pools, predictions, tasks, topology
+from warren.cli import accounts, dead_letters, doctor, events, keys, pools, predictions, tasks, topology, webhooks
 from warren.cli.fault import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -23,9 +23,10 @@ app = typer.Typer(
     help="Submit machine-learning work to Warren, watch it, and set up its broker.",
     epilog=EXIT_CODES,
 )
-for group in (tasks, predictions, accounts, doctor):
+for group in (tasks, predictions, events, accounts, doctor):
     group.register(app)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Tasks")
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Tasks")
 app.add_typer(topology.app, name="topology", rich_help_panel="Setting up")
 app.add_typer(pools.app, name="pools", rich_help_panel="Setting up")
 app.add_typer(keys.app, name="keys", rich_help_panel="Setting up")

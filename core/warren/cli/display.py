@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from warren.cli.connection import Output
-from warren.client import Job
+from warren.client import Client, Job
 from warren.client.dead_letter import DeadLetter, DeadLetterDetail
 from warren.client.documents import TaskDocument
 from warren.errors import TaskTimeoutError
@@ -70,6 +70,22 @@ def show_task(document: TaskDocument, output: Output) -> None:
     Console().print(table)
 
 
+def show_tasks(documents: Sequence[TaskDocument], output: Output) -> None:
+    """Print how many tasks ended: one JSON document a line, or a table."""
+    if output is Output.JSON:
+        for document in documents:
+            typer.echo(document.json_bytes().decode())
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("ID", "TASK", "STATUS"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("RESULT OR ERROR")
+    for document in documents:
+        words = (Text(document.id), Text(document.task), _cell("status", document.status.value))
+        table.add_row(*words, Text(_told(document), no_wrap=True, overflow="ellipsis"))
+    _wide_console().print(table)
+
+
 def show_dead_letters(letters: Sequence[DeadLetter], output: Output) -> None:
     """Print a list of failed tasks."""
     if output is Output.JSON:
@@ -109,7 +125,7 @@ def show_predictions(response: PredictResponse, output: Output) -> None:
     Console().print(table)
 
 
-def watch(job: Job, timeout: float | None) -> TaskDocument:
+def watch(job: Job[Any], timeout: float | None) -> TaskDocument:
     """Show a job's progress until it has ended; return how it ended.
 
     Raises:
@@ -129,6 +145,25 @@ def watch(job: Job, timeout: float | None) -> TaskDocument:
                 return document
             if left <= 0:
                 raise TaskTimeoutError(f"the task {job.id} is {document.status} after {timeout} s and goes on")
+
+
+def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list[TaskDocument]:
+    """Show how many of the tasks have ended until all have; return how each ended, in the ids' order.
+
+    Raises:
+        TaskTimeoutError: some have not ended after `timeout` seconds; they go on.
+
+    """
+    jobs = [client.job(task_id) for task_id in ids]
+    client.gather(jobs, timeout=timeout, progress=True, return_exceptions=True)
+    return [job.wait() for job in jobs]
+
+
+def _told(document: TaskDocument) -> str:
+    if document.status is not State.SUCCEEDED:
+        return f"{document.error.code}: {document.error.message}" if document.error else ""
+    value = document.value()
+    return f"{len(value)} bytes" if isinstance(value, bytes) else orjson.dumps(value).decode()
 
 
 def _wide_console() -> Console:

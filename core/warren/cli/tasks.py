@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
-from warren.cli.display import show_ids, show_result, show_task, watch
+from warren.cli.display import show_ids, show_result, show_task, show_tasks, watch, watch_all
 from warren.cli.fault import exit_code
 from warren.cli.values import file_bytes, json_object, pairs
 from warren.client.batch import BatchRefusedError
@@ -117,10 +117,22 @@ def result(task_id: TaskId, url: Url = DEFAULT_URL) -> None:
     _show_end(document)
 
 
-def wait(task_id: TaskId, timeout: Timeout = None, output: Shown = Output.TABLE, url: Url = DEFAULT_URL) -> None:
-    """Wait for a task's end, showing its progress, and print its result."""
+def wait(
+    task_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Their ids; - is standard input.")],
+    timeout: Timeout = None,
+    output: Shown = Output.TABLE,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Wait for the end of tasks, showing their progress. Of one, print the result; of many, how each ended.
+
+    [bold]warren batch tasks.jsonl | warren wait -[/bold]
+    """
+    ids = sys.stdin.read().split() if task_ids == ["-"] else task_ids
     with connect(url) as client:
-        _finish(watch(client.job(task_id), timeout), output)
+        if len(ids) == 1:
+            _finish(watch(client.job(ids[0]), timeout), output)
+        else:
+            _finish_all(watch_all(client, ids, timeout), output)
 
 
 def cancel(task_id: TaskId, output: Shown = Output.TABLE, url: Url = DEFAULT_URL) -> None:
@@ -144,6 +156,12 @@ def _finish(document: TaskDocument, output: Output) -> None:
         show_task(document, output)
         raise typer.Exit(0 if document.status is State.SUCCEEDED else exit_code(_failure(document)))
     _show_end(document)
+
+
+def _finish_all(documents: list[TaskDocument], output: Output) -> None:
+    show_tasks(documents, output)
+    codes = [exit_code(_failure(document)) for document in documents if document.status is not State.SUCCEEDED]
+    raise typer.Exit(codes[0] if codes else 0)
 
 
 def _show_end(document: TaskDocument) -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from warren.address import without_password
+from warren.client import gathering
 from warren.client.batch import READ_AT_ONCE, BatchItem, accepted
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.letters import AsyncDeadLetters
@@ -22,19 +23,25 @@ from warren.client.outcome import failure
 from warren.client.problem import InvalidFieldsError
 from warren.client.web import WebGateway
 from warren.errors import InvalidRequestError
+from warren.pool import DEFAULT_POOLS, Pool, parse_pools
 from warren.prediction import ModelReference
 from warren.record import State
 from warren.tasks import Payload, TaskOptions, new_task_id
 
 if TYPE_CHECKING:
-    from warren.client.gateway import Gateway
+    from warren.client.deliveries import WebhookDocument
+    from warren.client.gateway import Gateway, TaskGateway
     from warren.prediction import PredictResponse
 
 POLL_SECONDS = 20.0
 """The longest single wait that a job asks for; a longer one is several of these."""
 
+BUCKET = "warren"
 PATIENCE_SECONDS = 10.0
 PREDICT_SECONDS = 10.0
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 Options = TaskOptions | Mapping[str, Any]
 Row = Sequence[float | int | str] | Mapping[str, float | int | str]
@@ -44,21 +51,23 @@ class AsyncClient:
     """Submits tasks and predictions. Use it as an asynchronous context manager.
 
     `url` is the API's (`http://...`, for anyone), or the broker's (`amqp://...`, inside the trust domain), which needs
-    `records` (`redis://...`) besides and, for predictions, the AWS SDK's variables and the models' `bucket`.
+    `records` (`redis://...`) besides, the installation's `pools` as `WARREN_POOLS` names them and, for predictions, the
+    AWS SDK's variables and the models' `bucket`.
     `api_key` is the key for the API, where it asks for one; unless given, that of the environment, `WARREN_API_KEY`.
     `patience` is how many seconds a call over HTTP is repeated while nothing answers; a repeat never submits twice.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a client is made from
         self,
         url: str,
         *,
         api_key: str | None = None,
         records: str | None = None,
-        bucket: str = "warren",
+        bucket: str = BUCKET,
+        pools: str | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._gateway = _gateway(url, api_key, records, bucket, patience)
+        self._gateway = _gateway(url, api_key, records, bucket, pools, patience)
 
     @classmethod
     def over(cls, gateway: Gateway) -> Self:
@@ -82,6 +91,11 @@ class AsyncClient:
         """Disconnect."""
         await self._gateway.close()
 
+    @property
+    def gateway(self) -> Gateway:
+        """How Warren is reached."""
+        return self._gateway
+
     async def submit(
         self,
         task: str,
@@ -91,7 +105,7 @@ class AsyncClient:
         options: Options | None = None,
         idempotency_key: str | None = None,
         **named: Any,  # noqa: ANN401 - any JSON value
-    ) -> AsyncJob:
+    ) -> AsyncJob[Any]:
         """Submit a task with arguments by name and return its job.
 
         `args` gives arguments whose names this method uses itself. The same `idempotency_key` again is the same job.
@@ -106,7 +120,7 @@ class AsyncClient:
 
     async def submit_many(
         self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
-    ) -> list[AsyncJob]:
+    ) -> list[AsyncJob[Any]]:
         """Submit many tasks and return their jobs, in order; each is accepted or refused for itself.
 
         A request has `task`, and `args`, `options` and `idempotency_key` where wanted. One without a key gets
@@ -124,9 +138,28 @@ class AsyncClient:
                 await asyncio.sleep(0)
         return list(map(self.job, accepted(await self._gateway.submit_many(items))))
 
-    def job(self, task_id: str) -> AsyncJob:
+    def job(self, task_id: str) -> AsyncJob[Any]:
         """Return the job of a task that was submitted before."""
         return AsyncJob(self._gateway, task_id)
+
+    async def gather(
+        self,
+        jobs: Iterable[AsyncJob[Any]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - it is passed on
+        progress: bool = False,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Wait for many jobs, with a bar if wanted, and return their results: see `gathering.gather`."""
+        return await gathering.gather(
+            list(jobs), timeout=timeout, progress=progress, return_exceptions=return_exceptions
+        )
+
+    def as_completed(
+        self, jobs: Iterable[AsyncJob[R]], *, timeout: float | None = None
+    ) -> AsyncGenerator[AsyncJob[R], None]:
+        """Yield each of many jobs when it has ended, however it ended: see `gathering.as_completed`."""
+        return gathering.as_completed(list(jobs), timeout)
 
     def dead_letters(
         self, *, pool: str | None = None, task: str | None = None, code: str | None = None
@@ -155,12 +188,18 @@ class AsyncClient:
         return await self._gateway.predict(str(ModelReference.parse(model)), _inputs(rows, image), timeout)
 
 
-class AsyncJob:
+class AsyncJob(Generic[R]):
     """A task that was submitted."""
 
-    def __init__(self, gateway: Gateway, task_id: str) -> None:
+    def __init__(self, gateway: TaskGateway, task_id: str, read: Callable[[Any], Any] | None = None) -> None:
         self._gateway = gateway
+        self._read = read
+        self._end: TaskDocument | None = None
         self.id = task_id
+
+    def reading(self, read: Callable[[Any], Any]) -> AsyncJob[R]:
+        """Return this job with another way to read its result."""
+        return AsyncJob(self._gateway, self.id, read)
 
     async def record(self) -> TaskDocument:
         """Return how the task stands."""
@@ -172,15 +211,28 @@ class AsyncJob:
 
     async def wait(self, timeout: float | None = None) -> TaskDocument:  # noqa: ASYNC109 - it is passed on
         """Return how the task stands when it has ended, or when `timeout` seconds are over."""
+        if self._end is not None:
+            return self._end
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             left = POLL_SECONDS if end is None else max(0.0, min(POLL_SECONDS, end - time.monotonic()))
             document = await self._gateway.read(self.id, left)
-            if document.status.terminal or left <= 0:
-                return await self._whole(document)
+            if document.status.terminal:
+                self._end = await self._whole(document)
+                return self._end
+            if left <= 0:
+                return document
 
-    async def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401, ASYNC109 - a result is any JSON value
+    @overload
+    async def get(self: AsyncJob[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...  # noqa: ASYNC109
+
+    @overload
+    async def get(self, timeout: float | None = None) -> R: ...  # noqa: ASYNC109
+
+    async def get(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - it is passed on
         """Return the task's result: a JSON value, or bytes where it is of another type.
+
+        Of a function's own `adelay` it is what the function's annotation says.
 
         Raises:
             TaskFailedError: it failed or was canceled (a named fault raises its own class).
@@ -189,12 +241,32 @@ class AsyncJob:
         """
         document = await self.wait(timeout)
         if document.status is State.SUCCEEDED:
-            return document.value()
+            value = document.value()
+            return value if self._read is None else self._read(value)
         raise failure(document.id, document.task, document.status, document.error)
 
     async def cancel(self) -> TaskDocument:
         """Cancel the task unless it has ended; return how it stands."""
         return await self._gateway.cancel(self.id)
+
+    async def deliveries(self) -> WebhookDocument:
+        """Return what became of the task's webhook.
+
+        Raises:
+            NoWebhookError: it was submitted without `callback_url`.
+
+        """
+        return await self._gateway.deliveries(self.id)
+
+    async def redeliver(self) -> WebhookDocument:
+        """Send the webhook of the task, which has ended, once more, whatever became of it before.
+
+        Raises:
+            NotEndedError: there is nothing to tell yet.
+            NoWebhookError: it was submitted without `callback_url`.
+
+        """
+        return await self._gateway.redeliver(self.id)
 
     async def _whole(self, document: TaskDocument) -> TaskDocument:
         """Return the document with its result, which is read by itself where it is a large one."""
@@ -203,7 +275,9 @@ class AsyncJob:
         return document.with_result(await self._gateway.result(document.id))
 
 
-def _gateway(url: str, api_key: str | None, records: str | None, bucket: str, patience: float) -> Gateway:
+def _gateway(  # noqa: PLR0913, PLR0917 - what a client is made from
+    url: str, api_key: str | None, records: str | None, bucket: str, pools: str | None, patience: float
+) -> Gateway:
     if url.startswith(("http://", "https://")):
         _check_address(url, "the API's")
         return WebGateway(url, patience=patience, api_key=api_key)
@@ -217,7 +291,14 @@ def _gateway(url: str, api_key: str | None, records: str | None, bucket: str, pa
     _check_address(records, "the records'")
     from warren.client.direct import DirectGateway  # noqa: PLC0415 - aio-pika, redis and boto3 only where they are used
 
-    return DirectGateway(url, records, bucket=bucket)
+    return DirectGateway(url, records, bucket=bucket, pools=_pools(pools))
+
+
+def _pools(text: str | None) -> tuple[Pool, ...]:
+    try:
+        return DEFAULT_POOLS if text is None else parse_pools(text)
+    except ValueError as error:
+        raise InvalidRequestError(f"pools: {text!r} are none; they look like this: cpu train-cpu:train") from error
 
 
 def _check_address(url: str, whose: str) -> None:

@@ -22,6 +22,7 @@ from warren.client.dead_letter import (
     Treatment,
 )
 from warren.client.dead_letters import DeadLetters
+from warren.client.deliveries import Deliveries, WebhookDocument
 from warren.client.documents import TaskDocument, TaskRequest
 from warren.client.intake import Intake, Order
 from warren.client.outcome import failure
@@ -54,6 +55,7 @@ class DirectGateway:
         self._intake = Intake(submitter, self._records, self._watch, catalog, pools)
         self._results = Results(objects)
         self._dead_letters = DeadLetters(submitter, self._records, payloads, pools)
+        self._deliveries = Deliveries(self._records)
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
@@ -87,6 +89,14 @@ class DirectGateway:
     async def cancel(self, task_id: str) -> TaskDocument:
         """Cancel a task unless it has ended; return how it stands."""
         return TaskDocument.of(await self._intake.cancel(task_id))
+
+    async def deliveries(self, task_id: str) -> WebhookDocument:
+        """Return what became of a task's webhook."""
+        return await self._deliveries.read(task_id)
+
+    async def redeliver(self, task_id: str) -> WebhookDocument:
+        """Send the webhook of a task that has ended once more."""
+        return await self._deliveries.again(task_id)
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""

@@ -21,12 +21,32 @@ if TYPE_CHECKING:
         ReplayMany,
         Treatment,
     )
+    from warren.client.deliveries import WebhookDocument
     from warren.client.documents import TaskDocument, TaskRequest
     from warren.prediction import PredictResponse
     from warren.tasks import Payload
 
 
-class Gateway(Protocol):
+class TaskGateway(Protocol):
+    """A way to tasks that were submitted."""
+
+    async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
+        """Return how a task stands, when it has ended or when the seconds are over."""
+
+    async def result(self, task_id: str) -> Payload:
+        """Return the bytes that a task returned, of whatever size."""
+
+    async def cancel(self, task_id: str) -> TaskDocument:
+        """Cancel a task unless it has ended; return how it stands."""
+
+    async def deliveries(self, task_id: str) -> WebhookDocument:
+        """Return what became of a task's webhook."""
+
+    async def redeliver(self, task_id: str) -> WebhookDocument:
+        """Send the webhook of a task that has ended once more."""
+
+
+class Gateway(TaskGateway, Protocol):
     """A way to Warren. Its faults are those of `warren.errors`, whichever way it is."""
 
     async def open(self) -> None:
@@ -40,15 +60,6 @@ class Gateway(Protocol):
 
     async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
         """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""
-
-    async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
-        """Return how a task stands, when it has ended or when the seconds are over."""
-
-    async def result(self, task_id: str) -> Payload:
-        """Return the bytes that a task returned, of whatever size."""
-
-    async def cancel(self, task_id: str) -> TaskDocument:
-        """Cancel a task unless it has ended; return how it stands."""
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""

@@ -16,14 +16,14 @@ from warren.client.caller import ANYBODY, Caller
 from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
+from warren.client.task_type import TaskTypes
 from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError
 from warren.model import PREDICT_TASK
 from warren.prediction import ModelReference, PredictRequest
 from warren.tasks import JSON, Payload, Task, TaskOptions
-from warren.training import TRAIN_TASK, TrainRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from warren.client.catalog import Catalog
     from warren.client.documents import TaskRequest
@@ -65,10 +65,10 @@ class Intake:
         watch: Watch,
         catalog: Catalog,
         pools: Sequence[Pool],
-        usual_pools: Mapping[str, str] | None = None,
+        types: TaskTypes | None = None,
         admit: Admit | None = None,
     ) -> None:
-        """Take the parts; `usual_pools` says, by task name, where tasks go whose submitter wants no pool.
+        """Take the parts; `types` are the kinds of tasks whose pools and arguments are known here.
 
         `admit` is asked before a prediction that somebody waits for is accepted.
         """
@@ -77,7 +77,7 @@ class Intake:
         self._watch = watch
         self._catalog = catalog
         self._pools = pools
-        self._usual_pools = dict(usual_pools or {})
+        self._types = types or TaskTypes()
         self._admit = admit
         self._caller = ANYBODY
 
@@ -95,7 +95,9 @@ class Intake:
             UnavailableError: the broker, its queue or the records are away; nothing was accepted.
 
         """
-        _check_arguments(request)
+        if request.task == PREDICT_TASK:
+            raise InvalidRequestError("predictions are for a model: POST /v1/models/<model>/predict, or Client.predict")
+        self._types.check(request)
         pool = self.pool(request)
         return await self._accept(Payload(json_bytes(request.args)), request.task, pool, request.options, order)
 
@@ -106,7 +108,7 @@ class Intake:
             WrongPoolError: there is no such pool, or it is of the wrong kind.
 
         """
-        usual = self._usual_pools.get(request.task)
+        usual = self._types.usual_pool(request.task)
         return choose_pool(request.task, self._pools, wanted=request.options.pool, usual=usual)
 
     async def predict(self, model: str, payload: Payload, seconds: float | None, order: Order) -> Record:
@@ -212,13 +214,6 @@ class Intake:
         if order.wait_seconds > 0:
             record = await self._watch.wait(record.id, order.wait_seconds)
         return record
-
-
-def _check_arguments(request: TaskRequest) -> None:
-    if request.task == PREDICT_TASK:
-        raise InvalidRequestError("predictions are for a model: POST /v1/models/<model>/predict, or Client.predict")
-    if request.task == TRAIN_TASK:
-        _check(TrainRequest, json_bytes(request.args), "args")
 
 
 def _check_inputs(payload: Payload) -> None:

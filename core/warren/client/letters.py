@@ -45,7 +45,7 @@ class AsyncDeadLetters:
     def __init__(
         self,
         gateway: Gateway,
-        job: Callable[[str], AsyncJob],
+        job: Callable[[str], AsyncJob[Any]],
         *,
         pool: str | None = None,
         task: str | None = None,
@@ -78,7 +78,7 @@ class AsyncDeadLetters:
         """
         return await self._gateway.dead_letter(task_id)
 
-    async def replay(self, task_id: str, *, pool: str | None = None, force: bool = False) -> AsyncJob:
+    async def replay(self, task_id: str, *, pool: str | None = None, force: bool = False) -> AsyncJob[Any]:
         """Submit one anew and return the new job; replayed before, it is the same job.
 
         `pool` is another pool to run in; `force` replays what was replayed, and failed, too often in a row.

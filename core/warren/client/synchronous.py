@@ -7,38 +7,48 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
-from warren.client.asynchronous import PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
+from warren.client import gathering
+from warren.client.asynchronous import BUCKET, PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
+from warren.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from warren.client.dead_letter import DeadLetter, DeadLetterDetail, Treated
+    from warren.client.deliveries import WebhookDocument
     from warren.client.documents import TaskDocument
+    from warren.client.gateway import Gateway
     from warren.client.letters import AsyncDeadLetters
     from warren.prediction import PredictResponse
     from warren.record import State
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
 class LoopThread:
     """An event loop on a daemon thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "warren-client") -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="warren-client", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the work on the loop and return its result; interrupted (Ctrl-C), the work is canceled."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.begin(work)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin the work on the loop and return what becomes of it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """End the loop and its thread."""
@@ -47,19 +57,39 @@ class LoopThread:
         self._loop.close()
 
 
+class Across:
+    """A gateway whose loop runs on another thread, for programs that run a loop of their own."""
+
+    def __init__(self, thread: LoopThread, gateway: Gateway) -> None:
+        self._thread = thread
+        self._gateway = gateway
+
+    async def open(self) -> None:
+        """Do nothing: it is open already."""
+
+    async def close(self) -> None:
+        """Do nothing: whoever opened it closes it."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        """Return the gateway's call, as one that may be awaited on any loop."""
+        call: Callable[..., Coroutine[Any, Any, Any]] = getattr(self._gateway, name)
+        return lambda *args, **kwargs: asyncio.wrap_future(self._thread.begin(call(*args, **kwargs)))
+
+
 class Client:
     """Submits tasks and predictions: see `AsyncClient`, whose calls and faults are the same."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a client is made from
         self,
         url: str,
         *,
         api_key: str | None = None,
         records: str | None = None,
-        bucket: str = "warren",
+        bucket: str = BUCKET,
+        pools: str | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._client = AsyncClient(url, api_key=api_key, records=records, bucket=bucket, patience=patience)
+        self._client = AsyncClient(url, api_key=api_key, records=records, bucket=bucket, pools=pools, patience=patience)
         self._thread = LoopThread()
         try:
             self._thread.run(self._client.__aenter__())
@@ -77,6 +107,10 @@ class Client:
         """Disconnect."""
         self.close()
 
+    def asynchronous(self) -> AsyncClient:
+        """Return a client for a program of asyncio, over this one's connections; this one closes them."""
+        return AsyncClient.over(cast("Gateway", Across(self._thread, self._client.gateway)))
+
     def close(self) -> None:
         """Disconnect."""
         self._thread.run(self._client.close())
@@ -91,19 +125,36 @@ class Client:
         options: Options | None = None,
         idempotency_key: str | None = None,
         **named: Any,  # noqa: ANN401 - any JSON value
-    ) -> Job:
+    ) -> Job[Any]:
         """Submit a task with arguments by name and return its job: see `AsyncClient.submit`."""
         submission = self._client.submit(task, args, options=options, idempotency_key=idempotency_key, **named)
         return Job(self._thread, self._thread.run(submission))
 
-    def submit_many(self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> list[Job]:
+    def submit_many(
+        self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> list[Job[Any]]:
         """Submit many tasks and return their jobs, in order: see `AsyncClient.submit_many`."""
         jobs = self._thread.run(self._client.submit_many(requests, idempotency_key=idempotency_key))
         return [Job(self._thread, job) for job in jobs]
 
-    def job(self, task_id: str) -> Job:
+    def job(self, task_id: str) -> Job[Any]:
         """Return the job of a task that was submitted before."""
         return Job(self._thread, self._client.job(task_id))
+
+    def gather(
+        self,
+        jobs: Iterable[Job[Any]],
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Wait for many jobs, with a bar if wanted, and return their results: see `gather`."""
+        return gather(jobs, timeout=timeout, progress=progress, return_exceptions=return_exceptions)
+
+    def as_completed(self, jobs: Iterable[Job[R]], *, timeout: float | None = None) -> Iterator[Job[R]]:
+        """Yield each of many jobs when it has ended, however it ended: see `as_completed`."""
+        return as_completed(jobs, timeout=timeout)
 
     def dead_letters(self, *, pool: str | None = None, task: str | None = None, code: str | None = None) -> DeadLetters:
         """Return the failed tasks (of a pool, of a name, with an error's code): to go through, replay, discard."""
@@ -121,12 +172,16 @@ class Client:
         return self._thread.run(self._client.predict(model, rows, image=image, timeout=timeout))
 
 
-class Job:
+class Job(Generic[R]):
     """A task that was submitted: see `AsyncJob`."""
 
-    def __init__(self, thread: LoopThread, job: AsyncJob) -> None:
+    def __init__(self, thread: LoopThread, job: AsyncJob[R]) -> None:
         self._thread = thread
         self._job = job
+
+    def reading(self, read: Callable[[Any], Any]) -> Job[R]:
+        """Return this job with another way to read its result."""
+        return Job(self._thread, self._job.reading(read))
 
     @property
     def id(self) -> str:
@@ -146,13 +201,65 @@ class Job:
         """Return how the task stands when it has ended, or when `timeout` seconds are over."""
         return self._thread.run(self._job.wait(timeout))
 
-    def get(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a result is any JSON value
+    @overload
+    def get(self: Job[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...
+
+    @overload
+    def get(self, timeout: float | None = None) -> R: ...
+
+    def get(self, timeout: float | None = None) -> Any:
         """Return the task's result, or raise the fault that it ended with: see `AsyncJob.get`."""
         return self._thread.run(self._job.get(timeout))
 
     def cancel(self) -> TaskDocument:
         """Cancel the task unless it has ended; return how it stands."""
         return self._thread.run(self._job.cancel())
+
+    def deliveries(self) -> WebhookDocument:
+        """Return what became of the task's webhook: see `AsyncJob.deliveries`."""
+        return self._thread.run(self._job.deliveries())
+
+    def redeliver(self) -> WebhookDocument:
+        """Send the webhook of the task, which has ended, once more: see `AsyncJob.redeliver`."""
+        return self._thread.run(self._job.redeliver())
+
+
+def gather(
+    jobs: Iterable[Job[Any]],
+    *,
+    timeout: float | None = None,
+    progress: bool = False,
+    return_exceptions: bool = False,
+) -> list[Any]:
+    """Wait until all jobs have ended and return their results in order: see `gathering.gather`."""
+    given = list(jobs)
+    if not given:
+        return []
+    thread, own = _together(given)
+    work = gathering.gather(own, timeout=timeout, progress=progress, return_exceptions=return_exceptions)
+    return thread.run(work)
+
+
+def as_completed(jobs: Iterable[Job[R]], *, timeout: float | None = None) -> Iterator[Job[R]]:
+    """Yield each job when it has ended, however it ended: see `gathering.as_completed`."""
+    given = list(jobs)
+    if not given:
+        return
+    thread, own = _together(given)
+    ended = gathering.as_completed(own, timeout)
+    known = dict(zip(own, given, strict=True))
+    try:
+        while (job := thread.run(anext(ended, None))) is not None:
+            yield known[job]
+    finally:
+        thread.run(ended.aclose())
+
+
+def _together(jobs: Sequence[Job[R]]) -> tuple[LoopThread, list[AsyncJob[R]]]:
+    thread = jobs[0]._thread  # noqa: SLF001 - a job's own, for its own kind
+    if any(job._thread is not thread for job in jobs):  # noqa: SLF001
+        raise InvalidRequestError("these jobs are of several clients; wait for those of each client by themselves")
+    return thread, [job._job for job in jobs]  # noqa: SLF001
 
 
 class DeadLetters:
@@ -174,7 +281,7 @@ class DeadLetters:
         """Return all that is known of one: payload, error with traceback, attempts."""
         return self._thread.run(self._letters.get(task_id))
 
-    def replay(self, task_id: str, *, pool: str | None = None, force: bool = False) -> Job:
+    def replay(self, task_id: str, *, pool: str | None = None, force: bool = False) -> Job[Any]:
         """Submit one anew and return the new job: see `AsyncDeadLetters.replay`."""
         return Job(self._thread, self._thread.run(self._letters.replay(task_id, pool=pool, force=force)))
 

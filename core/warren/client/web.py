@@ -29,6 +29,7 @@ from warren.client.dead_letter import (
     ReplayMany,
     Treatment,
 )
+from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.problem import PROBLEM_JSON, Problem
 from warren.errors import InvalidRequestError, NotFoundError, UnavailableError, WarrenError
@@ -113,6 +114,14 @@ class WebGateway:
     async def cancel(self, task_id: str) -> TaskDocument:
         """Cancel a task unless it has ended; return how it stands."""
         return _read(TaskDocument, await self._call("DELETE", _task(task_id)))
+
+    async def deliveries(self, task_id: str) -> WebhookDocument:
+        """Return what became of a task's webhook."""
+        return _read(WebhookDocument, await self._call("GET", f"{_task(task_id)}/deliveries"))
+
+    async def redeliver(self, task_id: str) -> WebhookDocument:
+        """Send the webhook of a task that has ended once more."""
+        return _read(WebhookDocument, await self._call("POST", f"{_task(task_id)}/deliveries"))
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Swept,
         TaskError,
     )
+    from warren.records.webhooks import Webhooks
     from warren.tasks import Task
 
 LEASE_SECONDS = 30.0
@@ -49,6 +50,10 @@ class Records(Protocol):
 
     Every method raises `RecordsUnavailableError` within about a second when the store does not answer.
     """
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """What is to be told to receivers of users' own, listed by the steps that end tasks."""
 
     async def create(self, task: Task) -> tuple[Submission, Record]:
         """Write the record `queued` if the task, or its caller's idempotency key, is new.
@@ -85,9 +90,9 @@ class Records(Protocol):
     async def finish(
         self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
     ) -> float | None:
-        """Set the terminal record and list its reply and webhook as due.
+        """Set the terminal record and list its reply as due, and its webhook as to be sent.
 
-        Where neither is wanted (see `Record.awaited`) nothing is due, and the record has that long to live: what
+        Where no reply is wanted (see `Record.awaited`) nothing is due, and the record has that long to live: what
         `settle` would do is done. It may run before the message is acked, whose ack may be lost: it then comes back
         much sooner than that.
 
@@ -104,11 +109,11 @@ class Records(Protocol):
     async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
         """Strike the ended task's reply off the due list and let its record's life begin to run out, unless owned.
 
-        Settled again, the shorter of the two lives counts.
+        Settled again, the shorter of the two lives counts. A life begins when the record's webhook is over.
         """
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
-        """Return ended records whose reply or webhook has been due for that long."""
+        """Return ended records whose reply has been due for that long."""
 
     async def cancel(self, task_id: str, *, absent: Task | None = None) -> Record | None:
         """End the task as canceled unless it has ended; return its record, None if there is none.

@@ -6,6 +6,7 @@ Forbidden here: deciding what a caller is answered; that is `memory`.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 from warren.clock import Clock
@@ -13,6 +14,19 @@ from warren.record import Lease, Record, State
 from warren.records import UNACCEPTED_SECONDS
 from warren.records.fields import parse_record, task_fields
 from warren.tasks import Task
+from warren.webhook import Delivery, WebhookState
+
+
+@dataclass(slots=True)
+class WebhookNotes:
+    """What the store keeps of a webhook beside when it is to be sent."""
+
+    state: WebhookState | None = None
+    tries: int = 0
+    claim: int = 0
+    attempts: list[Delivery] = field(default_factory=list)
+    life: float = math.inf
+    """How long the record lives once the webhook is over, in seconds."""
 
 
 class Entry:
@@ -28,6 +42,7 @@ class Entry:
         self.lapsed: dict[int, bool] = {}
         """The fences that lapsed and whose bearers did not come back, and whether that was charged."""
         self.dies_at: float = math.inf
+        self.webhook = WebhookNotes()
 
     @property
     def open(self) -> bool:
@@ -79,6 +94,8 @@ class Ledger:
         """What has not ended and no MLJob owns, by the time when the sweep looks at it."""
         self.dead: dict[str, float] = {}
         """The dead letters, by the time of their end."""
+        self.webhooks: dict[str, float] = {}
+        """What a receiver is to be told, by the time of the next attempt."""
         self.claims: dict[str, int] = {}
 
     def entry(self, task_id: str) -> Entry | None:
@@ -110,16 +127,48 @@ class Ledger:
         if not entry.record.owner:
             self.open[entry.record.id] = min(now + UNACCEPTED_SECONDS, entry.record.expires_at or math.inf)
 
+    def start(self, entry: Entry, consumer: str, now: float, *, alone: bool, lease_until: float) -> None:
+        """Begin an attempt, under a new lease."""
+        record = entry.record
+        entry.alone = alone
+        entry.set(
+            state=State.STARTED,
+            consumer=consumer,
+            lease_until=lease_until,
+            started_at=now,
+            due_at=None,
+            progress=None,
+            attempt=record.attempt + 1,
+            fence=max(record.fence + 1, round(now * 1e6)),
+        )
+        self.claims[record.pool] = self.claims.get(record.pool, 0) + 1
+
     def finish(self, entry: Entry, state: State, now: float) -> None:
         """End the record: the one way in which one ends."""
         entry.stop_running(now, now)
         entry.set(state=state, finished_at=now, accepted=True, held=False)
         task_id = entry.record.id
         self.due[task_id] = now
+        if state.value in (entry.record.callback_events or ()):
+            self.list_webhook(entry, now)
         if not entry.record.owner:
             self.open.pop(task_id, None)
             if state is State.FAILED:
                 self.dead[task_id] = now
+
+    def list_webhook(self, entry: Entry, now: float) -> None:
+        """Say that the entry's receiver is to be told from now on; until that is over, the entry lives."""
+        self.webhooks[entry.record.id] = now
+        notes = entry.webhook
+        notes.state, notes.tries, notes.claim = WebhookState.PENDING, 0, notes.claim + 1
+        notes.life, entry.dies_at = min(notes.life, entry.dies_at - now), math.inf
+
+    def live(self, entry: Entry, now: float, seconds: float) -> None:
+        """Let the entry's life begin to run out, once its webhook is over; the shorter of two lives counts."""
+        if entry.record.id in self.webhooks:
+            entry.webhook.life = min(entry.webhook.life, seconds)
+        else:
+            entry.dies_at = min(entry.dies_at, now + seconds)
 
     def expire_if_late(self, entry: Entry, now: float) -> bool:
         """End the record as expired if nobody started it in time."""

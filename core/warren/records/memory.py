@@ -30,6 +30,7 @@ from warren.records.fields import milliseconds, outcome_fields, payload_fields, 
 from warren.records.ledger import Entry, Ledger
 from warren.records.poison import POISON
 from warren.records.sweeping import sweep
+from warren.records.webhooks.memory import MemoryWebhooks
 from warren.tasks import Task
 
 _AS_SEEN = ("state", "attempt", "fence", "lease_until", "due_at", "changed_at")
@@ -42,6 +43,11 @@ class MemoryRecords:
         self._clock = clock or SystemClock()
         self._ledger = Ledger(self._clock)
         self.available = True
+
+    @property
+    def webhooks(self) -> MemoryWebhooks:
+        """The webhooks of these records."""
+        return MemoryWebhooks(self._ledger, self._now)
 
     async def create(self, task: Task) -> tuple[Submission, Record]:
         """Write the record `queued` if the task, or its caller's idempotency key, is new."""
@@ -87,7 +93,7 @@ class MemoryRecords:
             entry.set(accepted=True, pool=task.pool)
         verdict, wait = self._verdict(entry, consumer, alone=alone)
         if verdict is Verdict.CLAIMED:
-            self._start(entry, consumer, alone=alone, lease_until=now + seconds)
+            self._ledger.start(entry, consumer, now, alone=alone, lease_until=now + seconds)
         record = self._seen(entry)
         if record.id in self._ledger.dead and record.payload is None and record.payload_ref is None:
             entry.set(**payload_fields(task.payload))
@@ -119,7 +125,7 @@ class MemoryRecords:
     async def finish(
         self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
     ) -> float | None:
-        """Set the terminal record and list its reply and webhook as due; return the time of the end."""
+        """Set the terminal record and list its reply and webhook; return the time of the end."""
         now = self._now()
         entry = self._ledger.standing(lease, "finish", task, now)
         if isinstance(entry, bool):
@@ -128,7 +134,7 @@ class MemoryRecords:
         self._conclude(entry, outcome, now)
         entry.settled = (lease.fence, "finish")
         if not entry.record.awaited:
-            self._let_go(entry, now + ttl_seconds)
+            self._let_go(entry, now, ttl_seconds)
         return now
 
     async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
@@ -164,11 +170,11 @@ class MemoryRecords:
         """Strike the ended task off the due list and let its record's life begin to run out, unless owned."""
         now = self._now()
         if entry := self._ledger.entry(task_id):
-            self._let_go(entry, now + ttl_seconds)
+            self._let_go(entry, now, ttl_seconds)
         self._ledger.due.pop(task_id, None)
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
-        """Return ended records whose reply or webhook has been due for that long."""
+        """Return ended records whose reply has been due for that long."""
         before, due = self._now() - older_than_seconds, self._ledger.due
         late = [task_id for task_id, since in due.items() if since <= before][:limit]
         found = [self._seen(entry) for entry in map(self._ledger.entry, late) if entry]
@@ -208,7 +214,7 @@ class MemoryRecords:
         if entry.open:
             self._ledger.keep_open(entry, now)
         else:
-            entry.dies_at = min(entry.dies_at, now + ttl_seconds)
+            self._ledger.live(entry, now, ttl_seconds)
 
     async def end(self, task: Task, outcome: Outcome) -> End:
         """End the task as a worker without a lease says."""
@@ -333,26 +339,11 @@ class MemoryRecords:
         self._ledger.finish(entry, State.FAILED, now)
         return True
 
-    def _start(self, entry: Entry, consumer: str, *, alone: bool, lease_until: float) -> None:
-        now, record = self._now(), entry.record
-        entry.alone = alone
-        entry.set(
-            state=State.STARTED,
-            consumer=consumer,
-            lease_until=lease_until,
-            started_at=now,
-            due_at=None,
-            progress=None,
-            attempt=record.attempt + 1,
-            fence=max(record.fence + 1, round(now * 1e6)),
-        )
-        self._ledger.claims[record.pool] = self._ledger.claims.get(record.pool, 0) + 1
-
-    def _let_go(self, entry: Entry, dies_at: float) -> None:
-        """Strike an entry off what is due, and let its life begin to run out; the shorter of two lives counts."""
+    def _let_go(self, entry: Entry, now: float, ttl_seconds: float) -> None:
+        """Strike an entry off what is due, and let its life begin to run out."""
         self._ledger.due.pop(entry.record.id, None)
         if not entry.open and not entry.record.owner:
-            entry.dies_at = min(entry.dies_at, dies_at)
+            self._ledger.live(entry, now, ttl_seconds)
 
     def _conclude(self, entry: Entry, outcome: Outcome, now: float) -> None:
         entry.set(**outcome_fields(outcome) | {"error": outcome.error})

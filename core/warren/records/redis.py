@@ -40,6 +40,7 @@ from warren.records.fields import (
 )
 from warren.records.poison import POISON
 from warren.records.store import Store
+from warren.records.webhooks.redis import RedisWebhooks
 from warren.tasks import Task
 
 PREFIX: Final = "warren:task:"
@@ -50,6 +51,8 @@ OPEN: Final = "warren:open"
 """What has not ended and no MLJob owns, by the time when the sweep looks at it."""
 DEAD: Final = "warren:dead"
 """The dead letters, by the time of their end."""
+WEBHOOKS: Final = "warren:webhooks"
+"""What a receiver is to be told, by the time of the next attempt."""
 CLAIMS: Final = "warren:claims"
 """How many attempts were started, by pool."""
 
@@ -75,10 +78,15 @@ STEPS: Final = (
     "dead",
     "discard",
     "claims",
+    "webhooks_take",
+    "webhooks_put_off",
+    "webhook_note",
+    "webhook_read",
+    "webhook_again",
 )
 _NAMES: Final = (
-    "local TASK, DUE, OPEN, DEAD, CLAIMS, UNACCEPTED_MS = "
-    f"'{PREFIX}', '{DUE}', '{OPEN}', '{DEAD}', '{CLAIMS}', {milliseconds(UNACCEPTED_SECONDS)}"
+    "local TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, UNACCEPTED_MS = "
+    f"'{PREFIX}', '{DUE}', '{OPEN}', '{DEAD}', '{WEBHOOKS}', '{CLAIMS}', {milliseconds(UNACCEPTED_SECONDS)}"
 )
 
 
@@ -87,6 +95,12 @@ class RedisRecords:
 
     def __init__(self, url: str) -> None:
         self._store = Store(url, STEPS, _NAMES)
+        self._webhooks = RedisWebhooks(self._store, PREFIX)
+
+    @property
+    def webhooks(self) -> RedisWebhooks:
+        """The webhooks of these records."""
+        return self._webhooks
 
     async def create(self, task: Task) -> tuple[Submission, Record]:
         """Write the record `queued` if the task, or its caller's idempotency key, is new."""
@@ -164,7 +178,7 @@ class RedisRecords:
     async def finish(
         self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
     ) -> float | None:
-        """Set the terminal record and list its reply and webhook as due; return the time of the end."""
+        """Set the terminal record and list its reply and webhook; return the time of the end."""
         said = _flat(outcome_fields(outcome))
         ended = await self._store.run(
             "finish",
@@ -202,7 +216,7 @@ class RedisRecords:
         await self._store.run("settle", [_key(task_id)], milliseconds(ttl_seconds))
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
-        """Return ended records whose reply or webhook has been due for that long."""
+        """Return ended records whose reply has been due for that long."""
         ids = await self._store.run("due", [], milliseconds(older_than_seconds), limit)
         records = await self.read([task_id.decode() for task_id in ids])
         return [record for record in records if record]

@@ -17,10 +17,10 @@ import pytest
 
 from tests.integration.consumer.processes import alive, install, of_group, until
 from warren.record import Progress, TaskError
+from warren.settlement import AssessedError, Assessment
 from warren.tasks import Payload, Task
 from warren_consumer.functions.crew import Crew
 from warren_consumer.handler import Context, TaskFault
-from warren_consumer.settlement import AssessedError, Assessment
 
 FUNCTIONS = """
 import atexit, ctypes, multiprocessing, os, signal, subprocess, sys, time

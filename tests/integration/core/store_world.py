@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from warren.records import Records
-from warren.records.redis import DEAD, DUE, KEYS, OPEN, PREFIX, RedisRecords
+from warren.records.redis import DEAD, DUE, KEYS, OPEN, PREFIX, WEBHOOKS, RedisRecords
 
 TIMES = ("lease_until", "submitted_at", "started_at", "finished_at", "due_at", "expires_at", "changed_at")
 
@@ -44,15 +44,20 @@ class Store:
             self._shorten_life(key, seconds)
         for key in self._admin.scan_iter(f"{KEYS}*"):
             self._shorten_life(key, seconds)
-        for name in (DUE, OPEN, DEAD):
+        for name in (DUE, OPEN, DEAD, WEBHOOKS):
             members: list[bytes] = self._admin.zrange(name, 0, -1)  # type: ignore[assignment] # likewise
             for member in members:
                 self._admin.zincrby(name, -1000 * seconds, member)
 
     def _shorten_life(self, key: bytes, seconds: float) -> None:
         life: int = self._admin.pttl(key)
-        if life >= 0:
-            self._admin.pexpire(key, max(1, round(life - 1000 * seconds)))
+        if life < 0:
+            return
+        left = round(life - 1000 * seconds)
+        if left > 0:
+            self._admin.pexpire(key, left)
+        else:
+            self._admin.delete(key)
 
     async def close(self) -> None:
         """Let go of the records."""

@@ -394,14 +394,6 @@ async def test_what_ended_is_due_until_it_is_settled_and_then_dies(records: Reco
     assert await state_of(records, task) is None
 
 
-async def test_the_end_of_a_webhook_s_task_is_due(records: Records) -> None:
-    task = a_task(callback_url="http://example.test/hook")
-    await records.finish(await claimed(records, task), task, DONE, ttl_seconds=SHORT)
-    await asyncio.sleep(2 * SHORT)
-    assert task.id in [record.id for record in await records.due(older_than_seconds=0)]
-    assert await state_of(records, task) is State.SUCCEEDED
-
-
 async def test_what_nobody_waits_for_is_not_due_and_its_life_begins_at_its_end(records: Records) -> None:
     task, owned = Task("echo", "cpu", idempotency_key="unawaited"), Task("train", "train-cpu", owner="mljob/ns/x/uid")
     await records.create(task)

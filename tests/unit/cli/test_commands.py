@@ -218,3 +218,14 @@ def test_every_command_explains_itself(run: Run) -> None:
     ):
         assert command in shown
         assert run(command, "--help").exit_code == 0
+
+
+def test_waiting_for_many_tells_how_each_ended(api: Api, run: Run) -> None:
+    api.answer = task("succeeded", result=[1, 2])
+    result = run("wait", "-", input="0196\n0197\n")
+    assert (result.exit_code, result.stdout.count("[1,2]")) == (0, 2)
+    assert "2/2" in result.stderr
+    api.answer = task("failed", error={"code": "exception", "message": "boom"})
+    result = run("wait", "0196", "0197", "-o", "json")
+    assert result.exit_code == 1
+    assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["failed", "failed"]

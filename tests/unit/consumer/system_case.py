@@ -12,6 +12,8 @@ from tests.unit.consumer.stage import BUCKET, POOL, REPLIES, Stage
 from warren.broker.memory import MemoryDelivery
 from warren.message import Message, encode_task
 from warren.objects.memory import MemoryObjects
+from warren.outbound.addresses import Allowed
+from warren.outbound.transport import Outbound
 from warren.record import Record
 from warren.records import UNACCEPTED_SECONDS
 from warren.tasks import Payload, Task
@@ -28,6 +30,8 @@ from warren_consumer.system.stream import Stream
 from warren_consumer.system.sweeping import Sweeping
 
 TTL = 3600.0
+KEY = b"k" * 32
+"""What webhooks are signed with."""
 REJECTED = {"x-death": [{"reason": "rejected", "count": 1, "queue": POOL.queue}]}
 
 
@@ -48,6 +52,9 @@ class SystemCase(Stage):
             SystemMetrics(self.registry),
             MemoryDepths(self.broker),
             TTL,
+            Outbound(Allowed.parse(["127.0.0.1"])),
+            (KEY,),
+            self.clock,
         )
         self.orphans = Orphans(self.records, self.broker, MemoryDepths(self.broker), [POOL], now=self.clock.now)
         self.sweeping = Sweeping(self.records, self.orphans, self.means.endings, self.means.metrics)

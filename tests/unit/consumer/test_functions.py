@@ -15,9 +15,10 @@ from pydantic import BaseModel
 
 from tests.unit.consumer.stage import until
 from warren import current_task, report_progress, task
-from warren.errors import SettingsError
+from warren.errors import InvalidPayloadError, InvalidResultError, SettingsError
 from warren.function import TaskFunction, find_functions
 from warren.record import Progress
+from warren.settlement import Backoff
 from warren.tasks import Payload, Task
 from warren_consumer import diagnostics
 from warren_consumer.assignment import Stop
@@ -26,8 +27,7 @@ from warren_consumer.functions import threads as threads_module
 from warren_consumer.functions.executors import Executors
 from warren_consumer.functions.handlers import registrations
 from warren_consumer.functions.threads import Threads
-from warren_consumer.handler import Context, TaskFault
-from warren_consumer.settlement import Backoff
+from warren_consumer.handler import Context
 
 
 async def call(
@@ -136,19 +136,19 @@ async def test_progress_out_of_range_is_the_nearer_end_of_it() -> None:
     ],
 )
 async def test_a_wrong_payload_is_refused_by_the_name_of_what_is_wrong(body: bytes, said: str) -> None:
-    with pytest.raises(TaskFault) as caught:
+    with pytest.raises(InvalidPayloadError) as caught:
         await call(combined, body)
     assert caught.value.code == "invalid-payload"
-    assert said in caught.value.message
+    assert said in caught.value.detail
 
 
 async def test_a_payload_that_is_not_json_is_refused() -> None:
-    with pytest.raises(TaskFault, match="not image/png"):
+    with pytest.raises(InvalidPayloadError, match="not image/png"):
         await call(combined, b"\x89PNG", "image/png")
 
 
 async def test_a_result_that_json_cannot_hold_is_refused() -> None:
-    with pytest.raises(TaskFault) as caught:
+    with pytest.raises(InvalidResultError) as caught:
         await call(strange, b"{}")
     assert caught.value.code == "invalid-result"
 

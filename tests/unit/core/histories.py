@@ -3,7 +3,8 @@
 The machine plays everybody's part as the worker does (the record first, then the message, then the ack) and lets each
 of them die, freeze and thaw, or miss an answer, between any two steps. It watches that a task ends once, that nothing
 is written by an older fence, that no two leases live at once, that nobody is blamed for a lapse whose consumer came
-back, and, at the end, that every accepted task can still end, even one whose message the broker lost.
+back, and, at the end, that every accepted task can still end, even one whose message the broker lost, and that every
+receiver was told of an end that it asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.unit.core.couriers import Couriers
 from tests.unit.core.worlds import World
 from warren.record import Claim, End, Lease, Outcome, Record, Renewal, State, Submission, TaskError, Verdict
 from warren.records import LEASE_SECONDS, MAX_LAPSES
@@ -25,6 +27,12 @@ from warren.tasks import Task, TaskOptions
 T = TypeVar("T")
 CONSUMERS = ("c1", "c2", "c3")
 FATES = ("works", "works", "freezes", "freezes", "dies", "dies", "misses the answer")
+SENT = ("taken", "taken", "refused", "given up", "put off")
+CALLBACKS: tuple[dict[str, object], ...] = (
+    {},
+    {"callback_url": "https://receiver.example/hook"},
+    {"callback_url": "https://receiver.example/hook", "callback_events": ["failed", "canceled"]},
+)
 DEATHS = ("after all", "after all", "before publish", "before accept", "before create")
 SWEPT_AFTER = 300.0
 SWEPT_AT_ONCE = 2
@@ -81,6 +89,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.world = self.do(self.begin())
+        self.couriers = Couriers(self.do, self.world)
         self.told: dict[str, Told] = {}
         self.tasks: list[Task] = []
         self.hands: list[Work] = []
@@ -96,12 +105,15 @@ class Histories(RuleBasedStateMachine):
         """Carry out a step."""
         return self.loop.run_until_complete(_awaited(step))
 
-    @initialize(delay=st.sampled_from([0, 20]), expires=st.sampled_from([None, 50]))
-    def conceive(self, delay: float, expires: float | None) -> None:
+    @initialize(
+        delay=st.sampled_from([0, 20]), expires=st.sampled_from([None, 50]), callback=st.sampled_from(CALLBACKS)
+    )
+    def conceive(self, delay: float, expires: float | None, callback: dict[str, object]) -> None:
         """Somebody submits a plain task and one with options, and has a third in mind."""
-        options = TaskOptions(delay_seconds=delay, expires_seconds=expires)
+        told = TaskOptions.model_validate(callback)
+        options = told.model_copy(update={"delay_seconds": delay, "expires_seconds": expires})
         self.tasks = [
-            Task("echo", "cpu", reply_to="warren.reply.test"),
+            Task("echo", "cpu", options=told, reply_to="warren.reply.test"),
             Task("echo", "cpu", options=options),
             Task("echo", "cpu"),
         ]
@@ -312,6 +324,22 @@ class Histories(RuleBasedStateMachine):
         else:
             self._tell(settled=duty == "settle")
 
+    @rule(which=WORK, duty=st.sampled_from(["take", "overtake", "send", "send", "ask"]), outcome=st.sampled_from(SENT))
+    def tell_receivers(self, which: int, duty: str, outcome: str) -> None:
+        """Couriers are at work, or somebody wants a webhook to be sent once more."""
+        ends = {task.id: self.read(task) for task in self.tasks}
+        if duty == "take":
+            self.couriers.take()
+        elif duty == "overtake":
+            self.couriers.overtake()
+        elif duty == "send":
+            self.couriers.send(which, outcome)
+        elif ends[(task := self.tasks[which % 2]).id]:
+            self.couriers.ask(task)
+        for task in self.tasks:
+            if record := ends[task.id]:
+                self.couriers.check(task, record.state)
+
     def _sweep(self) -> int:
         swept = self.do(
             self.world.records.sweep(unaccepted_seconds=SWEPT_AFTER, stale_seconds=STALE_AFTER, limit=SWEPT_AT_ONCE)
@@ -433,6 +461,7 @@ class Histories(RuleBasedStateMachine):
         end = (record.state, self.world.moment(record.finished_at or 0.0), record.result)
         if told.end is None:
             told.end, told.leased_until = end, 0
+            self.couriers.ended(told.task, record.state)
         assert told.end[0::2] == end[0::2], "a second end"
         assert abs(told.end[1] - end[1]) < 0.01, "an end at another time"
 
@@ -444,6 +473,7 @@ class Histories(RuleBasedStateMachine):
             ends = {told.task.id: self.read(told.task) for told in self.told.values() if told.accepted}
             lost = [task_id for task_id, record in ends.items() if record is None or not record.state.terminal]
             assert not lost, f"lost tasks, of {Counter(str(record and record.state) for record in ends.values())}"
+            self.couriers.deliver_all()
             assert self.do(self.world.records.claims(["cpu", "gpu"])) == {"cpu": self.started, "gpu": 0}
         finally:
             self.do(self.world.close())

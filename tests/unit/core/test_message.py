@@ -26,10 +26,18 @@ def foreign(timestamp: float | None = None, **headers: object) -> Message:
         Task("echo", "cpu"),
         Task("predict", "cpu", Payload(b"\xff\xd8", "image/jpeg"), model="iris", reply_to="warren.reply.1"),
         Task("echo", "cpu", options=TaskOptions(priority=Priority.HIGH, timeout_seconds=2.5, max_attempts=4)),
+        Task("echo", "cpu", options=TaskOptions.model_validate({"callback_url": "https://a.example/hook?x=1"})),
+        Task(
+            "echo",
+            "cpu",
+            options=TaskOptions.model_validate(
+                {"callback_url": "https://a.example/", "callback_events": ["failed", "expired"]}
+            ),
+        ),
         Task("echo", "cpu", Payload(b"", "image/png", reference="s3://warren/payloads/1", sha256=SHA256)),
         Task("echo", "cpu", replay_of="1", replays=2, deadline=1_750_000_000.123),
     ],
-    ids=["plain", "prediction", "options", "by reference", "replay"],
+    ids=["plain", "prediction", "options", "callback", "events", "by reference", "replay"],
 )
 def test_a_task_comes_back_as_it_was_sent(task: Task) -> None:
     assert decode_task(encode_task(task), "cpu") == task
@@ -83,3 +91,14 @@ def test_a_body_beside_a_reference_is_not_the_payload() -> None:
 def test_a_deadline_in_milliseconds_is_refused(deadline: int) -> None:
     with pytest.raises(InvalidRequestError, match="no time in seconds"):
         decode_task(foreign(warren_deadline=deadline), "cpu")
+
+
+@pytest.mark.parametrize("events", ["exploded", "failed exploded", "", 5])
+def test_events_that_there_are_not_are_named(events: object) -> None:
+    message = foreign(warren_callback_url="https://a.example/", warren_callback_events=events)
+    with pytest.raises(InvalidRequestError, match="warren-callback-events"):
+        decode_task(message, "cpu")
+
+
+def test_events_without_a_callback_mean_nothing() -> None:
+    assert decode_task(foreign(warren_callback_events="exploded"), "cpu").options == TaskOptions()

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Annotated
 
 import httpx2
 import pytest
+from pydantic import BaseModel, Field
 
+from warren import task
 from warren.broker.memory import MemoryBroker
 from warren.message import decode_task, encode_reply
 from warren.model import Manifest
@@ -27,6 +30,27 @@ from warren_producer.keyring import Keyring
 from warren_producer.settings import ProducerSettings
 
 Work = Callable[[Task], Outcome]
+
+
+class Tone(BaseModel):
+    """A parameter with members of its own."""
+
+    hertz: Annotated[int, Field(ge=20)]
+
+
+@task(max_attempts=3, timeout_seconds=30, process=True)
+def play(tone: Tone, day: date, times: int = 1) -> dict[str, int]:
+    """Play a tone."""
+    return {"times": times, "hertz": tone.hertz, "day": day.day}
+
+
+@task(pool="lottery")
+def lottery() -> None:
+    """Goes to a pool that this producer does not know."""
+
+
+FUNCTIONS = [play.type, lottery.type]
+"""What is installed beside the producer."""
 
 
 def answer(body: bytes, content_type: str = JSON) -> Work:
@@ -116,7 +140,7 @@ async def serving(house: House, keyring: Keyring | None = None) -> AsyncIterator
     """Run a producer that stands on the house; yield an HTTP client of it."""
     submitter = Submitter(house.broker, house.records, Payloads(house.objects, "warren"))
     ports = (submitter, house.records, house.broker, house.repository, house.objects)
-    app = create_app(*ports, house.settings, {"lottery": "lottery"}, keyring=keyring)
+    app = create_app(*ports, house.settings, FUNCTIONS, keyring)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     client = httpx2.AsyncClient(transport=transport, base_url="http://api")
     async with app.router.lifespan_context(app), client:

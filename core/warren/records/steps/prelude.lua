@@ -1,6 +1,6 @@
 -- What every step shares. Times are milliseconds of the store's own clock; numbers are written in full, never as 1e+15.
 -- Every redis.call costs, on a path that all tasks take: what is read is read in one call, and so is what is written.
--- Before this stand the names that the adapter knows too: TASK, DUE, OPEN, DEAD, CLAIMS, and UNACCEPTED_MS.
+-- Before this stand the names that the adapter knows too: TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, and UNACCEPTED_MS.
 local TERMINAL = {succeeded = true, failed = true, canceled = true, expired = true}
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -47,25 +47,44 @@ local function stop_running(changes, known, at)
   return add(changes, 'running_ms', whole(ran), 'lease_until', '0', 'changed_at', whole(NOW))
 end
 
+-- Says that a record's receiver is to be told from now on. Until that is over, the record lives.
+local function list_webhook(key, changes)
+  redis.call('ZADD', WEBHOOKS, whole(NOW), id_of(key))
+  return add(changes, 'webhook_state', 'pending', 'webhook_tries', '0')
+end
+
 -- The shorter of two lives counts.
+local function shorter(life, ttl) return whole(math.min(number(life) > 0 and number(life) or math.huge, tonumber(ttl))) end
+
 local function let_expire(key, ttl, idempotency)
   redis.call('PEXPIRE', key, ttl, 'LT')
   if idempotency then redis.call('PEXPIRE', idempotency, ttl, 'LT') end
 end
 
+-- Lets a record's life begin to run out, once its webhook is over.
+local function live(key, ttl, known)
+  if known.callback_events and redis.call('ZSCORE', WEBHOOKS, id_of(key)) then
+    write(key, {'life_ms', shorter(redis.call('HGET', key, 'life_ms'), ttl)})
+  else
+    let_expire(key, ttl, known.idempotency)
+  end
+end
+
 -- The one way in which a record ends: terminal state, time, its place in the list of what is due to be told, and among
 -- the dead letters if it failed. `known` is what has been read already. With `ttl` there is no place among what is due
--- if nobody is to be told: then its life begins to run out now, unless it is owned.
+-- if no reply is wanted: then its life begins to run out now, unless it is owned.
 local function finish(key, state, changes, known, ttl)
   local id = id_of(key)
-  known = known or look(key, 'state', 'owner', 'lease_until', 'started_at', 'running_ms')
+  known = known or look(key, 'state', 'owner', 'lease_until', 'started_at', 'running_ms', 'callback_events')
   if known.state == 'started' then stop_running(changes, known, NOW) end
+  local told = known.callback_events
+  if told and string.find(' ' .. told .. ' ', ' ' .. state .. ' ', 1, true) then list_webhook(key, changes) end
   write(key, add(changes, 'state', state, 'finished_at', whole(NOW), 'accepted', '1', 'held', '0'))
   local owned = known.owner and known.owner ~= ''
-  if not ttl or known.reply_to or known.callback_url then
+  if not ttl or known.reply_to then
     redis.call('ZADD', DUE, whole(NOW), id)
   elseif not owned then
-    let_expire(key, ttl, known.idempotency)
+    live(key, ttl, known)
   end
   if owned then return end
   redis.call('ZREM', OPEN, id)
@@ -94,7 +113,7 @@ end
 -- fence has settled counts as done ('again'), and no other step may follow it.
 local function standing(key, fence, step)
   local known = look(key, 'state', 'fence', 'settled', 'settled_by', 'lapsed', 'owner', 'held', 'lease_until',
-    'started_at', 'running_ms', 'reply_to', 'callback_url', 'idempotency')
+    'started_at', 'running_ms', 'reply_to', 'callback_events', 'idempotency')
   if not known.state then return 'absent' end
   if known.settled == fence then return known.settled_by == step and 'again' or 'lost' end
   if TERMINAL[known.state] then return 'lost' end
@@ -107,7 +126,23 @@ end
 local function rewrite(key, first, fence, attempt)
   write_new(key, first, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
     'submitted_at', whole(NOW), 'started_at', whole(NOW))
-  local known = look(key, 'state', 'owner', 'expires_at', 'reply_to', 'callback_url')
+  local known = look(key, 'state', 'owner', 'expires_at', 'reply_to', 'callback_events')
   keep_open(key, known.owner, known.expires_at)
   return known
+end
+
+-- Whether the claim of a webhook is the newest one. From now on it is not.
+local function give_up_claim(key, claim)
+  if not redis.call('ZSCORE', WEBHOOKS, id_of(key)) then return false end
+  if number(redis.call('HGET', key, 'webhook_claim')) ~= tonumber(claim) then return false end
+  redis.call('HINCRBY', key, 'webhook_claim', 1)
+  return true
+end
+
+-- What is known of a record's webhook; false where none was asked for.
+local function webhook_of(key)
+  local known = look(key, 'state', 'callback_url', 'webhook_state', 'webhook_log')
+  if not known.state or not known.callback_url then return false end
+  local at = redis.call('ZSCORE', WEBHOOKS, id_of(key))
+  return {known.state, known.webhook_state or '', known.webhook_log or '', at and whole(tonumber(at)) or '0'}
 end

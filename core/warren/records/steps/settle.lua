@@ -1,6 +1,6 @@
 -- KEYS: record   ARGV: ttl_ms
 redis.call('ZREM', DUE, id_of(KEYS[1]))
-local known = look(KEYS[1], 'state', 'owner', 'idempotency')
+local known = look(KEYS[1], 'state', 'owner', 'idempotency', 'callback_events')
 local owned = known.owner and known.owner ~= ''
-if TERMINAL[known.state] and not owned then let_expire(KEYS[1], ARGV[1], known.idempotency) end
+if TERMINAL[known.state] and not owned then live(KEYS[1], ARGV[1], known) end
 return 1

@@ -7,9 +7,7 @@ import pytest
 from warren import Fail, Retry
 from warren.errors import ModelNotFoundError, StorageUnavailableError
 from warren.record import State, TaskError
-from warren.tasks import Payload
-from warren_consumer.handler import TaskFault
-from warren_consumer.settlement import (
+from warren.settlement import (
     MAX_MESSAGE_CHARACTERS,
     MAX_TRACEBACK_CHARACTERS,
     AssessedError,
@@ -21,6 +19,8 @@ from warren_consumer.settlement import (
     assess,
     decide,
 )
+from warren.tasks import Payload
+from warren_consumer.handler import TaskFault
 
 PAYLOAD = Payload(b"input", "text/plain")
 THREE = RetryPolicy(3)

@@ -14,12 +14,13 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from warren.attempt import Fail, Retry
+from warren.attempt import Fail, Retry, TaskFault
 from warren.errors import UnavailableError, WarrenError
-from warren.function import BACKOFF_MAX_SECONDS, BACKOFF_SECONDS
 from warren.record import Outcome, State, TaskError
 from warren.tasks import Payload
-from warren_consumer.handler import TaskFault
+
+BACKOFF_SECONDS: Final = 2.0
+BACKOFF_MAX_SECONDS: Final = 600.0
 
 MAX_TRACEBACK_CHARACTERS: Final = 16_384
 """A record is no log: of a longer traceback the end is kept, which names the fault."""

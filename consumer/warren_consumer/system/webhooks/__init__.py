@@ -1,0 +1,8 @@
+"""Webhooks: telling receivers of users' own how their tasks ended.
+
+    courier   takes those whose time has come, and sees that no receiver keeps others waiting
+    post      one attempt: the signed request and its answer
+    verdict   what follows from an answer
+
+Forbidden here: any way to a receiver but `warren.outbound`.
+"""

@@ -1,0 +1,176 @@
+"""The courier: takes webhooks whose time has come and has them sent, many side by side, few of them to one host.
+
+What is taken stays the courier's for `CLAIM_SECONDS`. Killed, it leaves everything to the next one, under the same
+webhook-id: a receiver may be told twice, and never not at all.
+
+Forbidden here: waiting for one receiver with what another is to be told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from warren.errors import UnavailableError
+from warren.outbound.transport import TOTAL_SECONDS
+from warren.records.webhooks import CLAIM_SECONDS
+from warren.webhook import Delivery
+from warren_consumer.system.webhooks.verdict import Attempt, judge
+
+if TYPE_CHECKING:
+    from warren.records import Records
+    from warren.webhook import DueWebhook
+    from warren_consumer.system.metrics import SystemMetrics
+    from warren_consumer.system.webhooks.post import Post
+
+NAME: Final = "webhooks"
+EVERY_SECONDS: Final = 1.0
+AT_ONCE: Final = 64
+"""How many are sent at once: each may hold a result of a megabyte."""
+TO_A_HOST: Final = 4
+"""How many of them to one host."""
+WAIT_FOR_A_HOST: Final = 500
+"""How many wait here for their host; more are put off, so that what is due to other hosts is found behind them. A burst
+to a host that is quick goes out without a pause; what waits is small, its record is read when it is sent."""
+WAIT_IN_ALL: Final = 16_000
+TAKEN_AT_ONCE: Final = 100
+PUT_OFF_SECONDS: Final = (5.0, 20.0)
+NOTE_SECONDS: Final = 5.0
+"""How much of a claim is kept for noting what came of it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A webhook that was taken."""
+
+    webhook: DueWebhook
+    host: str
+    until: float
+    """Until when, by the loop's clock, an attempt may begin."""
+
+
+class Courier:
+    """The duty of sending webhooks."""
+
+    def __init__(self, records: Records, post: Post, metrics: SystemMetrics) -> None:
+        self._records = records
+        self._post = post
+        self._metrics = metrics
+        self._faults = metrics.faults.labels(NAME)
+        self._waiting: dict[str, deque[Held]] = {}
+        self._sending: Counter[str] = Counter()
+        self._wake = asyncio.Event()
+
+    @property
+    def consuming(self) -> bool:
+        """It waits for no queue."""
+        return True
+
+    async def run(self) -> None:
+        """Send what is due, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                more = await self._look()
+                self._start(group)
+                if not more:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(EVERY_SECONDS):
+                            await self._wake.wait()
+
+    async def _look(self) -> bool:
+        """Take what is due; tell whether there may be more of it."""
+        try:
+            return await self._take()
+        except UnavailableError as error:
+            log.warning("webhooks are left for later", problem=error.detail)
+        except Exception:
+            log.exception("taking webhooks met a fault; it is done again")
+            self._faults.inc()
+        return False
+
+    async def _take(self) -> bool:
+        if sum(map(len, self._waiting.values())) >= WAIT_IN_ALL:
+            return False
+        until = time.monotonic() + CLAIM_SECONDS - TOTAL_SECONDS - NOTE_SECONDS
+        due = await self._records.webhooks.take(limit=TAKEN_AT_ONCE)
+        self._metrics.webhooks_pending.set(due.pending)
+        too_many = []
+        for webhook in due.taken:
+            host = urlsplit(webhook.url).hostname or ""
+            waiting = self._waiting.setdefault(host, deque())
+            if len(waiting) < WAIT_FOR_A_HOST:
+                waiting.append(Held(webhook, host, until))
+            else:
+                too_many.append(webhook)
+        if too_many:
+            await self._put_off(too_many)
+        return len(due.taken) == TAKEN_AT_ONCE
+
+    def _start(self, group: asyncio.TaskGroup) -> None:
+        """Send what may be sent now, a host after the other."""
+        for host in [*self._waiting]:
+            waiting = self._waiting.pop(host)
+            while waiting and self._sending[host] < TO_A_HOST and self._sending.total() < AT_ONCE:
+                self._sending[host] += 1
+                group.create_task(self._see_to(group, waiting.popleft()))
+            if waiting:
+                self._waiting[host] = waiting  # last in the order of hosts now
+
+    async def _see_to(self, group: asyncio.TaskGroup, held: Held) -> None:
+        try:
+            await self._deliver(held)
+        except UnavailableError as error:
+            log.warning("a webhook will be sent again", task=held.webhook.task_id, problem=error.detail)
+        except Exception:
+            log.exception("a webhook met a fault and will be sent again", task=held.webhook.task_id)
+            self._faults.inc()
+        finally:
+            self._sending[held.host] -= 1
+            if not self._sending[held.host]:
+                del self._sending[held.host]
+        if held.host not in self._waiting:
+            self._wake.set()
+        self._start(group)
+
+    async def _deliver(self, held: Held) -> None:
+        webhook = held.webhook
+        if time.monotonic() > held.until:
+            await self._put_off([webhook])
+            return
+        [record] = await self._records.read([webhook.task_id])
+        if record is None:
+            return
+        attempt, delivery = await self._post.send(webhook.url, record)
+        await self._note(held, attempt, delivery)
+
+    async def _note(self, held: Held, attempt: Attempt, delivery: Delivery) -> None:
+        webhook = held.webhook
+        verdict = judge(attempt, webhook.tries, random.random())  # noqa: S311 - spreads load, keeps no secret
+        await self._records.webhooks.note(webhook, delivery, again_seconds=verdict.again_seconds, state=verdict.state)
+        outcome = "refused" if attempt.refused else verdict.state.value
+        self._metrics.webhooks.labels(outcome).inc()
+        if delivery.error is not None:
+            again = verdict.again_seconds and round(verdict.again_seconds)
+            log.info(
+                "a webhook was not taken",
+                task=webhook.task_id,
+                host=held.host,
+                problem=delivery.error,
+                state=verdict.state.value,
+                again_seconds=again,
+            )
+
+    async def _put_off(self, webhooks: list[DueWebhook]) -> None:
+        seconds = random.uniform(*PUT_OFF_SECONDS)  # noqa: S311 - spreads load, keeps no secret
+        await self._records.webhooks.put_off(webhooks, after_seconds=seconds)

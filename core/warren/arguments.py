@@ -1,0 +1,162 @@
+"""What a function takes and gives: a call into JSON and back into arguments, a returned value into JSON and back.
+
+Annotations say it; pydantic reads them. So it is the same where a task is submitted, where it runs and where its
+result is read.
+
+Forbidden here: calling the function.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+
+from warren.errors import InvalidPayloadError, InvalidRequestError, InvalidResultError, SettingsError
+from warren.tasks import JSON, Payload
+
+MAX_ERRORS_SHOWN: Final = 5
+
+
+class Arguments:
+    """The parameters of a function, as what its payload must hold."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Read the function's signature.
+
+        Raises:
+            SettingsError: no JSON object can fill one of its parameters.
+
+        """
+        self._signature = _signature(function)
+        parameters = self._signature.parameters.values()
+        # Fields go by numbers, with the parameters' names as aliases: a parameter may be named as a model's method is.
+        self._names = {f"p{number}": parameter.name for number, parameter in enumerate(parameters)}
+        fields: dict[str, Any] = {
+            field: _field(function, parameter) for field, parameter in zip(self._names, parameters, strict=True)
+        }
+        try:
+            self.model: type[BaseModel] = create_model(
+                function.__name__, __config__=ConfigDict(extra="forbid"), **fields
+            )
+        except PydanticUserError as error:
+            raise SettingsError(f"{_named(function)} has a parameter that JSON cannot fill: {error.message}") from error
+
+    def of_call(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, Any]:
+        """Return the JSON object that stands for a call with these arguments.
+
+        Raises:
+            TypeError: the function cannot be called like this.
+            InvalidRequestError: JSON cannot hold an argument.
+
+        """
+        given = self._signature.bind(*args, **kwargs).arguments
+        try:
+            return {name: to_jsonable_python(value) for name, value in given.items()}
+        except PydanticSerializationError as error:
+            raise InvalidRequestError(f"an argument is what JSON cannot hold: {error}") from error
+
+    def read(self, payload: Payload) -> dict[str, Any]:
+        """Return the arguments that the payload holds.
+
+        Raises:
+            InvalidPayloadError: it holds something else; the message names each member that is wrong.
+
+        """
+        if payload.content_type.partition(";")[0].strip() != JSON:
+            raise InvalidPayloadError(f"a function takes {JSON}, not {payload.content_type}")
+        try:
+            values = self.model.model_validate_json(payload.body)
+        except ValidationError as error:
+            raise InvalidPayloadError(_explain(error)) from error
+        return {self._names[field]: getattr(values, field) for field in values.model_fields_set}
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the payload."""
+        return _schema(self.model.model_json_schema)
+
+
+class Returned:
+    """What a function returns, as what its result holds."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        annotation = _signature(function).return_annotation
+        plain = annotation in {inspect.Signature.empty, Payload}
+        try:
+            self._type: TypeAdapter[Any] = TypeAdapter(Any if plain else annotation)
+        except PydanticUserError:  # a class of which pydantic knows nothing: its JSON is shown as it is
+            self._type = TypeAdapter(Any)
+
+    def read(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value into any value
+        """Return a result as what the function's annotation says: a model, a date; bytes stay what they are.
+
+        Raises:
+            InvalidResultError: the function returned something else.
+
+        """
+        if isinstance(value, bytes):
+            return value
+        try:
+            return self._type.validate_json(to_json(value))
+        except ValidationError as error:
+            detail = f"the result is not what the function's annotation says: {_explain(error, whole='result')}"
+            raise InvalidResultError(detail) from error
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the result."""
+        return _schema(lambda: self._type.json_schema(mode="serialization"))
+
+
+def result(value: object) -> Payload:
+    """Return what a function returned as a task's result; a payload is one already.
+
+    Raises:
+        InvalidResultError: JSON cannot hold it.
+
+    """
+    if isinstance(value, Payload):
+        return value
+    try:
+        return Payload(to_json(value))
+    except PydanticSerializationError as error:
+        raise InvalidResultError(f"the function returned what JSON cannot hold: {error}") from error
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError as error:
+        detail = f"{_named(function)} has an annotation that is unknown where tasks run: {error}; import it outside of "
+        raise SettingsError(f"{detail}`if TYPE_CHECKING:`") from error
+
+
+def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, Any]:
+    if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        detail = (
+            f"{_named(function)} cannot be called with a JSON object: its "
+            f"parameter {parameter.name!r} has no name to be filled by"
+        )
+        raise SettingsError(detail)
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    default = ... if parameter.default is parameter.empty else parameter.default
+    return annotation, Field(default, alias=parameter.name)
+
+
+def _named(function: Callable[..., Any]) -> str:
+    return f"the task {function.__module__}.{function.__qualname__}"
+
+
+def _schema(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return make()
+    except PydanticUserError:  # JSON schema has no word for it; pydantic reads and writes it all the same
+        return {}
+
+
+def _explain(error: ValidationError, *, whole: str = "payload") -> str:
+    problems = [f"{'.'.join(map(str, item['loc'])) or whole}: {item['msg']}" for item in error.errors()]
+    return "; ".join(problems[:MAX_ERRORS_SHOWN])

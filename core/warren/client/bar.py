@@ -1,0 +1,42 @@
+"""A bar that shows how many of many tasks have ended.
+
+Forbidden here: waiting for them.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from warren.record import State
+
+
+class Bar:
+    """Shows itself on standard error, where that is a terminal; elsewhere only its last state, in one line."""
+
+    def __init__(self, total: int, *, shown: bool = True) -> None:
+        columns = (TextColumn("tasks"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        console = Console(stderr=True)
+        self._progress = Progress(*columns, TimeElapsedColumn(), console=console, disable=not shown)
+        self._bar = self._progress.add_task("", total=total)
+        self._failed = 0
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave its last state."""
+        self._progress.stop()
+
+    def advance(self, state: State) -> None:
+        """Count a task that ended."""
+        self._failed += state is not State.SUCCEEDED
+        told = f"{self._failed} without success" if self._failed else ""
+        self._progress.update(self._bar, advance=1, description=told)

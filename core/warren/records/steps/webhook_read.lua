@@ -1,0 +1,2 @@
+-- KEYS: record
+return webhook_of(KEYS[1])

@@ -1,0 +1,86 @@
+"""A receiver of webhooks in the cluster: the one of docs/webhooks.md, which checks signatures; a pod with a Service."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.namespace import Namespace, is_ready
+from tests.e2e.patience import until
+
+NAME = "receiver"
+PORT = 9000
+LABELS = {"app.kubernetes.io/name": NAME}
+SYSTEM = "warren-system"
+_PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+_LOOPBACK = '"127.0.0.1"'
+_TAKEN = re.compile(r"^\S+_(?:succeeded|failed|canceled|expired) \{", re.MULTILINE)
+
+
+class Receiver:
+    """The receiver, whose pod may go and come back while its Service stays."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self.host = f"{NAME}.{namespace.name}.svc"
+        self.url = f"http://{self.host}:{PORT}/told"
+
+    def start(self) -> None:
+        """Have its pod ready."""
+        self._namespace.apply(_pod(self._namespace.get("deployment", SYSTEM)["spec"]["template"]["spec"]))
+        until("the receiver is ready", lambda: is_ready(self._namespace.get("pod", NAME)), seconds=60)
+
+    def stop(self) -> None:
+        """Have no pod."""
+        self._namespace.run("delete", "pod", NAME, "--ignore-not-found", "--grace-period=1", "--wait")
+
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the `webhook-id` and the body of each webhook that was genuine, as they came to the present pod."""
+        lines = [line for line in self._namespace.run("logs", f"pod/{NAME}").splitlines() if _TAKEN.match(line)]
+        return [(named, json.loads(body)) for named, _, body in (line.partition(" ") for line in lines)]
+
+
+@contextmanager
+def receiving(namespace: Namespace) -> Iterator[Receiver]:
+    """Run a receiver meanwhile; nothing of it stays."""
+    receiver = Receiver(namespace)
+    try:
+        namespace.apply(_service())
+        receiver.start()
+        yield receiver
+    finally:
+        receiver.stop()
+        namespace.run("delete", "service", NAME, "--ignore-not-found")
+
+
+def _service() -> dict[str, Any]:
+    spec = {"selector": LABELS, "ports": [{"port": PORT}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": spec}
+
+
+def _pod(system: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod that has no more rights than the system pool's, on the same image, for its Python."""
+    inherited = {name: system["containers"][0][name] for name in ("image", "imagePullPolicy", "securityContext")}
+    secret = {"secretKeyRef": {"name": "warren-credentials", "key": "webhooks"}}
+    container = {
+        "name": NAME,
+        "command": ["python3", "-u", "-c", _source()],
+        "env": [{"name": "WEBHOOK_SECRET", "valueFrom": secret}],
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+    }
+    spec = {
+        "securityContext": system["securityContext"],
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "containers": [inherited | container],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": NAME, "labels": LABELS}, "spec": spec}
+
+
+def _source() -> str:
+    """Return the page's receiver, which listens on loopback there, listening to other pods."""
+    [first] = re.findall(r"```python\n(.*?HTTPServer.*?)```", _PAGE.read_text(), re.DOTALL)
+    assert _LOOPBACK in first
+    return str(first).replace(_LOOPBACK, '""')

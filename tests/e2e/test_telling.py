@@ -1,0 +1,105 @@
+"""Webhooks: refused until the installation allows where they go, signed, told whatever dies, and told again."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
+from tests.e2e.receiver import SYSTEM, Receiver, receiving
+from tests.e2e.release import Release
+from tests.e2e.shell import Shell
+from warren.client import Client
+from warren.client.deliveries import WebhookDocument
+from warren.client.synchronous import Job
+from warren.record import State
+from warren.webhook import WebhookState
+
+pytestmark = pytest.mark.timeout(400)
+
+PODS = "app.kubernetes.io/component=system"
+MANY = 200
+CLAIM_LAPSED_SECONDS = 200
+"""What a killed system pool had in its hands is left to it for two minutes."""
+
+
+@pytest.fixture(scope="module", name="receiver")
+def _receiver(release: Release) -> Iterator[Receiver]:
+    """A receiver inside, that the installation does not allow yet."""
+    with receiving(release.namespace) as receiver:
+        yield receiver
+
+
+def test_a_receiver_inside_is_told_once_the_installation_allows_it(
+    release: Release, namespace: Namespace, receiver: Receiver, client: Client, diary: Diary
+) -> None:
+    job = client.submit("echo", text="x", options={"callback_url": receiver.url})
+    assert job.get(60) == "x"
+    refused = _stands(job, WebhookState.FAILED)
+    diary.say(str(refused.attempts[-1].error))
+    assert "WARREN_CALLBACK_ALLOW" in str(refused.attempts[-1].error)
+    assert receiver.told() == []
+
+    with diary.stage("helm upgrade that allows its host"):
+        release.upgrade(f"system.callbackAllow={{{receiver.host}}}")
+    Shell(namespace).run("webhooks", "redeliver", job.id)
+    taken = _stands(job, WebhookState.DELIVERED)
+    ((named, body),) = receiver.told()
+    assert named == taken.webhook_id == f"{job.id}_succeeded"
+    assert (body["type"], body["data"]["status"], body["data"]["result"]) == ("task.succeeded", "succeeded", "x")
+    assert [attempt.status for attempt in taken.attempts] == [None, 204]
+    assert "204" in Shell(namespace).run("webhooks", "list", job.id)
+
+
+def test_a_receiver_that_was_away_is_told_when_it_is_back(receiver: Receiver, client: Client) -> None:
+    receiver.stop()
+    options = {"callback_url": receiver.url, "callback_events": ["canceled"], "delay_seconds": 3600}
+    job = client.submit("echo", text="x", options=options)
+    assert job.cancel().status is State.CANCELED
+    until("it was tried", lambda: job.deliveries().attempts, seconds=30)
+    assert job.deliveries().status is WebhookState.PENDING
+    receiver.start()
+    job.redeliver()
+    _stands(job, WebhookState.DELIVERED)
+    assert {named for named, _ in receiver.told()} == {f"{job.id}_canceled"}
+
+
+def test_what_a_killed_system_pool_had_in_hand_is_told_by_the_next(
+    namespace: Namespace, receiver: Receiver, client: Client, diary: Diary
+) -> None:
+    namespace.run("scale", f"deployment/{SYSTEM}", "--replicas=0")
+    until("the system pool is away", lambda: not namespace.names("pods", PODS), seconds=90)
+    before = len(receiver.told())
+    task = {"task": "echo", "args": {"text": "x"}, "options": {"callback_url": receiver.url}}
+    jobs = client.submit_many([task] * MANY)
+    for job in jobs:
+        job.get(60)
+
+    namespace.run("scale", f"deployment/{SYSTEM}", "--replicas=1")
+    until("it tells", lambda: len(receiver.told()) > before, seconds=60, every=0.05)
+    (pod,) = namespace.names("pods", PODS)
+    namespace.kill(pod)
+    diary.say(f"{pod} is killed when {len(receiver.told()) - before} of {MANY} were told")
+    wanted = {f"{job.id}_succeeded" for job in jobs}
+    until(
+        "all are told",
+        lambda: wanted <= {named for named, _ in receiver.told()},
+        seconds=CLAIM_LAPSED_SECONDS,
+        every=2,
+    )
+    told = [named for named, _ in receiver.told() if named in wanted]
+    diary.say(f"{len(told) - MANY} were told twice")
+    for job in jobs:
+        _stands(job, WebhookState.DELIVERED)
+    namespace.await_rollout(f"deployment/{SYSTEM}")
+
+
+def _stands(job: Job[object], state: WebhookState) -> WebhookDocument:
+    """Return the job's webhook when it has come to a state."""
+
+    def is_there() -> WebhookDocument | None:
+        found = job.deliveries()
+        return found if found.status is state else None
+
+    return until(f"the webhook of {job.id} is {state}", is_there, seconds=40)

@@ -1,0 +1,53 @@
+"""`warren webhooks`: what it asks for and prints."""
+
+from __future__ import annotations
+
+import json
+
+import httpx2
+import pytest
+from typer.testing import CliRunner, Result
+
+from warren.cli import app
+from warren.client.web import WebGateway
+from warren.webhook import secret_key
+
+ATTEMPT = {"at": "2026-11-21T08:00:00Z", "milliseconds": 41, "status": 500, "error": "the receiver answered 500"}
+WEBHOOK = {"id": "0196", "status": "pending", "type": "task.failed", "webhook_id": "0196_failed", "attempts": [ATTEMPT]}
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[httpx2.Request]:
+    """What was asked of an API that answers with a webhook."""
+    asked: list[httpx2.Request] = []
+
+    def api(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(200, json=WEBHOOK)
+
+    transport = httpx2.MockTransport(api)
+    monkeypatch.setattr(
+        "warren.client.asynchronous.WebGateway",
+        lambda url, *, patience, **more: WebGateway(url, patience=patience, transport=transport, **more),
+    )
+    monkeypatch.delenv("WARREN_URL", raising=False)
+    return asked
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["webhooks", *arguments])
+
+
+@pytest.mark.parametrize(("command", "method"), [("list", "GET"), ("redeliver", "POST")])
+def test_a_webhook_is_shown_with_its_attempts(command: str, method: str, requests: list[httpx2.Request]) -> None:
+    shown = run(command, "0196")
+    assert shown.exit_code == 0, shown.output
+    assert [(request.method, request.url.path) for request in requests] == [(method, "/v1/tasks/0196/deliveries")]
+    assert all(word in shown.output for word in ("pending", "0196_failed", "41", "the receiver answered 500"))
+    assert json.loads(run(command, "0196", "-o", "json").output) == WEBHOOK
+
+
+def test_a_secret_is_made() -> None:
+    first, second = run("secret").output.strip(), run("secret").output.strip()
+    assert first != second
+    assert len(secret_key(first)) == 32
