@@ -79,6 +79,22 @@ class IdempotencyConflictError(InvalidRequestError):
     title = "Idempotency key reused with another body"
 
 
+class UnauthorizedError(WarrenError):
+    """The request came with no API key, or with one that is not (or no longer) valid."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "unauthorized"
+    title = "API key needed"
+
+
+class ForbiddenError(WarrenError):
+    """The API key is valid, but its scopes do not cover the request."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
+    title = "Not within the API key's scopes"
+
+
 class NotFoundError(WarrenError):
     """What was asked for does not exist (or no longer)."""
 
@@ -239,6 +255,14 @@ class UnavailableError(WarrenError):
 
     def __init__(self, detail: str, *, retry_after: float | None = 1.0) -> None:
         super().__init__(detail, retry_after=retry_after)
+
+
+class RateLimitedError(UnavailableError):
+    """The API key has made as many requests as it may for now. Nothing was done; the same call will do later."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "rate-limited"
+    title = "Too many requests"
 
 
 class OverloadedError(UnavailableError):

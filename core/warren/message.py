@@ -52,6 +52,7 @@ CALLBACK_EVENTS_HEADER: Final = "warren-callback-events"
 _FIELD_HEADERS: Final = {
     "model": "warren-model",
     "owner": "warren-owner",
+    "caller": "warren-caller",
     "traceparent": "traceparent",
     "replay_of": "warren-replay-of",
 }

@@ -82,6 +82,8 @@ class Record(BaseModel):
     held: bool = False
     """Whether its MLJob is suspended: a claim acks the message, a renewal hands back."""
     owner: str | None = None
+    caller: str | None = None
+    """The name of the API key whose task it is."""
     model: str | None = None
     priority: str = "normal"
     idempotency_key: str | None = None

@@ -41,11 +41,11 @@ class Submitter:
         self._hinted: dict[str, float] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def submit(self, task: Task, *, scope: str = "") -> Record:
+    async def submit(self, task: Task) -> Record:
         """Accept the task and return its record; after that, nothing is lost.
 
-        Submitted again under the same id, or the same idempotency key within `scope` (whose keys they are), it is the
-        record of the first time that comes back.
+        Submitted again under the same id, or by the same caller under the same idempotency key, it is the record of the
+        first time that comes back.
 
         Raises:
             IdempotencyConflictError: the key was used with another body.
@@ -57,7 +57,7 @@ class Submitter:
         """
         payload = await self._payloads.digested(task.payload)
         task = task if payload is task.payload else replace(task, payload=payload)
-        submission, record = await self._records.create(task, scope=scope)
+        submission, record = await self._records.create(task)
         if submission is not Submission.ACCEPTED:
             await self.publish(task, record)
             await self._records.accept(record.id)

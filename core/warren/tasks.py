@@ -128,7 +128,10 @@ class Task:
     """The model that a `predict` task is for, so that its payload can stay raw bytes (an image, say)."""
     owner: str | None = None
     """The MLJob that owns the task's record (`mljob/<namespace>/<name>/<uid>`); owned records are never swept."""
+    caller: str | None = None
+    """The name of the API key that it was submitted with, whose task it is; None where no key was asked for."""
     idempotency_key: str | None = None
+    """A word of the caller's: each caller has its own."""
     reply_to: str | None = None
     """The queue that a reply is published to when the task ends."""
     traceparent: str | None = None

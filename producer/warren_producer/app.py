@@ -6,7 +6,7 @@ Forbidden here: making adapters; that is `main`. Deciding; that is `warren.clien
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +26,7 @@ from warren.topology import TASKS
 from warren_producer import problems
 from warren_producer.bodies import BodyLimit
 from warren_producer.description import describe
+from warren_producer.guard import Guard
 from warren_producer.health import Check, Health
 from warren_producer.load import Load
 from warren_producer.metrics import MeasuredRequests, Metrics
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from warren.records import Records
     from warren.repository import Repository
     from warren.submission import Submitter
+    from warren_producer.keyring import Keyring
     from warren_producer.settings import ProducerSettings
 
 PROBE_KEY: Final = "warren.probe"
@@ -63,8 +65,12 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
     objects: ObjectStore,
     settings: ProducerSettings,
     functions: Iterable[TaskType] = (),
+    keyring: Keyring | None = None,
 ) -> FastAPI:
-    """Return the API over these ports; `functions` are those whose pools and arguments are known here."""
+    """Return the API over these ports; `functions` are those whose pools and arguments are known here.
+
+    With a keyring, only who has one of its keys may call.
+    """
     types = TaskTypes(functions)
     watch = Watch(broker, records, limit=settings.max_waiting)
     checks: dict[str, Check] = {
@@ -88,7 +94,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
         predict_seconds=settings.predict_seconds,
         max_wait_seconds=settings.max_wait_seconds,
     )
-    return _assemble(services, watch, settings)
+    return _assemble(services, watch, settings, keyring)
 
 
 async def _probe(broker: Broker) -> None:
@@ -96,20 +102,24 @@ async def _probe(broker: Broker) -> None:
     await broker.publish(Message(b""), exchange=TASKS, routing_key=PROBE_KEY, mandatory=False)
 
 
-def _assemble(services: Services, watch: Watch, settings: ProducerSettings) -> FastAPI:
+def _assemble(services: Services, watch: Watch, settings: ProducerSettings, keyring: Keyring | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with watch, services.load:
+        async with keyring or nullcontext(), watch, services.load:
             yield
 
     # Its page /docs brings its own files: a closed network reaches no content delivery network.
     app = FastAPIOffline(title="Warren", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.services = services
     app.state.watch = watch
-    app.openapi = partial(describe, app, services.types)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = partial(  # type: ignore[method-assign]  # FastAPI's documented way
+        describe, app, services.types, keyed=keyring is not None
+    )
     for resource in (tasks, batches, results, events, deliveries, dead_letters, task_types, models, pools, health):
         app.include_router(resource.router)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, together=settings.max_bodies_bytes)
+    if keyring is not None:
+        app.add_middleware(Guard, keyring=keyring, metrics=services.metrics, rate=settings.key_requests_per_second)
     app.add_middleware(MeasuredRequests, metrics=services.metrics)
     problems.install(app)
     return app

@@ -22,8 +22,16 @@ DRAINED_SECONDS: Final = 10.0
 """How much of a refused body is still taken, and for how long. A connection that is closed on a client which still
 sends is a broken connection for most of them: the answer, which says what is wrong, would be lost."""
 
+STRANGERS_BYTES: Final = 1024 * 1024
+STRANGERS_SECONDS: Final = 2.0
+"""The same of the body of a request that is not let in."""
+
 JSON_WEIGHT: Final = 4
 """How much memory a byte of JSON takes: it is parsed, checked, and written anew."""
+
+
+OWN_LIMIT: Final = "warren.max-body-bytes"
+"""Under which a request's scope holds its caller's own limit, if there is one."""
 
 
 class BodyLimit:
@@ -45,17 +53,19 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(self, receive, Headers(scope=scope))
+        body = _Body(self, receive, scope)
         try:
             await self._app(scope, body.receive, send)
         finally:
             self._held -= body.held
 
-    def exceeded(self, size: int) -> HTTPException | None:
-        """Return the refusal of a body of that size."""
-        if size <= self._limit:
+    def exceeded(self, size: int, own: int | None) -> HTTPException | None:
+        """Return the refusal of a body of that size, of a caller whose own limit that is."""
+        limit = self._limit if own is None else min(own, self._limit)
+        if size <= limit:
             return None
-        detail = f"the request's body is larger than {self._limit} bytes (setting WARREN_MAX_BODY_BYTES)"
+        whose = "setting WARREN_MAX_BODY_BYTES" if limit == self._limit else "max_body_bytes of the API key"
+        detail = f"the request's body is larger than {limit} bytes ({whose})"
         return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
     def hold(self, held: int, size: int) -> HTTPException | None:
@@ -77,8 +87,10 @@ class BodyLimit:
 class _Body:
     """One request's body on its way."""
 
-    def __init__(self, limits: BodyLimit, receive: Receive, headers: Headers) -> None:
+    def __init__(self, limits: BodyLimit, receive: Receive, scope: Scope) -> None:
+        headers = Headers(scope=scope)
         self._limits = limits
+        self._own = scope.get(OWN_LIMIT)
         self._receive = receive
         self._announced = int(headers.get("content-length", "0"))
         self._weight = JSON_WEIGHT if "json" in headers.get("content-type", "") else 1
@@ -98,7 +110,7 @@ class _Body:
         return message
 
     async def _admit(self, size: int, *, more: bool) -> None:
-        refusal = self._limits.exceeded(size) or self._limits.hold(self.held, size * self._weight)
+        refusal = self._limits.exceeded(size, self._own) or self._limits.hold(self.held, size * self._weight)
         if refusal is not None:
             await self._refuse(refusal, drain=more)
         self.held = size * self._weight
@@ -106,14 +118,28 @@ class _Body:
     async def _refuse(self, refusal: HTTPException, *, drain: bool) -> NoReturn:
         """Raise the refusal, after the rest of the body where the client sends it unasked."""
         if drain:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(_drain(self._receive), DRAINED_SECONDS)
+            await _drain(self._receive, DRAINED_BYTES, DRAINED_SECONDS)
         raise refusal
 
 
-async def _drain(receive: Receive) -> None:
+async def let_pass(receive: Receive, headers: Headers) -> bool:
+    """Take the body of a request that is refused, as far as that is worth it; return whether that was all of it."""
+    if "content-length" not in headers and "transfer-encoding" not in headers:
+        return True
+    return "expect" not in headers and await _drain(receive, STRANGERS_BYTES, STRANGERS_SECONDS)
+
+
+async def _drain(receive: Receive, most: int, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await _take(receive, most)
+    return False
+
+
+async def _take(receive: Receive, most: int) -> bool:
     drained, more = 0, True
-    while more and drained < DRAINED_BYTES:
+    while more and drained < most:
         message = await receive()
         drained += len(message.get("body", b""))
         more = message.get("more_body", False)
+    return not more

@@ -6,7 +6,7 @@ Forbidden here: descriptions of single routes; they stand at the routes.
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -14,6 +14,8 @@ from fastapi.openapi.utils import get_openapi
 from warren.client.problem import PROBLEM_JSON
 from warren.client.task_type import TaskType, TaskTypes
 from warren.tasks import JSON
+from warren_producer.guard import needed, open_to_all
+from warren_producer.problems import problems
 from warren_producer.samples import sample
 
 SUMMARY = "Machine-learning work from RabbitMQ queues."
@@ -46,8 +48,18 @@ TAGS = [
 ]
 
 
-def describe(app: FastAPI, types: TaskTypes) -> dict[str, Any]:
-    """Return the application's OpenAPI document; it is made once."""
+SCHEME: Final = "key"
+
+KEYS: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The key that `warren keys create` printed. Its scopes: `read`, `submit`, or `admin` for both and "
+    "everybody's tasks.",
+}
+
+
+def describe(app: FastAPI, types: TaskTypes, *, keyed: bool) -> dict[str, Any]:
+    """Return the application's OpenAPI document; it is made once. `keyed` says whether API keys are asked for."""
     if app.openapi_schema is None:
         document = get_openapi(
             title="Warren",
@@ -57,6 +69,8 @@ def describe(app: FastAPI, types: TaskTypes) -> dict[str, Any]:
             routes=app.routes,
             tags=TAGS,
         )
+        if keyed:
+            _lock(document)
         for operation in (operation for path in document["paths"].values() for operation in path.values()):
             for status, response in operation["responses"].items():
                 if status >= "400" and "content" in response:  # under the media type of what the route returns
@@ -65,6 +79,19 @@ def describe(app: FastAPI, types: TaskTypes) -> dict[str, Any]:
         body["examples"] = {kind.name: _example(kind) for kind in types}
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _lock(document: dict[str, Any]) -> None:
+    """Say which operations need a key, and for which scope."""
+    document["components"]["securitySchemes"] = {SCHEME: KEYS}
+    for path, operations in document["paths"].items():
+        if open_to_all(path):
+            continue
+        for method, operation in operations.items():
+            operation["security"] = [{SCHEME: [needed(method.upper()).value]}]
+            for status, response in problems(401, 403, 429).items():
+                content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+                operation["responses"][str(status)] = {"description": response["description"], "content": content}
 
 
 def _example(kind: TaskType) -> dict[str, Any]:

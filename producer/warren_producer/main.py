@@ -25,6 +25,7 @@ from warren.repository import Repository
 from warren.settings import load
 from warren.submission import Submitter
 from warren_producer.app import create_app
+from warren_producer.keyring import Keyring
 from warren_producer.server import Server
 from warren_producer.settings import ProducerSettings
 
@@ -41,20 +42,21 @@ def main() -> None:
     try:
         settings = load(ProducerSettings)
         logs.configure(settings)
+        keyring = None if settings.keys_dir is None else Keyring(settings.keys_dir)
         functions = [function.type for function in find_functions().values()]
     except SettingsError as error:
         sys.stderr.write(f"warren-producer: {error.detail}\n")
         sys.exit(WRONG_SETTINGS)
-    uvloop.run(_serve(settings, functions))
+    uvloop.run(_serve(settings, functions, keyring))
 
 
-async def _serve(settings: ProducerSettings, functions: list[TaskType]) -> None:
+async def _serve(settings: ProducerSettings, functions: list[TaskType], keyring: Keyring | None) -> None:
     broker = AmqpBroker(settings.broker_url, "warren-producer")
     records = RedisRecords(settings.records_url)
     objects = S3Objects(read_seconds=STORAGE_SECONDS)
     repository = Repository(objects, settings.storage_bucket)
     submitter = Submitter(broker, records, Payloads(objects, settings.storage_bucket))
-    app = create_app(submitter, records, broker, repository, objects, settings, functions)
+    app = create_app(submitter, records, broker, repository, objects, settings, functions, keyring)
     server = Server(
         uvicorn.Config(
             app,

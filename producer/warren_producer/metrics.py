@@ -42,6 +42,12 @@ class Metrics:
         self.replayed = Counter(
             "warren_tasks_replayed", "Dead letters that were replayed as new tasks.", registry=self.registry
         )
+        self.keys = Counter(
+            "warren_key_requests",
+            "Requests by the name of their API key (empty where it is not valid), and what became of them.",
+            ["key", "outcome"],
+            registry=self.registry,
+        )
         gauge = Gauge(
             "warren_requests_waiting", "Requests that wait for a task's end or follow a task.", registry=self.registry
         )

@@ -30,11 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "There is no API key, or it is not valid."},
+    403: {"model": Problem, "description": "The API key is not good for this: its scopes do not cover it."},
     404: {"model": Problem, "description": "There is no such thing."},
     409: {"model": Problem, "description": "It cannot be done as things stand; `detail` says what to do instead."},
     410: {"model": Problem, "description": "It was there, and is no longer."},
     413: {"model": Problem, "description": "The body is over the limit."},
     422: {"model": Problem, "description": "The request is wrong; `errors` names the fields."},
+    429: {
+        "model": Problem,
+        "description": "The API key made too many requests: the same one will do after the seconds of `Retry-After`.",
+    },
     503: {
         "model": Problem,
         "description": "A dependency is away, and nothing was accepted: the same request may "
@@ -57,10 +63,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-async def _on_fault(request: Request, error: Exception) -> Response:
-    fault = cast("WarrenError", error)
+def on_fault(path: str, fault: WarrenError, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer to a request that met a fault."""
     after = {} if fault.retry_after is None else {"Retry-After": str(max(1, math.ceil(fault.retry_after)))}
-    return _answer(Problem.of(fault, request.url.path), after)
+    return _answer(Problem.of(fault, path), {**(headers or {}), **after})
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    return on_fault(request.url.path, cast("WarrenError", error))
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

@@ -5,11 +5,12 @@ Forbidden here: decisions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, cast
+from dataclasses import dataclass, replace
+from typing import Annotated, Self, cast
 
 from fastapi import Depends, Request
 
+from warren.client.caller import Caller
 from warren.client.dead_letters import DeadLetters
 from warren.client.deliveries import Deliveries
 from warren.client.intake import Intake
@@ -17,6 +18,7 @@ from warren.client.results import Results
 from warren.client.task_type import TaskTypes
 from warren.pool import Pool
 from warren.repository import Repository
+from warren_producer.guard import ADMISSION, Admission
 from warren_producer.health import Health
 from warren_producer.load import Load
 from warren_producer.metrics import Metrics
@@ -39,10 +41,29 @@ class Services:
     predict_seconds: float
     max_wait_seconds: float
 
+    def by(self, caller: Caller) -> Self:
+        """Return the same for a caller, for whom there are the tasks that it sees."""
+        return replace(
+            self,
+            intake=self.intake.by(caller),
+            dead_letters=self.dead_letters.by(caller),
+            deliveries=self.deliveries.by(caller),
+        )
 
+
+# Both are coroutines, so that they run here: FastAPI gives a thread to each plain function.
 async def _services(request: Request) -> Services:
-    return cast("Services", request.app.state.services)
+    services = cast("Services", request.app.state.services)
+    admission = await _admission(request)
+    return services if admission is None else services.by(admission.caller)
+
+
+async def _admission(request: Request) -> Admission | None:
+    return cast("Admission | None", request.scope.get(ADMISSION))
 
 
 Given = Annotated[Services, Depends(_services)]
-"""How a route asks for the services."""
+"""How a route asks for the services: as its caller may use them."""
+
+Admitted = Annotated[Admission | None, Depends(_admission)]
+"""How a route asks for its caller's admission; None where no keys are asked for."""

@@ -16,6 +16,7 @@ from tools.gobuild import build
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHART = CHECKOUT / "helm" / "warren"
 EVERYTHING = CHART / "ci" / "everything.yaml"
+PRODUCTION = CHART / "values-production.yaml"
 NAMESPACE = "warren"
 KUBERNETES = "1.34"
 CUSTOM_KINDS = "warren.dev/v1alpha1/ConsumerPool"
@@ -36,11 +37,17 @@ def refusal(*sets: str) -> str:
 
 @functools.cache
 def release(
-    *sets: str, everything: bool = False, upgrade: bool = True, name: str = "warren", values: Path | None = None
+    *sets: str,
+    everything: bool = False,
+    production: bool = False,
+    upgrade: bool = True,
+    name: str = "warren",
+    values: Path | None = None,
 ) -> Release:
     """Render the chart, with a file of values maybe; `upgrade` into a cluster that knows Warren's kinds."""
     arguments = ["template", name, str(CHART), "--namespace", NAMESPACE, *(f"--set={one}" for one in sets)]
     arguments += ["--values", str(EVERYTHING)] if everything else []
+    arguments += ["--values", str(PRODUCTION)] if production else []
     arguments += ["--values", str(values)] if values else []
     arguments += ["--api-versions", CUSTOM_KINDS] if upgrade else []
     done = helm(*arguments)
@@ -128,7 +135,7 @@ class Pod:
                     yield "Secret", secret["name"], secret["key"]
         for volume in self.spec.get("volumes", []):
             if secret := volume.get("secret"):
-                yield from (("Secret", secret["secretName"], item["key"]) for item in secret["items"])
+                yield from (("Secret", secret["secretName"], item["key"]) for item in secret.get("items", []))
             if config := volume.get("configMap"):
                 yield "ConfigMap", config["name"], None
 

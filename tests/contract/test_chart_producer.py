@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.contract.chart import release
+from tests.contract.chart import CHART, release
+from warren_producer.guard import OPEN
 
 
 def test_it_listens_where_its_service_and_its_probes_look() -> None:
@@ -19,6 +20,48 @@ def test_it_is_replaced_without_a_gap() -> None:
     assert pod.owner["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     before = pod.main["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert before + float(pod.settings["WARREN_SHUTDOWN_SECONDS"]) < pod.spec["terminationGracePeriodSeconds"] == 45
+
+
+def test_no_key_is_asked_for_unless_the_values_say_so() -> None:
+    pod = release().pod("Deployment", "warren-producer")
+    assert not [name for name in pod.settings if "KEY" in name and name.startswith("WARREN_")]
+    assert "keys" not in pod.volumes
+
+
+def test_in_production_the_producers_know_the_keys_of_a_secret_that_is_not_the_releases() -> None:
+    rendering = release(production=True)
+    pod = rendering.pod("Deployment", "warren-producer")
+    [mount] = [mount for mount in pod.main["volumeMounts"] if mount["name"] == "keys"]
+    assert mount == {"name": "keys", "mountPath": pod.settings["WARREN_KEYS_DIR"], "readOnly": True}
+    secret = pod.volumes["keys"]["secret"]
+    # 0440, which their group may read: fsGroup. A subPath would never be written anew.
+    assert secret == {"secretName": "warren-keys", "optional": True, "defaultMode": 0o440}
+    assert pod.spec["securityContext"]["fsGroup"]
+    assert "warren-keys" not in [found["metadata"]["name"] for found in rendering.all("Secret")]
+    assert (
+        release(production=True, name="lab")
+        .pod("Deployment", "lab-warren-producer")
+        .volumes["keys"]["secret"]["secretName"]
+        == "lab-warren-keys"
+    )
+
+
+def test_probes_and_scrapes_need_no_key() -> None:
+    pod = release(production=True).pod("Deployment", "warren-producer")
+    probed = {pod.main[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert probed | {pod.annotations["prometheus.io/path"]} <= OPEN
+
+
+def test_the_notes_say_how_a_key_is_made() -> None:
+    notes = (CHART / "templates" / "NOTES.txt").read_text()
+    assert "warren keys create me" in notes
+    assert "Bearer $WARREN_API_KEY" in notes
+
+
+def test_production_has_no_server_that_is_for_trials_and_two_producers() -> None:
+    rendering = release(production=True)
+    assert rendering.one("Deployment", "warren-producer")["spec"]["replicas"] == 2
+    assert not [document for document in rendering.all("StatefulSet") if document["metadata"]["name"] == "warren-s3"]
 
 
 def test_an_ingress_leads_to_its_service() -> None:

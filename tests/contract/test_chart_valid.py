@@ -15,6 +15,7 @@ RENDERINGS = {
     "defaults": release(),
     "first install": release(upgrade=False),
     "everything": release(everything=True),
+    "production": release(production=True),
     "own prometheus": release("prometheus.bundled=false", "prometheus.url=http://prometheus:9090"),
     "no samples, no dashboards, no crds": release(
         "s3.bundled.samples=false", "dashboards.enabled=false", "crds.install=false"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.chart import CHART, EVERYTHING, helm, refusal, release
+from tests.contract.chart import CHART, EVERYTHING, PRODUCTION, helm, refusal, release
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -31,7 +31,11 @@ def objects(schema: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]
             yield from objects(part, f"{where}/{name}")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--values", str(EVERYTHING)]], ids=["defaults", "everything"])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--values", str(EVERYTHING)], ["--values", str(PRODUCTION)]],
+    ids=["defaults", "everything", "production"],
+)
 def test_helm_lints_it(arguments: list[str]) -> None:
     done = helm("lint", "--strict", str(CHART), *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -81,6 +85,8 @@ def test_every_switch_is_turned_in_the_values_file_that_turns_everything_on() ->
         ("rabbitmq.bundled=false", "rabbitmq.external.host: name your broker"),
         ("valkey.bundled=false", "valkey.external.existingSecret: name the Secret"),
         ("prometheus.bundled=false", "prometheus.url: name your Prometheus"),
+        ("producer.keys.enable=true", "additional properties 'enable' not allowed"),
+        ("producer.keys.requestsPerSecond=0", "/producer/keys/requestsPerSecond"),
         ("producer.ingress.enabled=true", "producer.ingress.host: the name"),
     ],
 )

@@ -13,7 +13,7 @@ from importlib.metadata import version as distribution_version
 
 import typer
 
-from warren.cli import accounts, dead_letters, doctor, events, pools, predictions, tasks, topology, webhooks
+from warren.cli import accounts, dead_letters, doctor, events, keys, pools, predictions, tasks, topology, webhooks
 from warren.cli.fault import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(topology.app, name="topology", rich_help_panel="Setting up")
 app.add_typer(pools.app, name="pools", rich_help_panel="Setting up")
 for plugin in entry_points(group="warren.commands"):
     app.add_typer(plugin.load(), name=plugin.name, rich_help_panel="Setting up")
+app.add_typer(keys.app, name="keys", rich_help_panel="Setting up")
 
 
 @app.command(rich_help_panel="Setting up")

@@ -13,23 +13,25 @@ import typer
 from typer.core import TyperGroup
 
 from warren.errors import (
+    ForbiddenError,
     InvalidRequestError,
     NotFoundError,
     SettingsError,
     TaskFailedError,
     TaskTimeoutError,
+    UnauthorizedError,
     UnavailableError,
     WarrenError,
 )
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 the task failed, was canceled or expired, or any other fault; 2 wrong usage, input or "
-    "settings; 3 not found; 4 not in time; 5 Warren or something that it needs is away, try again."
+    "Exit codes: 0 done; 1 the task failed, was canceled or expired, or any other fault; 2 wrong usage, input, "
+    "settings or API key; 3 not found; 4 not in time; 5 Warren or something that it needs is away, try again."
 )
 
 _CODES: Final[tuple[tuple[tuple[type[WarrenError], ...], int], ...]] = (
     ((TaskFailedError,), 1),
-    ((InvalidRequestError, SettingsError), 2),
+    ((InvalidRequestError, SettingsError, UnauthorizedError, ForbiddenError), 2),
     ((NotFoundError,), 3),
     ((TaskTimeoutError,), 4),
     ((UnavailableError,), 5),

@@ -53,19 +53,21 @@ class AsyncClient:
     `url` is the API's (`http://...`, for anyone), or the broker's (`amqp://...`, inside the trust domain), which needs
     `records` (`redis://...`) besides, the installation's `pools` as `WARREN_POOLS` names them and, for predictions, the
     AWS SDK's variables and the models' `bucket`.
+    `api_key` is the key for the API, where it asks for one; unless given, that of the environment, `WARREN_API_KEY`.
     `patience` is how many seconds a call over HTTP is repeated while nothing answers; a repeat never submits twice.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a client is made from
         self,
         url: str,
         *,
+        api_key: str | None = None,
         records: str | None = None,
         bucket: str = BUCKET,
         pools: str | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._gateway = _gateway(url, records, bucket, pools, patience)
+        self._gateway = _gateway(url, api_key, records, bucket, pools, patience)
 
     @classmethod
     def over(cls, gateway: Gateway) -> Self:
@@ -273,12 +275,16 @@ class AsyncJob(Generic[R]):
         return document.with_result(await self._gateway.result(document.id))
 
 
-def _gateway(url: str, records: str | None, bucket: str, pools: str | None, patience: float) -> Gateway:
+def _gateway(  # noqa: PLR0913, PLR0917 - what a client is made from
+    url: str, api_key: str | None, records: str | None, bucket: str, pools: str | None, patience: float
+) -> Gateway:
     if url.startswith(("http://", "https://")):
         _check_address(url, "the API's")
-        return WebGateway(url, patience=patience)
+        return WebGateway(url, patience=patience, api_key=api_key)
     if not url.startswith(("amqp://", "amqps://")):
         raise InvalidRequestError(f"{url!r} is neither the API's URL (http://...) nor the broker's (amqp://...)")
+    if api_key is not None:
+        raise InvalidRequestError("an API key is for the API (http://...); the broker asks for its account's password")
     if records is None or not records.startswith(("redis://", "rediss://")):
         raise InvalidRequestError("straight to the broker, the records' URL is needed too: records='redis://...'")
     _check_address(url, "the broker's")

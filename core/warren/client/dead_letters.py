@@ -8,8 +8,10 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import copy
+from typing import TYPE_CHECKING, Final, Self
 
+from warren.client.caller import ANYBODY, Caller
 from warren.client.dead_letter import (
     MAX_PAGE,
     MAX_REPLAYS,
@@ -62,6 +64,13 @@ class DeadLetters:
         self._records = records
         self._payloads = payloads
         self._pools = pools
+        self._caller = ANYBODY
+
+    def by(self, caller: Caller) -> Self:
+        """Return the same for a caller, for whom there are the dead letters that it sees."""
+        its = copy.copy(self)
+        its._caller = caller  # noqa: SLF001 - of the same class
+        return its
 
     async def page(self, query: DeadLetterQuery) -> DeadLetterPage:
         """Return a page, the newest end first.
@@ -145,6 +154,8 @@ class DeadLetters:
             ReplayRefusedError: an MLJob owns it.
 
         """
+        if not self._caller.sees_all:
+            await self._failed(task_id)
         record = await self._records.discard(task_id)
         if record is None:
             record = await self._failed(task_id)
@@ -167,7 +178,7 @@ class DeadLetters:
         return await treat(await self._choose(which), one)
 
     async def _failed(self, task_id: str) -> Record:
-        [record] = await self._records.read([task_id])
+        record = self._seen(*await self._records.read([task_id]))
         if record is None:
             detail = f"no dead letter has the id {task_id!r}; they are kept for a while, 48 hours by default"
             raise DeadLetterNotFoundError(detail)
@@ -175,16 +186,24 @@ class DeadLetters:
             raise DeadLetterNotFoundError(f"the task {task_id} is no dead letter: it is {record.state}")
         return record
 
+    def _seen(self, record: Record | None) -> Record | None:
+        return record if record is not None and self._caller.sees(record) else None
+
     async def _page(self, wanted: DeadLetterFilter, after: str | None, limit: int) -> tuple[list[Record], str | None]:
         """Return records that fit, and where to go on. Where few fit, only so many are looked at."""
+
+        def fits(record: Record) -> bool:
+            return self._caller.sees(record) and wanted.fits(record)
+
+        some = wanted.given or not self._caller.sees_all
         found: list[Record] = []
         for _ in range(LOOKS):
             room = limit - len(found)
-            page = await self._dead(after, MAX_PAGE if wanted.given else room)
-            fitting = [number for number, record in enumerate(page.records, 1) if wanted.fits(record)]
+            page = await self._dead(after, MAX_PAGE if some else room)
+            fitting = [number for number, record in enumerate(page.records, 1) if fits(record)]
             if len(fitting) > room:  # where to go on after the last that there is room for, the store knows
                 page = await self._dead(after, fitting[room - 1])
-            found += filter(wanted.fits, page.records)
+            found += filter(fits, page.records)
             after = page.next
             if after is None or len(found) == limit:
                 break
@@ -201,9 +220,8 @@ class DeadLetters:
         ids = list(dict.fromkeys(which.ids))[: which.limit]
         for start in range(0, len(ids), AT_ONCE):
             some = ids[start : start + AT_ONCE]
-            chosen.records |= {
-                task_id: _slim(record) for task_id, record in zip(some, await self._records.read(some), strict=True)
-            }
+            found = zip(some, await self._records.read(some), strict=True)
+            chosen.records |= {task_id: _slim(self._seen(record)) for task_id, record in found}
         after = None
         while not ids and (left := which.limit - len(chosen.records)) > 0:
             records, after = await self._page(which.filter, after, min(MAX_PAGE, left))
@@ -228,6 +246,7 @@ class DeadLetters:
             TaskOptions.model_validate(kept),
             id=new_id,
             model=old.model,
+            caller=old.caller,
             replay_of=old.id,
             replays=old.replays + 1,
         )

@@ -34,9 +34,10 @@ class _Default:
             former.close()
 
 
-def configure(
+def configure(  # noqa: PLR0913 - what a client is made from
     url: str | None = None,
     *,
+    api_key: str | None = None,
     records: str | None = None,
     bucket: str = BUCKET,
     pools: str | None = None,
@@ -57,7 +58,7 @@ def configure(
     if url is None:
         client = _from_environment()
     else:
-        client = Client(url, records=records, bucket=bucket, pools=pools, patience=patience)
+        client = Client(url, api_key=api_key, records=records, bucket=bucket, pools=pools, patience=patience)
     _default.set(client)
     return client
 

@@ -5,11 +5,13 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
+import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from warren.client.caller import ANYBODY, Caller
 from warren.errors import NotEndedError, NoWebhookError, TaskNotFoundError
 from warren.webhook import Delivery, Webhook, WebhookState, event_type, webhook_id
 
@@ -98,6 +100,13 @@ class Deliveries:
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        self._caller = ANYBODY
+
+    def by(self, caller: Caller) -> Self:
+        """Return the same for a caller, for whom there are the webhooks of the tasks that it sees."""
+        its = copy.copy(self)
+        its._caller = caller  # noqa: SLF001 - of the same class
+        return its
 
     async def read(self, task_id: str) -> WebhookDocument:
         """Return what is known about a task's webhook.
@@ -107,6 +116,7 @@ class Deliveries:
             NoWebhookError: it has no `callback_url`.
 
         """
+        await self._check(task_id)
         return WebhookDocument.of(await self._known(task_id, await self._records.webhooks.read(task_id)))
 
     async def again(self, task_id: str) -> WebhookDocument:
@@ -118,15 +128,28 @@ class Deliveries:
             NotEndedError: there is nothing to tell yet.
 
         """
+        await self._check(task_id)
         webhook = await self._known(task_id, await self._records.webhooks.again(task_id))
         if webhook.state is WebhookState.WAITING:
             raise NotEndedError(f"the task {task_id} is {webhook.ended}: its webhook is sent when it has ended")
         return WebhookDocument.of(webhook)
+
+    async def _check(self, task_id: str) -> None:
+        """Return if the task is there for the caller."""
+        if self._caller.sees_all:
+            return
+        [record] = await self._records.read([task_id])
+        if record is None or not self._caller.sees(record):
+            raise _not_found(task_id)
 
     async def _known(self, task_id: str, webhook: Webhook | None) -> Webhook:
         if webhook is not None:
             return webhook
         [record] = await self._records.read([task_id])
         if record is None:
-            raise TaskNotFoundError(f"no task has the id {task_id!r}")
+            raise _not_found(task_id)
         raise NoWebhookError(f"the task {task_id} asked for no webhook: it was submitted without callback_url")
+
+
+def _not_found(task_id: str) -> TaskNotFoundError:
+    return TaskNotFoundError(f"no task has the id {task_id!r}")

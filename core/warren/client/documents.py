@@ -25,6 +25,7 @@ _PLAIN = (
     "max_attempts",
     "timeout_seconds",
     "priority",
+    "caller",
     "model",
     "consumer",
     "progress",
@@ -149,6 +150,7 @@ class TaskDocument(BaseModel):
     max_attempts: int | None = None
     timeout_seconds: float | None = None
     priority: str = "normal"
+    caller: Annotated[str | None, Field(description="The API key that it was submitted with.")] = None
     model: Annotated[str | None, Field(description="The model that a prediction is for.")] = None
     consumer: Annotated[str | None, Field(description="Who works, or worked, on it.")] = None
     progress: Annotated[Progress | None, Field(description="How far the running attempt has come.")] = None

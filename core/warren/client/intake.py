@@ -5,12 +5,14 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
+import copy
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
+from warren.client.caller import ANYBODY, Caller
 from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
@@ -78,6 +80,13 @@ class Intake:
         self._pools = pools
         self._types = types or TaskTypes()
         self._admit = admit
+        self._caller = ANYBODY
+
+    def by(self, caller: Caller) -> Self:
+        """Return the same for a caller: what it submits is its own, and it sees what it may see."""
+        its = copy.copy(self)
+        its._caller = caller  # noqa: SLF001 - of the same class
+        return its
 
     async def submit(self, request: TaskRequest, order: Order) -> Record:
         """Accept a task; return its record, ended if that came about within the order's seconds.
@@ -130,7 +139,7 @@ class Intake:
             TaskNotFoundError: there is no such task.
 
         """
-        return await self._watch.wait(task_id, wait_seconds)
+        return await self._watch.wait(task_id, wait_seconds, self._caller)
 
     @asynccontextmanager
     async def follow(self, task_id: str, *, idle_seconds: float) -> AsyncIterator[Changes]:
@@ -144,7 +153,7 @@ class Intake:
             UnavailableError: there are too many viewers already, or something that is needed is away.
 
         """
-        async with self._watch.follow(task_id) as view:
+        async with self._watch.follow(task_id, self._caller) as view:
             await view.changed(0)
             yield view.record, self._changes(view, view.record, idle_seconds)
 
@@ -155,6 +164,8 @@ class Intake:
             TaskNotFoundError: there is no such task.
 
         """
+        if not self._caller.sees_all:
+            await self.read(task_id)
         record = await self._records.cancel(task_id)
         if record is None:
             raise TaskNotFoundError(f"no task has the id {task_id!r}")
@@ -198,6 +209,7 @@ class Intake:
             payload=payload,
             options=options,
             model=model,
+            caller=self._caller.name,
             idempotency_key=_checked(order.key),
             reply_to=self._watch.queue if reply else None,
         )

@@ -79,16 +79,17 @@ class Across:
 class Client:
     """Submits tasks and predictions: see `AsyncClient`, whose calls and faults are the same."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a client is made from
         self,
         url: str,
         *,
+        api_key: str | None = None,
         records: str | None = None,
         bucket: str = BUCKET,
         pools: str | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._client = AsyncClient(url, records=records, bucket=bucket, pools=pools, patience=patience)
+        self._client = AsyncClient(url, api_key=api_key, records=records, bucket=bucket, pools=pools, patience=patience)
         self._thread = LoopThread()
         try:
             self._thread.run(self._client.__aenter__())

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final, Self
 
+from warren.client.caller import ANYBODY, Caller
 from warren.client.view import View
 from warren.errors import TaskNotFoundError, UnavailableError
 
@@ -68,33 +69,33 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def wait(self, task_id: str, seconds: float) -> Record:
+    async def wait(self, task_id: str, seconds: float, caller: Caller = ANYBODY) -> Record:
         """Return the task's record when it has ended, or as it stands when the seconds are over.
 
         Raises:
-            TaskNotFoundError: there is no such record.
+            TaskNotFoundError: there is no such record for the caller.
             UnavailableError: there are too many viewers already, or the records are away.
 
         """
         if seconds > 0:
             end = time.monotonic() + seconds
-            async with self._view(task_id) as view:
+            async with self._view(task_id, caller) as view:
                 while not view.over and await view.changed(end - time.monotonic()):
                     pass
                 if view.record.state.terminal:
                     return view.record
-        return await self._read(task_id)
+        return await self._read(task_id, caller)
 
     @asynccontextmanager
-    async def follow(self, task_id: str) -> AsyncIterator[View]:
+    async def follow(self, task_id: str, caller: Caller = ANYBODY) -> AsyncIterator[View]:
         """Give a view of every change of the task, until it has ended or `dismiss` is called.
 
         Raises:
-            TaskNotFoundError: there is no such record.
+            TaskNotFoundError: there is no such record for the caller.
             UnavailableError: there are too many viewers already, or the records are away.
 
         """
-        async with self._view(task_id, follow=True) as view:
+        async with self._view(task_id, caller, follow=True) as view:
             self._following.add(view)
             if self._closing:
                 view.end()
@@ -115,17 +116,17 @@ class Watch:
             self._hinted.add(task_id)
             self._hint.set()
 
-    async def _read(self, task_id: str) -> Record:
+    async def _read(self, task_id: str, caller: Caller) -> Record:
         [record] = await self._records.read([task_id])
-        if record is None:
+        if record is None or not caller.sees(record):
             detail = f"no task has the id {task_id!r}; records are kept for a while after the end, 48 hours by default"
             raise TaskNotFoundError(detail)
         return record
 
     @asynccontextmanager
-    async def _view(self, task_id: str, *, follow: bool = False) -> AsyncIterator[View]:
+    async def _view(self, task_id: str, caller: Caller, *, follow: bool = False) -> AsyncIterator[View]:
         with self._listed(task_id) as view:
-            view.show(await self._read(task_id))
+            view.show(await self._read(task_id, caller))
             answered = view.record.reply_to is not None and view.record.reply_to == self.queue
             with nullcontext() if answered and not follow else self._named(view.record.name):
                 yield view

@@ -9,6 +9,7 @@ Forbidden here: the broker, the records.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -32,6 +33,7 @@ from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.problem import PROBLEM_JSON, Problem
 from warren.errors import InvalidRequestError, NotFoundError, UnavailableError, WarrenError
+from warren.keys import KEY_EXAMPLE, key_id
 from warren.prediction import PredictResponse
 from warren.tasks import JSON, Payload, new_task_id
 
@@ -46,6 +48,8 @@ LONGEST_PAUSE_SECONDS: Final = 2.0
 
 DEAD_LETTERS: Final = "/v1/dead-letters"
 
+KEY_VARIABLE: Final = "WARREN_API_KEY"
+
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -53,10 +57,19 @@ Document = TypeVar("Document", bound=BaseModel)
 class WebGateway:
     """A way to Warren through its HTTP API."""
 
-    def __init__(self, url: str, *, patience: float, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: float,
+        api_key: str | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take the API's address, and a key; None is for that of the environment, `WARREN_API_KEY`, if there is one."""
         self._url = url.rstrip("/")
         self._patience = patience
-        self._http = httpx2.AsyncClient(base_url=self._url, transport=transport)
+        headers = authorization(os.environ.get(KEY_VARIABLE) if api_key is None else api_key)
+        self._http = httpx2.AsyncClient(base_url=self._url, transport=transport, headers=headers)
 
     async def open(self) -> None:
         """Get ready: connections are made when they are needed."""
@@ -188,6 +201,21 @@ class WebGateway:
         if not answer.is_success:
             raise _fault(answer)
         return answer
+
+
+def authorization(api_key: str | None) -> dict[str, str]:
+    """Return the header that carries a key.
+
+    Raises:
+        InvalidRequestError: it cannot be one; the message does not tell it.
+
+    """
+    if not api_key:
+        return {}
+    if key_id(api_key) is None:
+        detail = f"this is no API key (argument api_key, variable {KEY_VARIABLE}): those look like {KEY_EXAMPLE}"
+        raise InvalidRequestError(detail)
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 def _task(task_id: str) -> str:

@@ -20,9 +20,13 @@ GROUP: Final = "warren.settings"
 """The entry points under which a component tells its class of settings."""
 
 
+OF_CLIENTS: Final = frozenset({"WARREN_API_KEY"})
+"""What clients of the API read, and no component."""
+
+
 def known_variables() -> set[str]:
-    """Return the variables of all components that are installed whole."""
-    names: set[str] = set()
+    """Return the variables of clients, and of all components that are installed whole."""
+    names: set[str] = set(OF_CLIENTS)
     for entry_point in entry_points(group=GROUP):
         try:
             kind: type[Settings] = entry_point.load()

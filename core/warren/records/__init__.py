@@ -56,8 +56,8 @@ class Records(Protocol):
     def webhooks(self) -> Webhooks:
         """What is to be told to receivers of users' own, listed by the steps that end tasks."""
 
-    async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
-        """Write the record `queued` if the task, or its idempotency key within `scope`, is new.
+    async def create(self, task: Task) -> tuple[Submission, Record]:
+        """Write the record `queued` if the task, or its caller's idempotency key, is new.
 
         Raises:
             IdempotencyConflictError: the key was used with another name, pool or payload.

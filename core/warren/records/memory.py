@@ -50,10 +50,10 @@ class MemoryRecords:
         """The webhooks of these records."""
         return MemoryWebhooks(self._ledger, self._now)
 
-    async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
-        """Write the record `queued` if the task, or its idempotency key within `scope`, is new."""
+    async def create(self, task: Task) -> tuple[Submission, Record]:
+        """Write the record `queued` if the task, or its caller's idempotency key, is new."""
         now = self._now()
-        key = (scope, task.idempotency_key) if task.idempotency_key is not None else None
+        key = (task.caller or "", task.idempotency_key) if task.idempotency_key is not None else None
         first = self._ledger.keys.get(key, task.id) if key else task.id
         known = self._ledger.entry(first) or self._ledger.entry(task.id)
         if known is not None:

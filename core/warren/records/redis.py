@@ -104,14 +104,14 @@ class RedisRecords:
         """The webhooks of these records."""
         return self._webhooks
 
-    async def create(self, task: Task, *, scope: str = "") -> tuple[Submission, Record]:
-        """Write the record `queued` if the task, or its idempotency key within `scope`, is new."""
+    async def create(self, task: Task) -> tuple[Submission, Record]:
+        """Write the record `queued` if the task, or its caller's idempotency key, is new."""
         expires = task.options.expires_seconds
         # 0 is for none.
         limits = (milliseconds(task.options.delay_seconds), max(1, milliseconds(expires)) if expires else 0)
         answer = await self._store.run(
             "create",
-            [_key(task.id), *_idempotency(task, scope)],
+            [_key(task.id), *_idempotency(task)],
             task_digest(task),
             *limits,
             task.owner or "",
@@ -309,10 +309,10 @@ def _key(task_id: str) -> str:
     return PREFIX + task_id
 
 
-def _idempotency(task: Task, scope: str) -> list[str]:
+def _idempotency(task: Task) -> list[str]:
     if task.idempotency_key is None:
         return []
-    return [KEYS + hashlib.sha256(f"{scope}\0{task.idempotency_key}".encode()).hexdigest()]
+    return [KEYS + hashlib.sha256(f"{task.caller or ''}\0{task.idempotency_key}".encode()).hexdigest()]
 
 
 def _flat(fields: Fields) -> list[str | bytes]:

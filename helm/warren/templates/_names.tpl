@@ -36,6 +36,11 @@ warren-{{ index . 1 }}:{{ $image.tag | default (index . 0).Chart.AppVersion }}
 {{ .Values.credentials.existingSecret | default (printf "%s-credentials" (include "warren.fullname" .)) }}
 {{- end }}
 
+{{/* The Secret with the entries of the API keys. */}}
+{{- define "warren.keys" -}}
+{{ .Values.producer.keys.secret | default (printf "%s-keys" (include "warren.fullname" .)) }}
+{{- end }}
+
 {{/* The accounts of RabbitMQ, one per component: warren.topology.users(). */}}
 {{- define "warren.users" -}}
 warren-topology warren-producer warren-consumer warren-system warren-operator warren-monitor

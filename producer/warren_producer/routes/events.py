@@ -17,9 +17,10 @@ from warren.client.intake import Changes
 from warren.client.view import mark
 from warren.record import Record
 from warren.tasks import JSON
+from warren_producer.guard import Admission
 from warren_producer.problems import problems
 from warren_producer.routes.tasks import TaskId
-from warren_producer.services import Given
+from warren_producer.services import Admitted, Given
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
@@ -79,6 +80,7 @@ async def _followed(task_id: TaskId, services: Given) -> AsyncIterator[Changes]:
 @router.get("/{task_id}/events", summary="Follow a task", response_class=EventStream, responses=_RESPONSES)
 async def events(
     followed: Annotated[Changes, Depends(_followed)],
+    admission: Admitted,
     last_event_id: Annotated[
         str | None, Header(description="The `id` of the last event that was seen; an EventSource sends it by itself.")
     ] = None,
@@ -86,18 +88,23 @@ async def events(
     """Tell how a task stands, then each change of its status and progress, until it has ended (server-sent events).
 
     The state is told, not its history: who connects anew is told first how the task stands now. Events that follow upon
-    each other within moments may be told as the last of them; the last one of a task is always told.
+    each other within moments may be told as the last of them; the last one of a task is always told. The stream ends
+    within 15 seconds where the API key is no longer valid.
     """
     first, changes = followed
     if first.state.terminal and last_event_id == mark(first):
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return EventStream(_told(first, changes), headers=_HEADERS)
+    return EventStream(_told(first, changes, admission), headers=_HEADERS)
 
 
-async def _told(first: Record, changes: AsyncIterator[Record | None]) -> AsyncIterator[bytes]:
+async def _told(
+    first: Record, changes: AsyncIterator[Record | None], admission: Admission | None
+) -> AsyncIterator[bytes]:
     yield _event(first.state.value, first)
     before = first
     async for record in changes:
+        if admission is not None and not admission.stands:
+            return
         if record is None:
             yield b":\n\n"
         else:

@@ -14,6 +14,7 @@ import redis
 from tests.integration.servers import Workspace
 from warren.clock import SystemClock
 from warren.errors import IdempotencyConflictError, RecordsUnavailableError
+from warren.message import decode_task, encode_task
 from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, TaskError, Verdict
 from warren.records import MAX_LAPSES, Records
 from warren.records.memory import MemoryRecords
@@ -21,6 +22,7 @@ from warren.records.redis import KEYS, RedisRecords
 from warren.tasks import Payload, Task, TaskOptions, new_task_id
 
 DONE = Outcome(State.SUCCEEDED, result=b"42", result_type="application/json")
+CALLERS = (None, "ann", "bob")
 SHORT = 0.05
 """A lease, in seconds, that a test can wait for."""
 
@@ -87,15 +89,31 @@ async def test_a_new_record_is_answered_as_it_is_read_afterwards(records: Record
 
 
 async def test_an_idempotency_key_finds_the_first_submission(records: Records) -> None:
-    first = Task("echo", "cpu", Payload(b"1"), idempotency_key="k")
-    again = Task("echo", "cpu", Payload(b"1"), idempotency_key="k")
-    other = Task("echo", "cpu", Payload(b"2"), idempotency_key="k")
-    await records.create(first, scope="ann")
-    submission, record = await records.create(again, scope="ann")
+    first = Task("echo", "cpu", Payload(b"1"), idempotency_key="k", caller="ann")
+    again = Task("echo", "cpu", Payload(b"1"), idempotency_key="k", caller="ann")
+    other = Task("echo", "cpu", Payload(b"2"), idempotency_key="k", caller="ann")
+    await records.create(first)
+    submission, record = await records.create(again)
     assert (submission, record.id) == (Submission.UNACCEPTED, first.id)
     with pytest.raises(IdempotencyConflictError, match=first.id):
-        await records.create(other, scope="ann")
-    assert (await records.create(other, scope="bob"))[0] is Submission.CREATED
+        await records.create(other)
+
+
+async def test_an_idempotency_key_is_its_callers(records: Records) -> None:
+    tasks = [Task("echo", "cpu", Payload(b"%d" % n), idempotency_key="k", caller=c) for n, c in enumerate(CALLERS)]
+    for task in tasks:
+        assert (await records.create(task))[0] is Submission.CREATED
+    for task, read in zip(tasks, await records.read([task.id for task in tasks]), strict=True):
+        assert read is not None
+        assert read.caller == task.caller
+
+
+async def test_a_flushed_store_learns_the_caller_from_the_message(records: Records) -> None:
+    task = Task("echo", "cpu", caller="ann")
+    await claimed(records, decode_task(encode_task(task), "cpu"))
+    [record] = await records.read([task.id])
+    assert record is not None
+    assert record.caller == "ann"
 
 
 async def test_a_large_payload_is_the_same_submission_wherever_it_lies(records: Records) -> None:

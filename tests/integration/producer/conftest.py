@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,17 +125,26 @@ def apply_topology(workspace: Workspace) -> None:
     asyncio.run(provision(topology(DEFAULT_POOLS), *urls, lambda _: None))
 
 
+@contextmanager
+def producing(workspace: Workspace, log: Path, **settings: str) -> Iterator[Producer]:
+    """Run a producer that is ready."""
+    apply_topology(workspace)
+    producer = Producer(workspace, log, settings=settings)
+    try:
+        producer.start()
+        yield producer
+    finally:
+        assert producer.process is not None
+        producer.process.kill()
+        producer.process.wait()
+        print(producer.log.read_text())  # noqa: T201 - pytest shows it when the test failed
+
+
 @pytest.fixture(name="producer")
 def _producer(workspace: Workspace, tmp_path: Path) -> Iterator[Producer]:
     """A producer that is ready."""
-    apply_topology(workspace)
-    producer = Producer(workspace, tmp_path / "producer.log")
-    producer.start()
-    yield producer
-    assert producer.process is not None
-    producer.process.kill()
-    producer.process.wait()
-    print(producer.log.read_text())  # noqa: T201 - pytest shows it when the test failed
+    with producing(workspace, tmp_path / "producer.log") as producer:
+        yield producer
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     transport = httpx2.MockTransport(api)
     monkeypatch.setattr(
         "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience: WebGateway(url, patience=patience / 50, transport=transport),
+        lambda url, *, patience, **more: WebGateway(url, patience=patience / 50, transport=transport, **more),
     )
     monkeypatch.delenv("WARREN_URL", raising=False)
     return api

@@ -28,7 +28,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[httpx2.Request]:
     transport = httpx2.MockTransport(api)
     monkeypatch.setattr(
         "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience: WebGateway(url, patience=patience, transport=transport),
+        lambda url, *, patience, **more: WebGateway(url, patience=patience, transport=transport, **more),
     )
     monkeypatch.delenv("WARREN_URL", raising=False)
     return asked

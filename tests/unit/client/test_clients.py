@@ -249,7 +249,7 @@ class Threaded:
 
     def __call__(self, api: Api) -> Client:
         transport = httpx2.MockTransport(api)
-        make = lambda url, *, patience: WebGateway(url, patience=patience, transport=transport)  # noqa: E731
+        make = lambda url, **how: WebGateway(url, **how, transport=transport)  # noqa: E731
         self._monkeypatch.setattr("warren.client.asynchronous.WebGateway", make)
         return Client("http://api", patience=0.1)
 

@@ -102,6 +102,8 @@ def test_events_that_there_are_not_are_named(events: object) -> None:
 
 def test_events_without_a_callback_mean_nothing() -> None:
     assert decode_task(foreign(warren_callback_events="exploded"), "cpu").options == TaskOptions()
+
+
 @pytest.mark.parametrize("version", [2, 0, 1.5, "1", True, b"1", None])
 def test_another_version_of_the_protocol_is_refused(version: object) -> None:
     with pytest.raises(UnknownProtocolError, match=r"warren-protocol is .*, and this release of Warren reads 1"):

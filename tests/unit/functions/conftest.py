@@ -28,6 +28,6 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     transport = httpx2.MockTransport(api)
     monkeypatch.setattr(
         "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience: WebGateway(url, patience=patience, transport=transport),
+        lambda url, *, patience, **more: WebGateway(url, patience=patience, transport=transport, **more),
     )
     return api

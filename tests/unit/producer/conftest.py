@@ -26,6 +26,7 @@ from warren.submission import Submitter
 from warren.tasks import JSON, Task
 from warren.topology import topology
 from warren_producer.app import create_app
+from warren_producer.keyring import Keyring
 from warren_producer.settings import ProducerSettings
 
 Work = Callable[[Task], Outcome]
@@ -135,10 +136,11 @@ def spacious_house(house: House) -> House:
 
 
 @asynccontextmanager
-async def serving(house: House) -> AsyncIterator[httpx2.AsyncClient]:
+async def serving(house: House, keyring: Keyring | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""
     submitter = Submitter(house.broker, house.records, Payloads(house.objects, "warren"))
-    app = create_app(submitter, house.records, house.broker, house.repository, house.objects, house.settings, FUNCTIONS)
+    ports = (submitter, house.records, house.broker, house.repository, house.objects)
+    app = create_app(*ports, house.settings, FUNCTIONS, keyring)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     client = httpx2.AsyncClient(transport=transport, base_url="http://api")
     async with app.router.lifespan_context(app), client:
