@@ -128,7 +128,7 @@ def test_no_task_is_interrupted_when_replicas_go(
     assert all(rows.ended[job.id] == 1 for job in jobs)
 
 
-def submit(client: Client, pool: str, seconds: float, count: int) -> list[Job]:
+def submit(client: Client, pool: str, seconds: float, count: int) -> list[Job[Any]]:
     """Submit tasks of that length."""
     request = {"task": "carve", "args": {"seconds": seconds}, "options": {"pool": pool}}
     return client.submit_many(request for _ in range(count))
@@ -150,7 +150,7 @@ def falls(counts: Sequence) -> int:
     return sum(later < earlier for earlier, later in itertools.pairwise(values))
 
 
-def ended(jobs: list[Job]) -> set[tuple[State, int]]:
+def ended(jobs: list[Job[Any]]) -> set[tuple[State, int]]:
     """Return how the tasks ended, and in which attempt."""
     with ThreadPoolExecutor(16) as several:
         return {(record.status, record.attempt) for record in several.map(lambda job: job.wait(120), jobs)}

@@ -115,7 +115,7 @@ def until(condition: Callable[[], bool]) -> None:
         sleep(0.05)
 
 
-def submit(client: Client, task: str, *, attempts: int | None = None, **args: Any) -> Job:
+def submit(client: Client, task: str, *, attempts: int | None = None, **args: Any) -> Job[Any]:
     return client.submit(task, args, options={} if attempts is None else {"max_attempts": attempts})
 
 
