@@ -10,7 +10,7 @@ LINE ?= 4.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e lint format lock cluster cluster-down \
-	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks bench-autoscaler clean
+	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks bench-autoscaler bench-scaling clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
@@ -86,6 +86,10 @@ bench-tasks: venv ## submits and finished tasks per second, beside peers
 
 bench-autoscaler: venv ## rehearsed scaling, beside KEDA's and a clairvoyant's
 	@$(RUN) -m benchmarks.autoscaler $(ARGS)
+
+bench-scaling: venv ## wakes from zero and scale-downs under load, 20 times each, on the local cluster
+	@$(RUN) -m tools.suite cluster images load
+	@$(RUN) -m pytest tests/e2e/test_scaling.py --rounds 20 -q $(ARGS)
 
 clean: ## remove .venv and what tools left in the checkout
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out

@@ -17,12 +17,23 @@ from warren.client import Client
 _FAILED = pytest.StashKey[bool]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let what is measured be repeated more often than a test needs."""
+    parser.addoption("--rounds", type=int, default=2, help="how often pools are woken, and made smaller")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember that a test's setup or call failed, for whoever cleans up after it."""
     report = yield
     item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
     return report
+
+
+@pytest.fixture(name="rounds")
+def _rounds(pytestconfig: pytest.Config) -> int:
+    """How often it is to be done."""
+    return int(pytestconfig.getoption("--rounds"))
 
 
 @pytest.fixture(scope="session", name="diary")
