@@ -10,7 +10,7 @@ LINE ?= 4.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e lint format lock cluster cluster-down \
-	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks clean
+	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks bench-autoscaler clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
@@ -26,7 +26,7 @@ test: venv ## every test: unit, integration, contract and, on a real Kubernetes,
 	@$(RUN) -m tools.suite
 
 test-unit: venv ## the fast tests
-	@$(RUN) -m pytest tests/unit -q -n auto $(ARGS)
+	@$(RUN) -m pytest tests/unit examples -q -n auto $(ARGS)
 
 test-integration: venv ## tests against real servers
 	@$(RUN) -m tools.suite servers cluster integration alone
@@ -45,7 +45,7 @@ test-e2e: venv ## tests on the local cluster
 lint: venv ## what pre-commit and CI check
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy core producer consumer operator tools tests benchmarks
+	@.venv/bin/mypy core producer consumer operator tools tests benchmarks examples
 	@.venv/bin/lint-imports
 	@$(RUN) -m tools.chart check
 
@@ -83,6 +83,9 @@ soak-disk: venv ## delayed messages in rounds: the broker's disk comes back
 
 bench-tasks: venv ## submits and finished tasks per second, beside peers
 	@$(RUN) -m benchmarks.tasks $(ARGS)
+
+bench-autoscaler: venv ## rehearsed scaling, beside KEDA's and a clairvoyant's
+	@$(RUN) -m benchmarks.autoscaler $(ARGS)
 
 clean: ## remove .venv and what tools left in the checkout
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out

@@ -60,19 +60,20 @@ def _pytest(name: str, limit: int, *options: str, needs: tuple[str, ...] = ()) -
 PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
-BY_LINE = ("-n", "2", "--dist", "loadgroup")
+BY_LINE = ("-n", "2", "--dist", "loadscope")
 """For tests that share servers: each line of them has a worker. They mostly wait."""
 
 
 STAGES = (
     _pytest("unit", 240, *PARALLEL),
+    Stage("examples", ("-m", "pytest", "examples", *PARALLEL), 120, counts=True),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
     _pytest("integration", 2700, *BY_LINE, "-m", "not alone", needs=("servers", "cluster")),
     Stage("alone", ("-m", "pytest", "tests/integration", "-m", "alone"), 600, ("servers",), counts=True),
     _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
-    Stage("images", ("-m", "tools.images", "build"), 600, needs=("cluster",)),
-    Stage("load", ("-m", "tools.images", "load", "--standins"), 600, needs=("images",)),
+    Stage("images", ("-m", "tools.images", "build", "--examples"), 600, needs=("cluster",)),
+    Stage("load", ("-m", "tools.images", "load", "--standins", "--examples"), 600, needs=("images",)),
     _pytest("e2e", 900, needs=("load",)),
 )
 

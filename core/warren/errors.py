@@ -44,6 +44,13 @@ class InvalidPayloadError(InvalidRequestError):
     title = "Invalid payload"
 
 
+class UnknownProtocolError(InvalidRequestError):
+    """A message is of a version of the protocol that this release does not know."""
+
+    code = "unknown-protocol"
+    title = "Unknown protocol"
+
+
 class PayloadForbiddenError(InvalidPayloadError):
     """A message refers to an object that tasks may not read."""
 

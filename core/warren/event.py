@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from warren.message import PROTOCOL, Message
+from warren.message import PROTOCOL, PROTOCOL_HEADER, STATE_HEADER, Message
 from warren.tasks import TASK_NAME
 
 if TYPE_CHECKING:
@@ -41,12 +41,10 @@ def encode_event(record: Record) -> Message:
         message_id=own_id if len(own_id.encode()) <= MAX_ID_BYTES else None,
         type=event_key(record),
         correlation_id=record.id,
-        headers={"warren-protocol": PROTOCOL, "warren-state": record.state.value},
+        headers={PROTOCOL_HEADER: PROTOCOL, STATE_HEADER: record.state.value},
     )
 
 
 def encode_wake(pool: str) -> Message:
     """Return the hint that work comes for a pool; its type is its routing key."""
-    return Message(
-        body=orjson.dumps({"pool": pool}), type=f"{WAKE_PREFIX}{pool}", headers={"warren-protocol": PROTOCOL}
-    )
+    return Message(body=orjson.dumps({"pool": pool}), type=f"{WAKE_PREFIX}{pool}", headers={PROTOCOL_HEADER: PROTOCOL})

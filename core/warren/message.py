@@ -16,12 +16,19 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from warren.errors import InvalidRequestError
+from warren.errors import InvalidRequestError, UnknownProtocolError
 from warren.record import Record, State
 from warren.tasks import JSON, TASK_NAME, Payload, Priority, Task, TaskOptions
 
 PROTOCOL: Final = 1
-"""The version of this mapping, in the header `warren-protocol`."""
+"""The version of this mapping. A message that says none is of the first."""
+
+PROTOCOL_HEADER: Final = "warren-protocol"
+STATE_HEADER: Final = "warren-state"
+"""The state that a reply, an event or a worker's report tells of."""
+
+RESULT_HEADER: Final = "warren-result-ref"
+"""On a reply: where a large result lies."""
 
 DEADLINE_HEADER: Final = "warren-deadline"
 """When the task expires, in seconds since the epoch. Warren's own messages have it in place of the seconds that the
@@ -91,9 +98,11 @@ def decode_task(message: Message, pool: str) -> Task:
     """Return the task that a message of the pool's queue carries.
 
     Raises:
-        InvalidRequestError: the message has no id, no type or a malformed header.
+        UnknownProtocolError: the message is of another version of this mapping.
+        InvalidRequestError: it has no id, no type or a malformed header.
 
     """
+    check_protocol(message)
     if not message.message_id or not message.type:
         detail = "a task's message needs the properties message_id (a UUID) and type (the task's name)"
         raise InvalidRequestError(detail)
@@ -114,13 +123,29 @@ def decode_task(message: Message, pool: str) -> Task:
     )
 
 
+def check_protocol(message: Message) -> None:
+    """Refuse a message of another version: what it means can only be guessed.
+
+    Raises:
+        UnknownProtocolError: it is of one, or the version is no number.
+
+    """
+    said = message.headers.get(PROTOCOL_HEADER, PROTOCOL)
+    if isinstance(said, bool) or said != PROTOCOL:
+        detail = (
+            f"the message header {PROTOCOL_HEADER} is {said!r}, and this release of Warren reads {PROTOCOL}: upgrade "
+            "it, or let the client write that version"
+        )
+        raise UnknownProtocolError(detail)
+
+
 def encode_reply(record: Record) -> Message:
     """Return the reply to a task that ended: its result as raw bytes, or its error as a JSON document."""
     succeeded = record.state is State.SUCCEEDED
     error = record.error.model_dump_json().encode() if record.error else b"{}"
-    headers: dict[str, Any] = {"warren-protocol": PROTOCOL, "warren-state": record.state.value}
+    headers: dict[str, Any] = {PROTOCOL_HEADER: PROTOCOL, STATE_HEADER: record.state.value}
     if record.result_ref:
-        headers["warren-result-ref"] = record.result_ref
+        headers[RESULT_HEADER] = record.result_ref
     return Message(
         body=(record.result or b"") if succeeded else error,
         content_type=(record.result_type or JSON) if succeeded else JSON,
@@ -145,7 +170,7 @@ def _headers(task: Task, expires_at: float | None) -> dict[str, Any]:
         REFERENCE_HEADER: task.payload.reference,
         SHA256_HEADER: task.payload.sha256 if task.payload.reference else None,
     }
-    return {"warren-protocol": PROTOCOL} | {header: value for header, value in values.items() if value is not None}
+    return {PROTOCOL_HEADER: PROTOCOL} | {header: value for header, value in values.items() if value is not None}
 
 
 def _payload(message: Message) -> Payload:

@@ -276,6 +276,19 @@ class End(StrEnum):
     """A consumer holds a live lease: nothing was changed."""
 
 
+class Note(StrEnum):
+    """The answer to what a worker without a lease says of its work."""
+
+    BEGUN = "begun"
+    """The record has just become `started`, or another attempt of it has begun."""
+    NOTED = "noted"
+    """Its progress was changed."""
+    ALREADY = "already"
+    """It had ended before: nothing was changed."""
+    LEASED = "leased"
+    """A consumer holds a live lease: nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What one look at the open records found and did."""

@@ -23,6 +23,8 @@ from warren.training import Dataset, ModelTarget, TrainRequest
 GROUP: Final = "warren.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
+PAUSED: Final = f"{GROUP}/paused-replicas"
+"""The annotation of a ConsumerPool that holds a count of replicas, whatever the work and the bounds."""
 
 Time = Annotated[
     datetime,
@@ -49,6 +51,7 @@ class Metadata(_Camel):
     generation: int = 1
     creation_timestamp: Time | None = None
     deletion_timestamp: Time | None = None
+    annotations: dict[str, str] = Field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
 
 
@@ -179,7 +182,7 @@ class ScaleDown(_Camel):
     """When replicas may go."""
 
     stabilization_seconds: Annotated[int, Field(ge=0, le=86_400)] = 60
-    """How long the queue has to be without any work, waiting or un-acknowledged, first."""
+    """How long fewer replicas have to be enough first."""
 
 
 class ConsumerPoolSpec(_Camel):
@@ -191,15 +194,20 @@ class ConsumerPoolSpec(_Camel):
     max_replicas: Annotated[int, Field(ge=1)] = 10
     concurrency: Annotated[int, Field(ge=1)] = 1
     """How many tasks one replica works on at once."""
+    spare_slots: Annotated[int, Field(ge=0)] = 0
+    """How many tasks more there is room for at any time: a warm spare for bursts."""
     target: Target = Target(wait_seconds=5)
     scale_down: ScaleDown = ScaleDown()
     advise_only: bool = False
     """Decide and tell, but leave the Deployment alone."""
 
     @model_validator(mode="after")
-    def _minimum_fits(self) -> Self:
+    def _bounds_fit(self) -> Self:
         if self.min_replicas > self.max_replicas:
             msg = f"minReplicas ({self.min_replicas}) is above maxReplicas ({self.max_replicas})"
+            raise ValueError(msg)
+        if self.spare_slots > self.max_replicas * self.concurrency:
+            msg = f"spareSlots ({self.spare_slots}) do not fit into maxReplicas ({self.max_replicas})"
             raise ValueError(msg)
         return self
 
@@ -219,6 +227,12 @@ class ConsumerPoolStatus(_Camel):
     """Tasks that wait; None: not known."""
     unacked: int | None = None
     """Tasks handed to consumers and not yet acknowledged; None: not known."""
+    arrival_rate: float | None = None
+    """Tasks that arrive per second; None: not known."""
+    service_seconds: float | None = None
+    """How long a task keeps a slot; None: not known."""
+    estimated_wait_seconds: float | None = None
+    """How long a task that arrives now will wait; None: not known."""
     reason: str = ""
     """Why this number of replicas, as one word."""
     message: str = ""
@@ -235,6 +249,11 @@ class ConsumerPool(_Camel):
     metadata: Metadata
     spec: ConsumerPoolSpec
     status: ConsumerPoolStatus = ConsumerPoolStatus()
+
+    @property
+    def paused(self) -> str | None:
+        """The annotation that holds a count of replicas, as it was written; None: there is none."""
+        return self.metadata.annotations.get(PAUSED)
 
 
 ResourceT = TypeVar("ResourceT", MLJob, ConsumerPool)

@@ -15,13 +15,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from warren.errors import UnavailableError
-from warren.event import encode_wake
+from warren.event import encode_event, encode_wake
 from warren.message import encode_task
 from warren.record import Record, Submission
 from warren.topology import EVENTS, TASKS, delay_route
 
 if TYPE_CHECKING:
     from warren.broker import Broker
+    from warren.message import Message
     from warren.payloads import Payloads
     from warren.records import Records
     from warren.tasks import Task
@@ -38,7 +39,7 @@ class Submitter:
         self._records = records
         self._payloads = payloads
         self._hinted: dict[str, float] = {}
-        self._hints: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def submit(self, task: Task) -> Record:
         """Accept the task and return its record; after that, nothing is lost.
@@ -83,12 +84,18 @@ class Submitter:
         if now - self._hinted.get(pool, -HINT_SECONDS) < HINT_SECONDS:
             return
         self._hinted[pool] = now
-        hint = asyncio.create_task(self._tell(pool))
-        self._hints.add(hint)
-        hint.add_done_callback(self._hints.discard)
+        self._send_off(encode_wake(pool))
 
-    async def _tell(self, pool: str) -> None:
-        message = encode_wake(pool)
+    def tell(self, record: Record) -> None:
+        """Tell whoever listens of the record's present state, as best one can; nobody is delayed."""
+        self._send_off(encode_event(record))
+
+    def _send_off(self, message: Message) -> None:
+        sending = asyncio.create_task(self._announce(message))
+        self._under_way.add(sending)
+        sending.add_done_callback(self._under_way.discard)
+
+    async def _announce(self, message: Message) -> None:
         with suppress(UnavailableError):
             await self._broker.publish(message, exchange=EVENTS, routing_key=message.type or "", mandatory=False)
 

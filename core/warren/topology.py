@@ -205,6 +205,7 @@ def users(vhost_exchange_default: str = "amq\\.default") -> tuple[User, ...]:
             f"^({tasks}|{delays}|{events}|{replies})$|{own}",
             rf"^warren\.(dead\..*|results|tasks\..*)$|{own}|^{events}$",
         ),
-        User("warren-operator", own, f"^({tasks}|{delays}|{events})$|{own}", f"{own}|^{events}$"),
+        # It asks for the depth of a pool that is being woken, too.
+        User("warren-operator", own, f"^({tasks}(\\..*)?|{delays}|{events})$|{own}", f"{own}|^{events}$"),
         User("warren-monitor", "^$", "^$", "^$", ("monitoring",)),
     )

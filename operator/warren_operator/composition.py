@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -23,15 +24,18 @@ from warren.submission import Submitter
 from warren_operator.cluster import Cluster, Kind
 from warren_operator.cluster.api import ApiCluster
 from warren_operator.figures import Figures
+from warren_operator.figures.broker import BrokerFigures
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures
-from warren_operator.health import served
+from warren_operator.figures.reserve import ReserveFigures
+from warren_operator.health import LOOK_SECONDS, Check, Dependencies, served
 from warren_operator.loop import Loop
 from warren_operator.mljob.actor import Actor
 from warren_operator.mljob.observer import Observer
 from warren_operator.mljob.reconciler import JobReconciler
 from warren_operator.pool.reconciler import PoolReconciler
 from warren_operator.settings import OperatorSettings
+from warren_operator.wakes import Wakes
 from warren_operator.watch import Interest, watch
 from warren_operator.watched import Watched
 
@@ -48,6 +52,8 @@ class Ports:
     broker: Broker
     models: Repository
     payloads: Payloads
+    storage: Check
+    """Raises what is wrong with the object storage, if anything is."""
     clock: Clock = field(default_factory=SystemClock)
 
     async def close(self) -> None:
@@ -75,6 +81,7 @@ class Operator:
         pools = PoolReconciler(
             ports.cluster,
             ports.figures,
+            ports.broker,
             self.pools,
             empty,
             ports.clock,
@@ -85,12 +92,24 @@ class Operator:
         self.job_loop = Loop("mljobs", jobs.round, ports.clock, period=settings.tick_seconds)
         self.pool_loop = Loop("consumerpools", pools.round, ports.clock, period=settings.tick_seconds)
         self._list_loop = Loop("resync", self.resync, ports.clock, period=settings.resync_seconds)
+        self.wakes = Wakes(ports.broker, pools.wake)
+        self.dependencies = Dependencies(
+            "kubernetes",
+            {
+                "kubernetes": partial(ports.cluster.list, Kind.CONSUMER_POOL),
+                "prometheus": pools.check,
+                "broker": ports.broker.ping,
+                "records": ports.records.ping,
+                "objects": ports.storage,
+            },
+        )
+        self._health_loop = Loop("dependencies", self.dependencies.look, ports.clock, period=LOOK_SECONDS)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def loops(self) -> tuple[Loop, ...]:
         """All loops."""
-        return (self._list_loop, self.job_loop, self.pool_loop)
+        return (self._list_loop, self.job_loop, self.pool_loop, self._health_loop)
 
     @property
     def interests(self) -> tuple[Interest, ...]:
@@ -109,6 +128,7 @@ class Operator:
     async def begin(self) -> None:
         """Let the loops run."""
         self._tasks = [asyncio.create_task(loop.run(), name=loop.name) for loop in self.loops]
+        self._tasks.append(asyncio.create_task(self.wakes.run(), name="wakes"))
 
     async def end(self) -> None:
         """Let the loops end."""
@@ -127,7 +147,7 @@ async def serve(settings: OperatorSettings) -> None:
     ports = await _connect(settings)
     try:
         operator = Operator(ports, settings)
-        with served(operator.loops, settings.metrics_port) as port:
+        with served(operator.loops, operator.dependencies, settings.metrics_port) as port:
             _LOG.info("the operator begins", namespace=settings.namespace, metrics_port=port)
             await watch(settings.namespace, operator.interests, operator.begin, operator.end)
     except OSError as error:
@@ -141,9 +161,18 @@ async def _connect(settings: OperatorSettings) -> Ports:
     objects = S3Objects()
     return Ports(
         cluster=await ApiCluster.connect(settings.namespace),
-        figures=PrometheusFigures(settings.prometheus_url, settings.vhost),
+        figures=_figures(settings),
         records=RedisRecords(settings.records_url),
         broker=AmqpBroker(settings.broker_url, "warren-operator"),
         models=Repository(objects, settings.storage_bucket),
         payloads=Payloads(objects, settings.storage_bucket),
+        storage=partial(objects.ping, settings.storage_bucket),
     )
+
+
+def _figures(settings: OperatorSettings) -> Figures:
+    prometheus = PrometheusFigures(settings.prometheus_url, settings.vhost, settings.namespace)
+    if settings.broker_metrics_url is None:
+        return prometheus
+    broker = BrokerFigures(settings.broker_metrics_url.split(), settings.vhost)
+    return ReserveFigures(prometheus, broker, SystemClock(), fresh_seconds=settings.fresh_seconds)

@@ -7,15 +7,9 @@ Forbidden here: anything but beginning and ending with a status.
 
 from __future__ import annotations
 
-import asyncio
+import signal
 import sys
 from typing import Final
-
-from warren import logs
-from warren.errors import SettingsError, UnavailableError
-from warren.settings import load
-from warren_operator.composition import serve
-from warren_operator.settings import OperatorSettings
 
 REFUSED: Final = 1
 WRONG_SETTINGS: Final = 2
@@ -23,6 +17,21 @@ WRONG_SETTINGS: Final = 2
 
 def main() -> None:
     """Run the operator until it is told to stop, and end the process with its status."""
+    # The first process of a container ignores SIGTERM for as long as it has no handler, and the imports below take a
+    # second and more. Nothing was begun by then that would have to be ended; kopf puts its own handler in place later.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _run()
+
+
+def _run() -> None:
+    import asyncio  # noqa: PLC0415 - see main
+
+    from warren import logs  # noqa: PLC0415
+    from warren.errors import SettingsError, UnavailableError  # noqa: PLC0415
+    from warren.settings import load  # noqa: PLC0415
+    from warren_operator.composition import serve  # noqa: PLC0415
+    from warren_operator.settings import OperatorSettings  # noqa: PLC0415
+
     try:
         settings = load(OperatorSettings)
         logs.configure(settings)

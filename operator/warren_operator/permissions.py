@@ -31,6 +31,8 @@ PERMISSIONS: Final = (
     | _calls(GROUP, "consumerpools", "get", "list", "watch")
     | _calls(GROUP, "consumerpools/status", "patch")
     | _calls("apps", "deployments/scale", "get", "patch")
+    | _calls("", "pods", "list", "patch")
     | _calls("", "events", "create")
 )
-"""`patch` of mljobs is for finalizers, `delete` for ttlSecondsAfterFinished, `watch` is kopf's."""
+"""`patch` of mljobs is for finalizers, `delete` for ttlSecondsAfterFinished, `watch` is kopf's. Pods are listed for
+those that no node takes, and patched with their deletion cost."""

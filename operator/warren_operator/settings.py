@@ -5,6 +5,7 @@ Forbidden here: defaults that only fit one deployment, reading the environment a
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
@@ -22,6 +23,9 @@ class OperatorSettings(BrokerSettings, RecordsSettings, StorageSettings, PoolsSe
     """The one namespace that it works in."""
     prometheus_url: str = Field(pattern="^https?://")
     """Where the broker's figures come from."""
+    broker_metrics_url: Annotated[str, Field(pattern=r"^https?://\S+( +https?://\S+)*$")] | None = None
+    """Where RabbitMQ's plugin `rabbitmq_prometheus` answers, `http://host:15692`; of a cluster every node, by spaces.
+    It is asked while Prometheus is away. None: then pools stay as they are."""
     scrape_seconds: float = Field(2.0, gt=0)
     """How often that Prometheus scrapes the broker; figures older than three times this are not relied on."""
     tick_seconds: float = Field(2.0, gt=0, le=30)

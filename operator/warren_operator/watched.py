@@ -29,6 +29,10 @@ class Watched:
         """Return how many there are."""
         return len(self._documents)
 
+    def newest(self, document: Document) -> Document:
+        """Return the newest known document of the resource that this one is about."""
+        return self._documents.get(document["metadata"]["name"], document)
+
     def put(self, document: Document) -> None:
         """Keep the document unless a newer one is known."""
         name = document["metadata"]["name"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header
+from pydantic import WithJsonSchema
 
 from warren_producer.services import Given
 
@@ -47,10 +48,11 @@ async def _preferences(
     services: Given,
     prefer: Annotated[
         list[str] | None,
+        WithJsonSchema({"type": "string"}),  # a header that may come more than once is one text all the same
         Header(
             description="`wait=N`: answer when the task has ended, or after N seconds. "
             "`respond-async`: answer at once.",
-            examples=[["wait=10"]],
+            examples=["wait=10"],
         ),
     ] = None,
 ) -> Preferences:

@@ -37,12 +37,12 @@ def refusal(*sets: str) -> str:
 
 @functools.cache
 def release(
-    *sets: str, everything: bool = False, production: bool = False, upgrade: bool = True, name: str = "warren"
+    *sets: str, everything: bool = False, upgrade: bool = True, name: str = "warren", values: Path | None = None
 ) -> Release:
-    """Render the chart; `upgrade` into a cluster that knows Warren's kinds."""
+    """Render the chart, with a file of values maybe; `upgrade` into a cluster that knows Warren's kinds."""
     arguments = ["template", name, str(CHART), "--namespace", NAMESPACE, *(f"--set={one}" for one in sets)]
     arguments += ["--values", str(EVERYTHING)] if everything else []
-    arguments += ["--values", str(PRODUCTION)] if production else []
+    arguments += ["--values", str(values)] if values else []
     arguments += ["--api-versions", CUSTOM_KINDS] if upgrade else []
     done = helm(*arguments)
     assert done.returncode == 0, done.stderr

@@ -70,6 +70,12 @@ def test_a_target_replaces_the_default_one() -> None:
     assert release().one("ConsumerPool", "train-cpu")["spec"]["target"] == {"tasksPerReplica": 1}
 
 
+def test_a_pool_gets_what_its_entry_says() -> None:
+    spec = ConsumerPoolSpec.model_validate(EVERYTHING.one("ConsumerPool", "audio")["spec"])
+    assert (spec.spare_slots, spec.advise_only) == (4, True)
+    assert ConsumerPoolSpec.model_validate(release().one("ConsumerPool", "cpu")["spec"]).spare_slots == 0
+
+
 def test_on_the_first_install_the_pools_follow_when_their_kind_is_known() -> None:
     for pool in release(upgrade=False).all("ConsumerPool"):
         annotations = pool["metadata"]["annotations"]
@@ -78,3 +84,10 @@ def test_on_the_first_install_the_pools_follow_when_their_kind_is_known() -> Non
         assert annotations["meta.helm.sh/release-name"] == "warren"
         assert annotations["meta.helm.sh/release-namespace"] == "warren"
     assert not [pool for pool in release().all("ConsumerPool") if "annotations" in pool["metadata"]]
+
+
+def test_a_pool_of_foreign_workers_is_a_queue_and_nothing_else() -> None:
+    assert "stone" in EVERYTHING.pod("Deployment", "warren-producer").settings["WARREN_POOLS"].split()
+    (topology,) = [job for job in EVERYTHING.all("Job") if "-topology-" in job["metadata"]["name"]]
+    assert "stone" in EVERYTHING.pod("Job", topology["metadata"]["name"]).settings["WARREN_POOLS"].split()
+    assert not [one for one in EVERYTHING.documents if "stone" in one["metadata"]["name"]]

@@ -5,7 +5,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -150,6 +150,10 @@ class Sequence:
     def values(self) -> list[str]:
         """The values alone."""
         return [value for _, value in self._seen]
+
+    def first(self, after: float, worth: Callable[[str], bool]) -> float | None:
+        """Return when (by `time.monotonic`) it first took a value that is worth it, after that time; None: not yet."""
+        return next((at for at, value in list(self._seen) if at > after and worth(value)), None)
 
     def __str__(self) -> str:
         """Tell each value with the seconds since the first."""

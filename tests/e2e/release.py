@@ -32,7 +32,7 @@ class Release:
 
     def __init__(self) -> None:
         self.namespace = Namespace(NAME)
-        self._settings: list[str] = []
+        self._changes: list[str] = []
 
     def install(self) -> None:
         """Install the chart and wait until everything of it is ready."""
@@ -40,11 +40,11 @@ class Release:
         self._helm("install", NAME, str(CHART), "--values", str(VALUES), "--wait", "--wait-for-jobs", "--timeout=180s")
         self._hurry()
 
-    def upgrade(self, *settings: str) -> None:
-        """Upgrade to the same chart with other values; later upgrades keep them."""
-        self._settings += settings
-        changes = [argument for setting in self._settings for argument in ("--set", setting)]
-        self._helm("upgrade", NAME, str(CHART), "--values", str(VALUES), *changes, "--wait", "--timeout=180s")
+    def upgrade(self, *settings: str, values: Path | None = None) -> None:
+        """Upgrade to the same chart with other values, from a file as well; later upgrades keep them."""
+        self._changes += ["--values", str(values)] if values else []
+        self._changes += [argument for setting in settings for argument in ("--set", setting)]
+        self._helm("upgrade", NAME, str(CHART), "--values", str(VALUES), *self._changes, "--wait", "--timeout=180s")
         self._hurry()
 
     def uninstall(self) -> None:

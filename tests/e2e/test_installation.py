@@ -47,14 +47,14 @@ def test_every_component_says_that_it_is_ready(namespace: Namespace, diary: Diar
             )
     diary.say("\n".join(f"{component}: {answer}" for component, answer in answers.items()))
     assert set(answers) == set(PROBED)
-    for component in ("producer", "consumer", "system"):
+    for component in PROBED:
         states = _states(answers[component]["dependencies"])
         assert set(states) >= {"broker", "records"}
         assert set(states.values()) == {"ok"}
 
 
 def _states(dependencies: dict[str, Any]) -> dict[str, str]:
-    """Return the state of each dependency; the producer tells more of them than the state."""
+    """Return the state of each dependency; producer and operator tell more of them than the state."""
     return {name: found["state"] if isinstance(found, dict) else found for name, found in dependencies.items()}
 
 
@@ -72,5 +72,5 @@ def test_the_pools_are_told_in_one_table(namespace: Namespace, diary: Diary) -> 
     table = namespace.run("get", "consumerpools")
     diary.say(table)
     header, *rows = table.splitlines()
-    assert header.split() == ["NAME", "READY", "UNACKED", "REPLICAS", "DESIRED", "REASON", "AGE"]
+    assert header.split() == ["NAME", "READY", "UNACKED", "WAIT", "REPLICAS", "WANTED", "REASON", "AGE"]
     assert [row.split()[:6] for row in rows] == [[pool, "0", "0", "0", "0", "Idle"] for pool in POOLS]

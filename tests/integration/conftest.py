@@ -1,9 +1,11 @@
 """Fixtures that give integration tests real servers, of each line that Warren supports."""
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.servers import Workspace, create, workspace
 from tools.stack.packages import NEWEST, RELEASES, Release, release_of
@@ -27,17 +29,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "servers" in metafunc.fixturenames:
         named = metafunc.config.getoption("--rabbitmq", default=None)
         releases = [release_of(named)] if named else RELEASES
-        lines = [
-            pytest.param(known, id=_line(known), marks=pytest.mark.xdist_group(_line(known))) for known in releases
-        ]
+        lines = [pytest.param(known, id=_line(known)) for known in releases]
         metafunc.parametrize("servers", lines, indirect=True, scope="session")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each line's tests share one worker and its servers, and what needs neither line have a third."""
-    for item in items:
-        if not any(item.iter_markers("xdist_group")):
-            item.add_marker(pytest.mark.xdist_group("apart"))
+class _ByLine(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Lets each line's tests share one worker and its servers, and those that need neither line have one too.
+
+    (xdist's own groups are marks that it adds to a test's id, which pytest 9.2 no longer lets it.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        line = re.search(r"rabbitmq-[\d.]+", nodeid)
+        return line[0] if line else "apart"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Share the tests out among the workers of pytest-xdist."""
+    return _ByLine(config, log)
 
 
 @pytest.fixture(scope="session")

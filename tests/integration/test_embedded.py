@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.samples import served
 from tools.stack import web
 from tools.stack.embedded import API_OFFSET
 from tools.stack.process import Identity
@@ -117,6 +118,31 @@ def test_it_stays_up_on_the_state_of_the_run_before_until_it_is_told_to_end(home
         assert staying.ended() == 0, staying.text
         assert not any(process.alive() for process in started.values())
         assert ports_are_free()
+
+
+def test_the_example_tasks_have_pools_of_their_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served() as samples:
+        monkeypatch.setenv("LOTTERY_RESULTS_URL", samples.results)
+        with run(home, "--examples") as staying:
+            staying.wait_for("Ctrl-C ends everything")
+            assert {"consumer-audio-length", "consumer-lottery-results"} <= {file.stem for file in home.rglob("*.pid")}
+            assert "submit audio_length url=" in staying.text
+
+            assert submitted("audio_length", f"url={samples.audio}") == "2.5\n"
+            assert "2026-11-18" in submitted("lottery_results", "most=1")
+
+            staying.supervisor.send_signal(signal.SIGTERM)
+            assert staying.ended() == 0, staying.text
+    assert ports_are_free()
+
+
+def submitted(*arguments: str) -> str:
+    """Return what `warren submit --wait` printed."""
+    program = Path(sys.executable).with_name("warren")
+    command = [str(program), "submit", *arguments, "--wait", "--url", f"http://{LOOPBACK}:{PORT}"]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_a_component_that_dies_is_named_and_everything_ends(home: Path) -> None:

@@ -9,7 +9,7 @@ from tools.cluster import kind
 from tools.cluster.stages import ClusterError
 from tools.debian import DebianError, ensure_packages
 from tools.gobuild import GoBuildError
-from tools.images import components, containerd, docker, standins
+from tools.images import components, containerd, docker, examples, standins
 from tools.images.buildah import ImageError
 from tools.images.chroot import ChrootError
 
@@ -41,13 +41,14 @@ def _parser() -> argparse.ArgumentParser:
 def _choose(parser: argparse.ArgumentParser) -> None:
     known = components.COMPONENTS
     parser.add_argument("--component", action="append", choices=known, help="default: all but consumer-gpu; repeatable")
+    parser.add_argument("--examples", action="store_true", help="those of the example task packages as well")
     parser.add_argument("--registry", default=components.LOCAL_REGISTRY, help="prefix of the names (%(default)s)")
     parser.add_argument("--tag", help="default: the project's version")
 
 
 def _images(options: argparse.Namespace) -> dict[str, str]:
     """Return the names of the chosen components' images."""
-    chosen = options.component or components.DEFAULT
+    chosen = [*(options.component or components.DEFAULT), *(examples.PACKAGES if options.examples else ())]
     return {component: components.name(component, options.registry, options.tag) for component in chosen}
 
 
@@ -64,7 +65,10 @@ def _stand_ins(_: argparse.Namespace) -> None:
 def _build(options: argparse.Namespace) -> None:
     for component, image in _images(options).items():
         started = time.monotonic()
-        components.build(component, image)
+        if component in examples.PACKAGES:
+            examples.build(component, image, components.name("consumer", options.registry, options.tag))
+        else:
+            components.build(component, image)
         print(f"{image}: built in {time.monotonic() - started:.1f} s", flush=True)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,19 +37,24 @@ def name(component: str, registry: str = LOCAL_REGISTRY, tag: str | None = None)
 
 def build(component: str, image: str) -> None:
     """Build the image of `component` under the name `image`: with Docker where it answers, else with buildah."""
-    arguments = {"COMPONENT": component} | {key: os.environ[key] for key in _INDEX_SETTINGS if key in os.environ}
+    build_in(CHECKOUT, image, {"COMPONENT": component}, lambda: _inputs(component))
+
+
+def build_in(context: Path, image: str, arguments: Mapping[str, str], inputs: Callable[[], str]) -> None:
+    """Build the Dockerfile of a folder as `image`, unless it was built from the same inputs. Raises `ImageError`."""
+    given = dict(arguments) | {key: os.environ[key] for key in _INDEX_SETTINGS if key in os.environ}
     if docker.usable():
-        docker.build(image, CHECKOUT, arguments)
+        docker.build(image, context, given)
         return
     ensure_packages(["buildah"])
     ensure_base()
-    inputs = _inputs(component)
-    if buildah.label(image, _INPUTS_LABEL) == inputs:
+    key = inputs()
+    if buildah.label(image, _INPUTS_LABEL) == key:
         return
-    options = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+    options = [f"--build-arg={name}={value}" for name, value in given.items()]
     if Path(_CERTIFICATES).is_dir():
         options.append(f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro")
-    buildah.build(image, CHECKOUT, CHECKOUT / "Dockerfile", [*options, f"--label={_INPUTS_LABEL}={inputs}"])
+    buildah.build(image, context, context / "Dockerfile", [*options, f"--label={_INPUTS_LABEL}={key}"])
 
 
 def push(images: Sequence[str]) -> None:
@@ -63,10 +68,15 @@ def push(images: Sequence[str]) -> None:
 
 def _inputs(component: str) -> str:
     """Return a key of all that the image is made from: buildah itself takes seconds to find that nothing changed."""
-    key = hashlib.sha256((buildah.identity(PYTHON) or "").encode())
     files = [CHECKOUT / name for name in (*_FILES, f"requirements/{component}.txt")]
     sources = [path for folder in _FOLDERS for path in (CHECKOUT / folder).rglob("*")]
-    for path in [*files, *sorted(sources)]:
+    return key_of(PYTHON, CHECKOUT, [*files, *sorted(sources)])
+
+
+def key_of(base: str, folder: Path, paths: Iterable[Path]) -> str:
+    """Return a key of an image in the store and of those files of a folder."""
+    key = hashlib.sha256((buildah.identity(base) or "").encode())
+    for path in paths:
         if path.is_file() and "__pycache__" not in path.parts:
-            key.update(f"{path.relative_to(CHECKOUT)}\0".encode() + path.read_bytes())
+            key.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return key.hexdigest()[:16]

@@ -12,6 +12,7 @@ from tools.debian import DebianError
 from tools.gobuild import GoBuildError
 from tools.images.chroot import ChrootError
 from tools.stack.embedded import Embedded
+from tools.stack.examples import EXAMPLES
 from tools.stack.server import ServerError
 from tools.stack.steps import StepError
 
@@ -28,10 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument(
         "--port", type=int, default=_DEFAULT_PORT, help="of the API; the others move along (default: %(default)s)"
     )
+    command.add_argument("--examples", action="store_true", help="serve the task packages of examples/ as well")
     options = parser.parse_args(arguments)
     for number in _ENDINGS:
         signal.signal(number, _end)
-    embedded = Embedded(state_folder(), options.port)
+    embedded = Embedded(state_folder(), options.port, EXAMPLES if options.examples else ())
     try:
         embedded.run(once=options.once)
     except (StepError, ServerError, DebianError, ChrootError, GoBuildError) as error:

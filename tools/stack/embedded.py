@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.stack import steps
+from tools.stack import examples, steps
 from tools.stack.components import Component, Components, program
 from tools.stack.console import Follower, step
+from tools.stack.examples import Example
+from tools.stack.installation import installed
 from tools.stack.packages import own_release
 from tools.stack.server import Server
 from tools.stack.serverset import ADMINISTRATOR, ServerSet
@@ -35,8 +37,15 @@ Warren is up. Try, in another terminal:
 
 RabbitMQ's pages   http://127.0.0.1:{management}  (user {user}, password in credentials.json)
 Logs and data      {state}
-
+{examples}
 Ctrl-C ends everything. What the components say follows.
+"""
+
+_EXAMPLES = """
+The example tasks have pools of their own. Serve their sample files in another terminal, from here, and call them:
+
+  {serve}
+{calls}
 """
 
 
@@ -46,6 +55,8 @@ class Embedded:
 
     state: Path
     port: int
+    examples: Sequence[Example] = ()
+    """Task packages that are served as well."""
     up: bool = False
     """The main job was done."""
     _watched: list[Server[Any]] = field(default_factory=list)
@@ -81,7 +92,7 @@ class Embedded:
 
     @contextmanager
     def _components(self, servers: ServerSet) -> Iterator[Sequence[Server[Component]]]:
-        described = Components(servers, self.state / "components", self.port)
+        described = Components(servers, self.state / "components", self.port, self._installed())
         described.state.mkdir(exist_ok=True)
         components = [Server(spec) for spec in described.all()]
         with step("topology"):
@@ -95,6 +106,15 @@ class Embedded:
         finally:
             with step("ending the components"):
                 _end(components)
+
+    def _installed(self) -> dict[Example, Path]:
+        folders: dict[Example, Path] = {}
+        for example in self.examples:
+            with step(f"examples/{example.package}"):
+                target = self.state / "examples" / example.package
+                target.parent.mkdir(exist_ok=True)
+                folders[example] = installed(example.source, target)
+        return folders
 
     def _start(self, components: Sequence[Server[Component]]) -> None:
         for component in components:
@@ -131,7 +151,14 @@ class Embedded:
             management=servers.rabbitmq.spec.listeners.management,
             user=ADMINISTRATOR.name,
             state=self.state,
+            examples=self._calls(),
         )
+
+    def _calls(self) -> str:
+        if not self.examples:
+            return ""
+        calls = "\n".join(f"  {program('warren')} submit {example.call}" for example in self.examples)
+        return _EXAMPLES.format(serve=examples.SERVE, calls=calls)
 
 
 def _end(components: Sequence[Server[Component]]) -> None:

@@ -171,7 +171,10 @@ class Process:
 
     def _write_record(self) -> None:
         if self._identity is not None:
-            self._record.write_text(json.dumps(asdict(self._identity)))
+            # Whole or not at all: others read it at any moment, and the end may come at any.
+            written = self._record.with_suffix(".pid.new")
+            written.write_text(json.dumps(asdict(self._identity)))
+            written.replace(self._record)
 
     def _read_record(self) -> Identity | None:
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from warren.errors import InvalidRequestError
+from warren.errors import InvalidRequestError, UnknownProtocolError
 from warren.message import decode_task
 from warren.record import End, Outcome, State, TaskError
 from warren.tasks import Payload, Task, new_task_id
@@ -103,6 +103,8 @@ def read(message: Message, pool: Pool) -> DeadLetter:
     """Tell what task a dead letter is of, and how it has to end."""
     try:
         task = decode_task(message, pool.name)
+    except UnknownProtocolError as error:
+        return _failed(_nameless(message, pool), error.code, error.detail)
     except InvalidRequestError as error:
         return _failed(_nameless(message, pool), INVALID_MESSAGE, error.detail)
     said = message.headers.get(REASON_HEADER)

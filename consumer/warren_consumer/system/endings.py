@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -52,6 +53,12 @@ class Endings:
             self._events.tell(record)
         ttl_seconds = life_seconds(self._ttl, message_gone=message_gone)
         await asyncio.gather(*(self._reply(record, ttl_seconds) for record in ended))
+
+    async def tell_begun(self, task_id: str) -> None:
+        """Tell, if possible, that an attempt has begun of which no consumer of Warren's knows."""
+        with suppress(UnavailableError):
+            for record in filter(None, await self._records.read([task_id])):
+                self._events.tell(record)
 
     async def _reply(self, record: Record, ttl_seconds: float) -> None:
         try:

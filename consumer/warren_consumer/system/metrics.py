@@ -18,7 +18,7 @@ SWEPT: Final = ("deleted", "expired", "lost")
 LETTERS: Final = ("recorded", "published-again", "ended-before")
 KINDS: Final = ("payloads", "results", "checkpoints")
 WEBHOOKS: Final = ("delivered", "pending", "stopped", "failed", "refused")
-RESULTS: Final = ("recorded", "ended-before", "refused", "malformed")
+RESULTS: Final = ("begun", "noted", "recorded", "ended-before", "refused", "malformed")
 
 
 class SystemMetrics:
@@ -29,7 +29,7 @@ class SystemMetrics:
         self.records = self._counter("records", "Open records that were seen to, by what became of them", "fate", SWEPT)
         self.dead_letters = self._counter("dead_letters", "Dead letters, by what became of them", "fate", LETTERS)
         self.results = self._counter(
-            "results", "Results of workers without a lease, by what became of them", "fate", RESULTS
+            "results", "What workers without a lease report, by what became of them", "fate", RESULTS
         )
         self.objects = self._counter("objects_deleted", "Objects that no record needed any more", "kind", KINDS)
         self.webhooks = self._counter(

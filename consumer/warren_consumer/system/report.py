@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from pydantic import ValidationError
 
-from warren.errors import InvalidRequestError
-from warren.record import State, TaskError
+from warren.errors import InvalidRequestError, UnknownProtocolError
+from warren.message import STATE_HEADER, check_protocol
+from warren.record import Progress, State, TaskError
 from warren.tasks import JSON, TASK_NAME, Payload
 
 if TYPE_CHECKING:
     from warren.message import Message
 
-STATE_HEADER: Final = "warren-state"
 POOL_HEADER: Final = "warren-pool"
 FAILED: Final = "failed"
 """The code of a failure whose worker named none."""
@@ -31,15 +32,18 @@ MAX_TEXT_CHARACTERS: Final = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a task went."""
+    """How a task goes, or went."""
 
     task_id: str
     name: str | None
     pool: str | None
     reply_to: str | None
     result: Payload
-    error: TaskError | None
-    """Why it failed; None where it succeeded."""
+    state: State
+    """How it ended: succeeded, failed or expired. Or started: its worker has begun, or tells of its progress."""
+    error: TaskError | None = None
+    """Why it failed; None where it did not."""
+    progress: Progress | None = None
 
 
 def read(message: Message) -> Report:
@@ -60,17 +64,37 @@ def read(message: Message) -> Report:
         pool=None if pool is None else str(pool),
         reply_to=message.reply_to,
         result=Payload(message.body, message.content_type or JSON),
-        error=_error(message),
+        **_fate(message),
     )
 
 
-def _error(message: Message) -> TaskError | None:
-    state = message.headers.get(STATE_HEADER, State.SUCCEEDED.value)
-    if state == State.SUCCEEDED.value:
+def _fate(message: Message) -> dict[str, Any]:
+    """Return what the message says of the task's fate, as fields of a report."""
+    try:
+        check_protocol(message)
+    except UnknownProtocolError as error:  # the worker is done with its task: without a word it would be lost
+        return {"state": State.FAILED, "error": TaskError(code=error.code, message=error.detail)}
+    match message.headers.get(STATE_HEADER, State.SUCCEEDED.value):
+        case (State.SUCCEEDED.value | State.EXPIRED.value) as state:
+            return {"state": State(state)}
+        case State.FAILED.value:
+            return {"state": State.FAILED, "error": describe(message.body)}
+        case State.STARTED.value:
+            return {"state": State.STARTED, "progress": _progress(message.body)}
+        case other:
+            detail = f"the header {STATE_HEADER} is {other!r}; a worker says started, succeeded, failed or expired"
+            raise InvalidRequestError(detail)
+
+
+def _progress(body: bytes) -> Progress | None:
+    if not body:
         return None
-    if state == State.FAILED.value:
-        return describe(message.body)
-    raise InvalidRequestError(f"the header {STATE_HEADER} is {state!r}; a result is either succeeded or failed")
+    try:
+        said = Progress.model_validate_json(body)
+    except ValidationError as error:
+        detail = 'progress is a JSON document: {"fraction": 0.5, "message": "half of it"}, fraction from 0 to 1'
+        raise InvalidRequestError(detail) from error
+    return said.model_copy(update={"message": said.message and said.message[:MAX_TEXT_CHARACTERS]})
 
 
 def describe(body: bytes) -> TaskError:

@@ -1,4 +1,4 @@
-"""Results of workers that are not Python's, from `warren.results` into records.
+"""What workers that are not Python's report to `warren.results`: into records.
 
 Such a worker has no lease: its word counts while the task waits, and not against a consumer that works on it. Warren
 records what it is told, and tries nothing again.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from warren.errors import InvalidRequestError
-from warren.record import End, Outcome, State, TaskError
+from warren.record import End, Note, Outcome, State, TaskError
 from warren.tasks import Task
 from warren_consumer.handler import TaskFault
 from warren_consumer.patience import insist
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from warren.broker import Delivery
     from warren.message import Message
     from warren.pool import Pool
+    from warren.record import Progress
     from warren.records import Records
     from warren_consumer.results import Results
     from warren_consumer.system.endings import Endings
@@ -67,6 +68,8 @@ class Reports:
     async def _record(self, message: Message) -> str:
         report = read(message)
         task = await self._task(report)
+        if report.state is State.STARTED:
+            return await self._note(task, report.progress)
         outcome = await self._outcome(report)
         match await insist(lambda: self._records.end(task, outcome), what="recording a result"):
             case End.ENDED:
@@ -75,6 +78,18 @@ class Reports:
                 return "recorded"
             case End.LEASED:
                 log.warning("a result was refused: a consumer works on the task", task=task.id, pool=task.pool)
+                return "refused"
+            case _:
+                return "ended-before"
+
+    async def _note(self, task: Task, progress: Progress | None) -> str:
+        match await insist(lambda: self._records.note(task, progress), what="noting what a worker says"):
+            case Note.BEGUN:
+                await self._endings.tell_begun(task.id)
+                return "begun"
+            case Note.NOTED:
+                return "noted"
+            case Note.LEASED:
                 return "refused"
             case _:
                 return "ended-before"
@@ -92,8 +107,8 @@ class Reports:
         )
 
     async def _outcome(self, report: Report) -> Outcome:
-        if report.error is not None:
-            return Outcome(State.FAILED, error=report.error)
+        if report.state is not State.SUCCEEDED:
+            return Outcome(report.state, error=report.error)
         name = hashlib.sha256(report.result.body).hexdigest()
         try:
             return await self._results.named(report.task_id, name, report.result)

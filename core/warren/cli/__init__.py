@@ -1,13 +1,14 @@
 """The command line: `warren`.
 
 One module per group of commands; each command reads its arguments, calls a client or another module of core, and shows
-what came of it.
+what came of it. Commands of the other packages come by the entry-point group `warren.commands`.
 
 Forbidden here: anything that a program could not do through `warren.client` as well, but for showing it.
 """
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from importlib.metadata import version as distribution_version
 
 import typer
@@ -30,6 +31,8 @@ app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Tasks")
 app.add_typer(topology.app, name="topology", rich_help_panel="Setting up")
 app.add_typer(pools.app, name="pools", rich_help_panel="Setting up")
 app.add_typer(keys.app, name="keys", rich_help_panel="Setting up")
+for plugin in entry_points(group="warren.commands"):
+    app.add_typer(plugin.load(), name=plugin.name, rich_help_panel="Setting up")
 
 
 @app.command(rich_help_panel="Setting up")

@@ -77,7 +77,8 @@ class BatchRequest(BaseModel):
         },
     )
 
-    tasks: Annotated[list[Annotated[BatchItem, _CheckedLater]], Field(min_length=1, max_length=MOST_ITEMS)]
+    # To the API's description, too, an item may be anything: it is refused by itself.
+    tasks: Annotated[list[Annotated[BatchItem | Any, _CheckedLater]], Field(min_length=1, max_length=MOST_ITEMS)]
 
 
 class AcceptedItem(BaseModel):

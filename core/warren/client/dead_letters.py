@@ -32,6 +32,7 @@ from warren.errors import (
     PayloadMissingError,
     ReplayLimitError,
     ReplayRefusedError,
+    UnknownProtocolError,
 )
 from warren.record import State
 from warren.tasks import JSON, Payload, Task, TaskOptions
@@ -274,7 +275,7 @@ def _check(record: Record, how: Replay) -> None:
             f"the task {record.id} belongs to {_owner(record.owner)}: delete that and apply it anew to run it again"
         )
         raise ReplayRefusedError(detail)
-    if record.error is not None and record.error.code == INVALID_MESSAGE:
+    if record.error is not None and record.error.code in {INVALID_MESSAGE, UnknownProtocolError.code}:
         detail = (
             f"the message {record.id} was no task ({record.error.message}): correct whoever published it, and publish "
             "or submit it anew"

@@ -20,6 +20,7 @@ from warren.client.task_type import TaskTypes
 from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError
 from warren.model import PREDICT_TASK
 from warren.prediction import ModelReference, PredictRequest
+from warren.record import State
 from warren.tasks import JSON, Payload, Task, TaskOptions
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class Intake:
         record = await self._records.cancel(task_id)
         if record is None:
             raise TaskNotFoundError(f"no task has the id {task_id!r}")
+        if record.state is State.CANCELED:
+            self._submitter.tell(record)
         self._watch.tell(task_id)
         return record
 

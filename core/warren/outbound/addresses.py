@@ -48,6 +48,8 @@ NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
     )
 )
 
+USUAL_SETTING: Final = "WARREN_CALLBACK_ALLOW"
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -56,10 +58,12 @@ class Allowed:
     names: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
+    setting: str = USUAL_SETTING
+    """Where an administrator says so: what a refusal names."""
 
     @classmethod
-    def parse(cls, words: Sequence[str]) -> Self:
-        """Return what the words allow: `10.1.2.0/24`, `fd00::1`, `hooks.svc`, `*.apps.svc`.
+    def parse(cls, words: Sequence[str], setting: str = USUAL_SETTING) -> Self:
+        """Return what the words of a setting allow: `10.1.2.0/24`, `fd00::1`, `hooks.svc`, `*.apps.svc`.
 
         Raises:
             ValueError: one is none of these.
@@ -78,7 +82,7 @@ class Allowed:
                 raise ValueError(
                     f"{word!r} is neither an address, nor a network (10.1.2.0/24), nor a host (*.apps.svc)"
                 )
-        return cls(frozenset(names), tuple(suffixes), tuple(networks))
+        return cls(frozenset(names), tuple(suffixes), tuple(networks), setting)
 
     def host(self, name: str) -> bool:
         """Tell whether a host is allowed by its name."""
@@ -109,7 +113,7 @@ def permitted(host: str, addresses: Sequence[str], allowed: Allowed) -> list[str
     good = [text for text in addresses if allowed.address(ip_address(text))]
     if not good:
         raise UrlRefusedError(
-            f"the host {host!r} is not at a public address; an administrator can allow it (WARREN_CALLBACK_ALLOW)"
+            f"the host {host!r} is not at a public address; an administrator can allow it ({allowed.setting})"
         )
     return good
 

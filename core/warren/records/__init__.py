@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DeadPage,
         End,
         Lease,
+        Note,
         Outcome,
         Progress,
         Record,
@@ -135,6 +136,12 @@ class Records(Protocol):
 
     async def end(self, task: Task, outcome: Outcome) -> End:
         """End the task as a worker without a lease says; a missing record is created from the task."""
+
+    async def note(self, task: Task, progress: Progress | None) -> Note:
+        """Note what a worker without a lease says of its work; a missing record is created from the task.
+
+        Without progress it begins an attempt, and so does the first word of it.
+        """
 
     async def abandon(self, record: Record, error: TaskError) -> bool:
         """End as failed a record that no message and no lease stands behind.

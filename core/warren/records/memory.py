@@ -14,6 +14,7 @@ from warren.record import (
     DeadPage,
     End,
     Lease,
+    Note,
     Outcome,
     Progress,
     Record,
@@ -227,6 +228,25 @@ class MemoryRecords:
         entry.set(attempt=max(1, entry.record.attempt))
         self._conclude(entry, outcome, now)
         return End.ENDED
+
+    async def note(self, task: Task, progress: Progress | None) -> Note:
+        """Note what a worker without a lease says of its work."""
+        now = self._now()
+        entry = self._ledger.entry(task.id)
+        if entry is None:
+            entry = self._ledger.write(task, now)
+            self._ledger.keep_open(entry, now)
+        if not entry.open:
+            return Note.ALREADY
+        if entry.leased(now):
+            return Note.LEASED
+        # A lease that lapsed stays to be seen: the next claim counts it.
+        begins = progress is None or entry.record.state is not State.STARTED
+        if begins:
+            attempt = entry.record.attempt + 1
+            entry.set(progress=None, due_at=None, consumer=None, attempt=attempt, started_at=now)
+        entry.set(state=State.STARTED, accepted=True, changed_at=now, progress=progress or entry.record.progress)
+        return Note.BEGUN if begins else Note.NOTED
 
     async def abandon(self, record: Record, error: TaskError) -> bool:
         """End as failed a record that no message and no lease stands behind."""

@@ -16,6 +16,7 @@ from warren.record import (
     DeadPage,
     End,
     Lease,
+    Note,
     Outcome,
     Progress,
     Record,
@@ -72,6 +73,7 @@ STEPS: Final = (
     "move",
     "disown",
     "end",
+    "note",
     "abandon",
     "sweep",
     "due",
@@ -247,6 +249,12 @@ class RedisRecords:
             "end", [_key(task.id)], outcome.state.value, len(said), *said, *_flat(task_fields(task))
         )
         return End(word.decode())
+
+    async def note(self, task: Task, progress: Progress | None) -> Note:
+        """Note what a worker without a lease says of its work."""
+        said = progress.model_dump_json() if progress else ""
+        word = await self._store.run("note", [_key(task.id)], said, *_flat(task_fields(task)))
+        return Note(word.decode())
 
     async def abandon(self, record: Record, error: TaskError) -> bool:
         """End as failed a record that no message and no lease stands behind."""

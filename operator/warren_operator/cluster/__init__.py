@@ -8,11 +8,12 @@ Forbidden here: decisions, and what a resource's fields mean.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from warren.errors import NotFoundError, UnavailableError, WarrenError
 
@@ -66,6 +67,21 @@ class Scale:
     """`spec.replicas`"""
     present: int
     """`status.replicas`: pods that are there, ready or not."""
+    selector: str = ""
+    """`status.selector`: the labels of its pods, as a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of a Deployment that has not ended."""
+
+    name: str
+    address: str = ""
+    """Its IP; empty until it has one."""
+    unschedulable: str = ""
+    """Why no node was found for it, in the scheduler's words; empty: one was, or it has not looked yet."""
+    cost: str | None = None
+    """Its annotation `controller.kubernetes.io/pod-deletion-cost`: of ready pods the cheapest goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,9 @@ class Notice:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+
+
+DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 
 
 def version(document: Document) -> int:
@@ -110,6 +129,12 @@ class Cluster(Protocol):
 
     async def write_scale(self, deployment: str, replicas: int) -> None:
         """Set a Deployment's number of replicas."""
+
+    async def pods_of(self, selector: str) -> builtins.list[Pod]:
+        """Return the pods with these labels that have not ended and are not about to be deleted."""
+
+    async def write_cost(self, pod: str, cost: int) -> None:
+        """Set what deleting the pod costs."""
 
     async def notify(self, document: Document, notice: Notice) -> None:
         """Post a Kubernetes Event about the resource. Best effort: it never raises `ClusterUnavailableError`."""

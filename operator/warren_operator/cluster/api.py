@@ -5,6 +5,7 @@ Forbidden here: decisions.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import uuid
 from collections.abc import Iterator
@@ -21,12 +22,14 @@ from kubernetes.aio.client.exceptions import ApiException
 from warren.errors import WarrenError
 from warren.resources import API_VERSION, GROUP, VERSION
 from warren_operator.cluster import (
+    DELETION_COST,
     ClusterUnavailableError,
     ConflictError,
     Document,
     Kind,
     Listing,
     Notice,
+    Pod,
     ResourceNotFoundError,
     Scale,
 )
@@ -132,7 +135,11 @@ class ApiCluster:
                 deployment, self._namespace, _request_timeout=_TIMEOUT_SECONDS
             )
         wanted, present = found.spec, found.status
-        return Scale((wanted and wanted.replicas) or 0, (present and present.replicas) or 0)
+        return Scale(
+            (wanted and wanted.replicas) or 0,
+            (present and present.replicas) or 0,
+            (present and present.selector) or "",
+        )
 
     async def write_scale(self, deployment: str, replicas: int) -> None:
         """Set a Deployment's number of replicas."""
@@ -141,6 +148,29 @@ class ApiCluster:
                 deployment,
                 self._namespace,
                 body={"spec": {"replicas": replicas}},
+                field_manager=MANAGER,
+                _content_type=_MERGE,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+
+    async def pods_of(self, selector: str) -> builtins.list[Pod]:
+        """Return the pods with these labels that have not ended and are not about to be deleted."""
+        with faults("the list of pods"):
+            found = await self._core.list_namespaced_pod(
+                self._namespace,
+                label_selector=selector,
+                field_selector="status.phase!=Succeeded,status.phase!=Failed",
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+        return [_pod(pod) for pod in found.items if pod.metadata and not pod.metadata.deletion_timestamp]
+
+    async def write_cost(self, pod: str, cost: int) -> None:
+        """Set what deleting the pod costs."""
+        with faults(f"the pod {pod!r}"):
+            await self._core.patch_namespaced_pod(
+                pod,
+                self._namespace,
+                body={"metadata": {"annotations": {DELETION_COST: str(cost)}}},
                 field_manager=MANAGER,
                 _content_type=_MERGE,
                 _request_timeout=_TIMEOUT_SECONDS,
@@ -188,6 +218,18 @@ class ApiCluster:
             reporting_instance=MANAGER,
             action=notice.reason,
         )
+
+
+def _pod(pod: client.V1Pod) -> Pod:
+    metadata, status = pod.metadata, pod.status
+    conditions = (status and status.conditions) or []
+    refused = (one for one in conditions if one.type == "PodScheduled" and one.reason == "Unschedulable")
+    return Pod(
+        str(metadata and metadata.name),
+        str((status and status.pod_ip) or ""),
+        next((str(one.message or one.reason) for one in refused if one.status == "False"), ""),
+        ((metadata and metadata.annotations) or {}).get(DELETION_COST),
+    )
 
 
 @contextmanager

@@ -5,14 +5,16 @@ Forbidden here: anything that a real API server would not do.
 
 from __future__ import annotations
 
+import builtins
 import copy
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from warren.clock import Clock, SystemClock
 from warren.resources import API_VERSION, GROUP
-from warren_operator.cluster import ConflictError, Document, Kind, Listing, Notice, ResourceNotFoundError, Scale
+from warren_operator.cluster import ConflictError, Document, Kind, Listing, Notice, Pod, ResourceNotFoundError, Scale
 from warren_operator.permissions import Call
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class MemoryCluster:
         self._documents: dict[tuple[Kind, str], dict[str, Any]] = {}
         self.deployments: dict[str, Scale] = {}
         """The Deployments that there are."""
+        self.crews: dict[str, dict[str, Pod]] = {}
+        """The pods by the selector of their Deployment's scale, and by name."""
         self.notices: list[tuple[str, Notice]] = []
         """The Events posted so far, each with its resource's name."""
         self.calls: set[Call] = set()
@@ -55,6 +59,12 @@ class MemoryCluster:
         document = copy.deepcopy(self._find(kind, name))
         document["spec"].update(fields)
         document["metadata"]["generation"] += 1
+        return self._store(kind, document)
+
+    def annotate(self, kind: Kind, name: str, annotations: Mapping[str, str]) -> Document:
+        """Do what a user's `kubectl annotate` does: these are the annotations from now on."""
+        document = copy.deepcopy(self._find(kind, name))
+        document["metadata"]["annotations"] = dict(annotations)
         return self._store(kind, document)
 
     def remove(self, kind: Kind, name: str) -> None:
@@ -107,8 +117,21 @@ class MemoryCluster:
     async def write_scale(self, deployment: str, replicas: int) -> None:
         """Set a Deployment's number of replicas; its pods are there at once."""
         self.calls.add(Call("apps", "deployments/scale", "patch"))
-        await self.scale(deployment)
-        self.deployments[deployment] = Scale(replicas, replicas)
+        known = await self.scale(deployment)
+        self.deployments[deployment] = replace(known, wanted=replicas, present=replicas)
+
+    async def pods_of(self, selector: str) -> builtins.list[Pod]:
+        """Return the pods of this selector."""
+        self.calls.add(Call("", "pods", "list"))
+        return list(self.crews.get(selector, {}).values())
+
+    async def write_cost(self, pod: str, cost: int) -> None:
+        """Set what deleting the pod costs."""
+        self.calls.add(Call("", "pods", "patch"))
+        crew = next((crew for crew in self.crews.values() if pod in crew), None)
+        if crew is None:
+            raise ResourceNotFoundError(f"there is no pod {pod!r} in the namespace {self._namespace!r}")
+        crew[pod] = replace(crew[pod], cost=str(cost))
 
     async def notify(self, document: Document, notice: Notice) -> None:
         """Keep the Event."""

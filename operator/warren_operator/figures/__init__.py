@@ -1,4 +1,6 @@
-"""The broker's figures: how much waits in a queue and how much is under way. One interface, two adapters.
+"""The broker's figures: how much waits in a queue and how much is under way. One interface, and adapters.
+
+`prometheus` and `broker` ask, `reserve` asks one and then the other, `memory` is told.
 
 Forbidden here: what follows from them.
 """
@@ -6,7 +8,7 @@ Forbidden here: what follows from them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -20,6 +22,16 @@ class Figure:
     """Messages that consumers hold."""
     age: float
     """Seconds since this was measured."""
+    running: int = 0
+    """Tasks that the queue's consumers report as being executed."""
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """The same of each process by its address, `host:port`."""
+    consumers: int | None = None
+    """Consumers that report themselves; None: none does, as those of others never do."""
+    instead: str = ""
+    """Why these are the broker's own figures, without what its consumers say of themselves; empty: they are not."""
+    finished: Mapping[str, float] = field(default_factory=dict)
+    """Tasks finished so far by each process that reports itself; it begins at 0 whenever one starts."""
 
 
 class Figures(Protocol):

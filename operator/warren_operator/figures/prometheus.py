@@ -1,6 +1,7 @@
-"""Figures from Prometheus, which scrapes RabbitMQ's `/metrics/detailed?family=queue_coarse_metrics`.
+"""Figures from Prometheus, which scrapes RabbitMQ's `/metrics/detailed?family=queue_coarse_metrics` and the consumers.
 
-One query brings the figures of all queues, each with the time at which it was scraped.
+One query brings the figures of all queues, each with the time at which it was scraped, and what the consumers of pools
+say of themselves. Queues of others have no such consumers.
 
 Forbidden here: what follows from the figures.
 """
@@ -10,16 +11,25 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import httpx2
 
 from warren.errors import UnavailableError
+from warren.topology import TASKS
 from warren_operator.figures import Figure
 
 _READY: Final = "rabbitmq_detailed_queue_messages_ready"
 _UNACKED: Final = "rabbitmq_detailed_queue_messages_unacked"
+_FINISHED: Final = "warren_consumer_finished_tasks_total"
+_RUNNING: Final = "warren_consumer_running_tasks"
+_SLOTS: Final = "warren_consumer_slots"
+_PREFIX: Final = f"{TASKS}."
+_GIVEN_BACK: Final = "held|lost|shutdown"
+"""Outcomes after which the task is still on the queue."""
+_OF_EACH: Final = ("running", "finished")
+"""Figures that each process of a pool has of its own."""
 _TIMEOUT_SECONDS: Final = 2.0
 
 
@@ -33,9 +43,10 @@ class PrometheusUnavailableError(UnavailableError):
 class PrometheusFigures:
     """The figures of one vhost's queues."""
 
-    def __init__(self, url: str, vhost: str = "/") -> None:
+    def __init__(self, url: str, vhost: str = "/", namespace: str = "") -> None:
         self._url = url.rstrip("/")
         self._vhost = vhost
+        self._namespace = namespace
         self._client = httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
     async def read(self, queues: Collection[str]) -> Mapping[str, Figure]:
@@ -43,7 +54,8 @@ class PrometheusFigures:
         if not queues:
             return {}
         try:
-            answer = await self._client.post(f"{self._url}/api/v1/query", data={"query": query(queues, self._vhost)})
+            text = query(queues, self._vhost, self._namespace)
+            answer = await self._client.post(f"{self._url}/api/v1/query", data={"query": text})
             answer.raise_for_status()
             return read_answer(answer.json())
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
@@ -55,18 +67,38 @@ class PrometheusFigures:
         await self._client.aclose()
 
 
-def query(queues: Collection[str], vhost: str) -> str:
+def query(queues: Collection[str], vhost: str, namespace: str = "") -> str:
     """Return the PromQL of all figures of the queues, told apart by the label `figure`.
 
-    A queue's figures come from the node that leads it; the maximum bridges a change of leader.
+    A queue's figures come from the node that leads it; the maximum bridges a change of leader. Consumers are those of
+    the namespace, where the samples name one.
     """
+    return " or ".join((*_of_broker(queues, vhost), *_of_consumers(queues, namespace)))
+
+
+def _of_broker(queues: Collection[str], vhost: str) -> Iterator[str]:
     names = "|".join(re.escape(queue) for queue in sorted(queues))
     where = f"{{vhost={json.dumps(vhost)},queue=~{json.dumps(names)}}}"
     parts = {"ready": f"{_READY}{where}", "unacked": f"{_UNACKED}{where}", "time": f"timestamp({_READY}{where})"}
-    return " or ".join(
-        f'label_replace(max by (queue) ({expression}), "figure", "{figure}", "", "")'
-        for figure, expression in parts.items()
-    )
+    for figure, expression in parts.items():
+        yield f'label_replace(max by (queue) ({expression}), "figure", "{figure}", "", "")'
+
+
+def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
+    pools = "|".join(sorted(re.escape(queue.removeprefix(_PREFIX)) for queue in queues if queue.startswith(_PREFIX)))
+    if not pools:
+        return
+    where = f"pool=~{json.dumps(pools)}"
+    if namespace:
+        where = f"{where},namespace=~{json.dumps(f'{namespace}|')}"
+    parts = {
+        "running": f"sum by (pool, instance) ({_RUNNING}{{{where}}})",
+        "consumers": f"count by (pool) ({_SLOTS}{{{where}}})",
+        "finished": f'sum by (pool, instance) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
+    }
+    for figure, expression in parts.items():
+        named = f'label_replace({expression}, "queue", "{_PREFIX}$1", "pool", "(.*)")'
+        yield f'label_replace({named}, "figure", "{figure}", "", "")'
 
 
 def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is whatever the server sent
@@ -77,12 +109,25 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
 
     """
     values: dict[str, dict[str, float]] = defaultdict(dict)
+    processes: dict[str, dict[str, dict[str, float]]] = {name: defaultdict(dict) for name in _OF_EACH}
     evaluated = 0.0
     for sample in document["data"]["result"]:
-        evaluated, value = float(sample["value"][0]), float(sample["value"][1])
-        values[sample["metric"]["queue"]][sample["metric"]["figure"]] = value
+        labels, (time, value) = sample["metric"], sample["value"]
+        evaluated = float(time)
+        if labels["figure"] in _OF_EACH:
+            processes[labels["figure"]][labels["queue"]][labels.get("instance", "")] = float(value)
+        else:
+            values[labels["queue"]][labels["figure"]] = float(value)
     return {
-        queue: Figure(int(figures["ready"]), int(figures["unacked"]), max(0.0, evaluated - figures["time"]))
+        queue: Figure(
+            int(figures["ready"]),
+            int(figures["unacked"]),
+            max(0.0, evaluated - figures["time"]),
+            running=int(sum(processes["running"].get(queue, {}).values())),
+            busy={process: int(count) for process, count in processes["running"].get(queue, {}).items()},
+            consumers=int(figures["consumers"]) if "consumers" in figures else None,
+            finished=processes["finished"].get(queue, {}),
+        )
         for queue, figures in values.items()
         if {"ready", "unacked", "time"} <= figures.keys()
     }

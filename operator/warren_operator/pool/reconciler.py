@@ -5,25 +5,33 @@ Forbidden here: the decision itself, and the outside libraries behind the ports.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
 
-from warren.errors import InvalidRequestError, UnavailableError
+from warren.errors import InvalidRequestError, UnavailableError, WarrenError
 from warren.resources import ConsumerPool, parse, status_document
 from warren_operator import metrics
 from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
-from warren_operator.pool.scaling import Decision, History, Observation, decide
-from warren_operator.pool.status import decided, without_target
+from warren_operator.figures.counters import FinishedTasks
+from warren_operator.pool.crew import Crews
+from warren_operator.pool.history import History
+from warren_operator.pool.observation import Observation
+from warren_operator.pool.scaling import step
+from warren_operator.pool.status import Look, decided, turned, without_target
+from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
+    from warren.broker import Broker
     from warren.clock import Clock
     from warren.resources import ConsumerPoolStatus
     from warren_operator.cluster import Cluster
     from warren_operator.figures import Figure, Figures
     from warren_operator.figures.history import EmptyQueues
+    from warren_operator.pool.scaling import Decision
     from warren_operator.watched import Watched
 
 _LOG = structlog.get_logger(__name__)
@@ -32,10 +40,11 @@ _LOG = structlog.get_logger(__name__)
 class PoolReconciler:
     """Brings Deployments to the size that their queue deserves."""
 
-    def __init__(  # noqa: PLR0913 - the composition root passes each port once
+    def __init__(  # noqa: PLR0913, PLR0917 - the composition root passes each port once
         self,
         cluster: Cluster,
         figures: Figures,
+        broker: Broker,
         watched: Watched,
         empty: EmptyQueues,
         clock: Clock,
@@ -45,23 +54,68 @@ class PoolReconciler:
     ) -> None:
         self._cluster = cluster
         self._figures = figures
+        self._broker = broker
         self._watched = watched
         self._empty = empty
         self._clock = clock
         self._queues = frozenset(queues)
         self._fresh_seconds = fresh_seconds
+        self._finished = FinishedTasks()
+        self._wakenings = Wakenings()
+        self._crews = Crews(cluster)
+        self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
+        self._turn = asyncio.Lock()
         self._histories: dict[str, History] = {}
         self._measured: dict[str, tuple[str, str]] = {}
 
     async def round(self) -> None:
         """Look at every pool once; the queues of training pools are watched on behalf of the MLJobs."""
-        pools = [(document, pool) for document in self._watched if (pool := self._parse(document))]
+        pools = self._pools()
         self._forget([pool for _, pool in pools])
         queues = self._queues | {pool.spec.queue for _, pool in pools}
         figures, trouble = await self._read(queues)
+        self._known = (self._clock.now(), figures, trouble)
         self._empty.observe(queues, figures, self._clock.now())
-        for document, pool in pools:
-            await self._one(document, pool, figures.get(pool.spec.queue), trouble)
+        self._finished.observe(queues, figures)
+        for document, _ in pools:
+            await self._one(document)
+
+    async def wake(self, queue: str) -> None:
+        """Look at the queue's pools at once if nobody serves them: somebody publishes, which figures show only later.
+
+        What waits is asked of the broker itself. That a pool is served needs no more than to be remembered.
+        """
+        known = [(document, pool) for document, pool in self._pools() if pool.spec.queue == queue]
+        asleep = [document for document, pool in known if self._asleep(pool)]
+        if known:
+            self._wakenings.hear(queue, self._clock.now())
+        if not asleep:
+            return
+        with contextlib.suppress(WarrenError):  # one replica is wanted anyhow
+            self._wakenings.count(queue, (await self._broker.depth(queue)).ready, self._clock.now())
+        for document in asleep:
+            await self._one(document)
+
+    async def check(self) -> None:
+        """Say whether the last round had Prometheus' figures.
+
+        Raises:
+            UnavailableError: it had none, or the broker's own instead.
+
+        """
+        _, figures, trouble = self._known
+        trouble = trouble or next((figure.instead for figure in figures.values() if figure.instead), None)
+        if trouble:
+            raise UnavailableError(trouble)
+
+    def _pools(self) -> list[tuple[Document, ConsumerPool]]:
+        return [(document, pool) for document in self._watched if (pool := self._parse(document))]
+
+    def _asleep(self, pool: ConsumerPool) -> bool:
+        """Whether no replica is up, as far as was seen."""
+        history = self._histories.get(pool.metadata.uid)
+        last = history.last if history else None
+        return last is not None and not (last.replicas if last.consumers is None else last.consumers)
 
     def _parse(self, document: Document) -> ConsumerPool | None:
         try:
@@ -87,11 +141,18 @@ class PoolReconciler:
         except UnavailableError as error:
             return {}, error.detail
 
-    async def _one(self, document: Document, pool: ConsumerPool, figure: Figure | None, trouble: str | None) -> None:
+    async def _one(self, document: Document) -> None:
+        """Look at one pool; a round and a hint take turns."""
+        async with self._turn:
+            document = self._watched.newest(document)
+            if (pool := self._parse(document)) is not None:
+                await self._reconcile(document, pool)
+
+    async def _reconcile(self, document: Document, pool: ConsumerPool) -> None:
         outcome = "ok"
         try:
-            unknown = trouble or self._unknown(pool, figure)
-            status = await self._scale(document, pool, None if unknown else figure, unknown)
+            figure, unknown = self._figure(pool)
+            status = await self._scale(document, pool, figure, unknown)
             await self._write(document, pool, status)
         except ConflictError:
             outcome = "conflict"
@@ -104,13 +165,20 @@ class PoolReconciler:
             _LOG.warning("a pool was not reconciled", pool=pool.metadata.name, detail=error.detail)
         metrics.RECONCILES.labels("consumerpool", outcome).inc()
 
-    def _unknown(self, pool: ConsumerPool, figure: Figure | None) -> str | None:
+    def _figure(self, pool: ConsumerPool) -> tuple[Figure | None, str | None]:
+        """Return the pool's figures, or why they are not known."""
+        read_at, figures, trouble = self._known
+        figure = figures.get(pool.spec.queue)
+        unknown = trouble or self._unknown(pool, figure, self._clock.now() - read_at)
+        return (None, unknown) if unknown else (figure, None)
+
+    def _unknown(self, pool: ConsumerPool, figure: Figure | None, since: float) -> str | None:
         if figure is None:
             return (
                 f"Prometheus knows no figures of the queue {pool.spec.queue!r}: is that its name, has it been "
                 "declared, and does Prometheus scrape RabbitMQ's /metrics/detailed?"
             )
-        if figure.age > self._fresh_seconds:
+        if figure.age + since > self._fresh_seconds:
             return f"the newest figures of the queue {pool.spec.queue!r} are older than {self._fresh_seconds:.0f} s"
         return None
 
@@ -121,20 +189,47 @@ class PoolReconciler:
         figure: Figure | None,
         unknown: str | None,
     ) -> ConsumerPoolStatus:
-        now, target = self._clock.now(), pool.spec.scale_target_ref.name
-        ready, unacked = (figure.ready, figure.unacked) if figure else (None, None)
+        now = self._clock.now()
         try:
-            replicas = (await self._cluster.scale(target)).wanted
+            scale = await self._cluster.scale(pool.spec.scale_target_ref.name)
         except ResourceNotFoundError as error:
-            return without_target(pool, Observation(0, ready, unacked), error.detail, unknown, now)
-        observation = Observation(replicas, ready, unacked)
-        history = self._histories.get(pool.metadata.uid, History()).after(observation, now)
+            return without_target(pool, figure, error.detail, unknown, now)
+        seen = self._observation(pool, scale.wanted, figure)
+        known = self._histories.get(pool.metadata.uid) or History.resumed(pool.status.service_seconds)
+        decision, history = step(seen, pool.spec, known, now)
         self._histories[pool.metadata.uid] = history
-        decision = decide(observation, pool.spec, history, now)
-        _measure(pool, observation, decision)
-        if decision.replicas != replicas and not pool.spec.advise_only:
-            await self._apply(document, pool, replicas, decision)
-        return decided(pool, observation, decision, unknown, now)
+        _measure(pool, seen, decision)
+        if decision.replicas != scale.wanted and not pool.spec.advise_only:
+            if figure and 0 < decision.replicas < scale.wanted:
+                await self._crews.rank(scale.selector, figure.busy, pool.spec.concurrency)
+            await self._apply(document, pool, scale.wanted, decision)
+        complaint = await self._complaint(seen, scale.selector)
+        look = Look(seen, decision, history, figure.instead if figure else "", complaint)
+        return decided(pool, look, unknown, now)
+
+    async def _complaint(self, seen: Observation, selector: str) -> str:
+        if seen.replicas and (seen.consumers is None or seen.consumers < seen.replicas):
+            return await self._crews.complaint(selector, self._clock.now())
+        self._crews.forget(selector)
+        return ""
+
+    def _observation(self, pool: ConsumerPool, replicas: int, figure: Figure | None) -> Observation:
+        queue, now = pool.spec.queue, self._clock.now()
+        woken = self._wakenings.heard(queue, now)
+        if figure is None:
+            return Observation(replicas, woken=woken, paused=pool.paused)
+        finished = None if figure.instead else self._finished.total(queue)
+        consumers = figure.consumers if figure.consumers is not None or finished is None else 0
+        return Observation(
+            replicas,
+            figure.ready if consumers else self._wakenings.ready(queue, figure.ready, now),
+            figure.unacked,
+            finished,
+            figure.running,
+            consumers,
+            woken=woken and not consumers,
+            paused=pool.paused,
+        )
 
     async def _apply(self, document: Document, pool: ConsumerPool, replicas: int, decision: Decision) -> None:
         target = pool.spec.scale_target_ref.name
@@ -145,9 +240,12 @@ class PoolReconciler:
         await self._cluster.notify(document, Notice("Normal", f"Scaled{decision.reason}", message))
 
     async def _write(self, document: Document, pool: ConsumerPool, status: ConsumerPoolStatus) -> None:
-        if status != pool.status:
-            written = await self._cluster.write_status(Kind.CONSUMER_POOL, document, status_document(status))
-            self._watched.put(written)
+        if status == pool.status:
+            return
+        written = await self._cluster.write_status(Kind.CONSUMER_POOL, document, status_document(status))
+        self._watched.put(written)
+        for notice in turned(pool.status, status):
+            await self._cluster.notify(written, notice)
 
 
 def _labels(pool: ConsumerPool) -> tuple[str, str]:
@@ -158,7 +256,7 @@ def _measure(pool: ConsumerPool, observation: Observation, decision: Decision) -
     labels = _labels(pool)
     metrics.DESIRED.labels(*labels).set(decision.replicas)
     metrics.REPLICAS.labels(*labels).set(observation.replicas)
-    metrics.METRICS_KNOWN.labels(*labels).set(observation.work is not None)
+    metrics.METRICS_KNOWN.labels(*labels).set(observation.known)
     if observation.ready is not None and observation.unacked is not None:
         metrics.READY.labels(*labels).set(observation.ready)
         metrics.UNACKED.labels(*labels).set(observation.unacked)

@@ -1,21 +1,24 @@
-"""How many replicas a pool gets: a pure function of what was seen.
+"""How many replicas a pool gets: a pure function of what was seen and what is remembered.
 
-Replicas go up at once and go down only when there has been no work, neither waiting nor un-acknowledged, for the
-stabilization time: whatever has been started is never killed. What is not known is not zero: then nothing goes down.
+Replicas go up at once. They go down to the most that was recommended within the stabilization time, and never below
+what holds the tasks under way. What is not known is not zero: then nothing goes down.
 
 Forbidden here: clocks, I/O, third parties.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from warren_operator.conditions import moment
+from warren_operator.pool.demand import Demand, demand
 
 if TYPE_CHECKING:
     from warren.resources import ConsumerPoolSpec
+    from warren_operator.pool.history import History
+    from warren_operator.pool.observation import Observation
 
 
 class Reason(StrEnum):
@@ -26,45 +29,19 @@ class Reason(StrEnum):
     AT_MAXIMUM = "AtMaximum"
     """The work asks for more than maxReplicas."""
     BUSY = "Busy"
-    """The work asks for fewer, but they stay until it is done."""
+    """The work asks for fewer, but they hold tasks under way."""
     STABILIZING = "Stabilizing"
-    """There is no work, but not yet for long enough."""
+    """The work asks for fewer, but not yet for long enough."""
     IDLE = "Idle"
     """There is no work: minReplicas."""
     ABOVE_MAXIMUM = "AboveMaximum"
     """Somebody set more than maxReplicas."""
+    WOKEN = "Woken"
+    """A producer said that it publishes, and no figure shows it yet."""
+    PAUSED = "Paused"
+    """An annotation holds the count."""
     METRICS_UNKNOWN = "MetricsUnknown"
     """The queue's figures are missing or old: hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What was seen of a pool at one moment."""
-
-    replicas: int
-    """What the Deployment is set to."""
-    ready: int | None = None
-    unacked: int | None = None
-    """None: not known, or too old to be relied on."""
-
-    @property
-    def work(self) -> int | None:
-        """All tasks that wait or are under way; None if that is not known."""
-        return None if self.ready is None or self.unacked is None else self.ready + self.unacked
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What has to be remembered of earlier observations."""
-
-    idle_since: float | None = None
-    """Since when there has been no work, known all the while."""
-
-    def after(self, observation: Observation, now: float) -> History:
-        """Return the history with one more observation in it."""
-        if observation.work != 0:
-            return History()
-        return self if self.idle_since is not None else History(idle_since=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,49 +52,107 @@ class Decision:
     reason: Reason
     message: str
     """The reason as a sentence, with its figures."""
+    wish: int
+    """What the work alone asks for: it is remembered for the stabilization time."""
 
 
-def decide(observation: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> Decision:
+_WAKING: Final = Demand(1.0, 1.0, "a producer publishes, and no figure shows it yet")
+
+
+def step(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> tuple[Decision, History]:
+    """Take an observation in and decide; return what to remember until the next one, too."""
+    rest = spec.scale_down.stabilization_seconds
+    if not history.wishes or _raised_by_hand(seen, spec, history):
+        history = history.advised(min(seen.replicas, spec.max_replicas), now, rest)
+    history = history.after(seen, now, spec.concurrency)
+    decision = decide(seen, spec, history, now)
+    return decision, history.advised(decision.wish, now, rest)
+
+
+def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> Decision:
     """Decide on the number of replicas; `history` already holds the observation."""
-    if observation.work is None:
-        return _hold(observation, spec)
-    wanted = -(-observation.work // spec.tasks_per_replica)
-    bounded = min(max(wanted, spec.min_replicas), spec.max_replicas)
-    if bounded >= observation.replicas:
-        return _serve(observation, spec, wanted, bounded)
-    return _shrink(observation, spec, history, now)
+    if seen.paused is not None:
+        return _pause(seen, spec, seen.paused)
+    if not seen.known:
+        return _hold(seen, spec)
+    found = demand(seen, spec, history, now)
+    if seen.woken and not found.replicas:
+        found = _WAKING
+    up, down = math.ceil(found.replicas), math.ceil(found.kept)
+    low, high = _bounded(up, spec), _bounded(down, spec)
+    if low >= seen.replicas:
+        return _serve(spec, up, low, found)
+    return _shrink(seen, spec, history, now, high, found)
 
 
-def _hold(observation: Observation, spec: ConsumerPoolSpec) -> Decision:
-    replicas = max(observation.replicas, spec.min_replicas)
+def _bounded(replicas: int, spec: ConsumerPoolSpec) -> int:
+    return min(max(replicas, spec.min_replicas), spec.max_replicas)
+
+
+def _raised_by_hand(seen: Observation, spec: ConsumerPoolSpec, history: History) -> bool:
+    """Whether somebody else set more replicas: a recommendation like any other, unless this one only advises."""
+    decided = max(count for _, count in history.wishes)
+    last = history.last
+    return not spec.advise_only and last is not None and seen.replicas > max(last.replicas, decided)
+
+
+def _pause(seen: Observation, spec: ConsumerPoolSpec, wish: str) -> Decision:
+    if wish.isdecimal():
+        return Decision(int(wish), Reason.PAUSED, f"an annotation holds {spec.queue} at {wish} replicas", int(wish))
+    message = f"an annotation that pauses {spec.queue} says {wish!r}, which is no number of replicas; nothing changes"
+    return Decision(seen.replicas, Reason.PAUSED, message, seen.replicas)
+
+
+def _hold(seen: Observation, spec: ConsumerPoolSpec) -> Decision:
+    replicas = max(seen.replicas, spec.min_replicas)
+    if seen.woken and replicas == 0:
+        return Decision(1, Reason.WOKEN, "a producer published to the sleeping pool, whose figures are not known", 1)
     message = f"the figures of {spec.queue} are missing or old; unknown is not zero"
-    return Decision(replicas, Reason.METRICS_UNKNOWN, message)
+    return Decision(replicas, Reason.METRICS_UNKNOWN, message, replicas)
 
 
-def _serve(observation: Observation, spec: ConsumerPoolSpec, wanted: int, bounded: int) -> Decision:
-    sum_ = f"{_work(observation)}, {spec.tasks_per_replica} per replica: {wanted}"
+def _serve(spec: ConsumerPoolSpec, wanted: int, replicas: int, found: Demand) -> Decision:
+    sentence = f"{found.words}: {wanted}"
     if wanted > spec.max_replicas:
-        return Decision(bounded, Reason.AT_MAXIMUM, f"{sum_}, but maxReplicas is {spec.max_replicas}")
-    if observation.work == 0:
-        return Decision(bounded, Reason.IDLE, f"no work; minReplicas is {spec.min_replicas}")
-    return Decision(bounded, Reason.BACKLOG, sum_)
+        sentence = f"{sentence}, but maxReplicas is {spec.max_replicas}"
+        return Decision(replicas, Reason.AT_MAXIMUM, sentence, replicas)
+    if found is _WAKING:
+        return Decision(replicas, Reason.WOKEN, found.words, replicas)
+    if not found.replicas:
+        return Decision(replicas, Reason.IDLE, f"no work; minReplicas is {spec.min_replicas}", replicas)
+    return Decision(replicas, Reason.BACKLOG, sentence, replicas)
 
 
-def _shrink(observation: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> Decision:
-    since, rest = history.idle_since, spec.scale_down.stabilization_seconds
-    if since is not None and now - since >= rest:
-        return Decision(spec.min_replicas, Reason.IDLE, f"no work for {rest} s; minReplicas is {spec.min_replicas}")
-    if observation.replicas > spec.max_replicas and observation.unacked == 0:
-        return Decision(
-            spec.max_replicas,
-            Reason.ABOVE_MAXIMUM,
-            f"the Deployment was set to {observation.replicas}, maxReplicas is {spec.max_replicas}",
-        )
-    if since is not None:
-        when = moment(since + rest).strftime("%H:%M:%S")
-        return Decision(observation.replicas, Reason.STABILIZING, f"no work; down to {spec.min_replicas} at {when} UTC")
-    return Decision(observation.replicas, Reason.BUSY, f"{_work(observation)}; no replica goes while there is work")
+def _shrink(  # noqa: PLR0913, PLR0917 - it needs whatever there is
+    seen: Observation,
+    spec: ConsumerPoolSpec,
+    history: History,
+    now: float,
+    wish: int,
+    found: Demand,
+) -> Decision:
+    """Decide on fewer replicas, or on waiting for that."""
+    rest, holding = spec.scale_down.stabilization_seconds, -(-seen.in_flight // spec.concurrency)
+    patient = max([wish, *(count for at, count in history.wishes if at > now - rest)])
+    careful = min(seen.replicas, max(patient, holding))
+    if careful < seen.replicas:
+        reason, sentence = _goodbye(seen, spec, careful, found)
+        return Decision(careful, reason, sentence, wish)
+    if patient >= seen.replicas and wish < seen.replicas:
+        sentence = f"{found.words}; {wish} are enough, and will do once that has held for {rest} s"
+        return Decision(seen.replicas, Reason.STABILIZING, sentence, wish)
+    if wish >= seen.replicas:
+        return Decision(seen.replicas, Reason.BACKLOG, f"{found.words}: {seen.replicas}", wish)
+    sentence = f"{found.words}; {wish} are enough, but these hold {seen.in_flight} tasks under way"
+    return Decision(seen.replicas, Reason.BUSY, sentence, wish)
 
 
-def _work(observation: Observation) -> str:
-    return f"{observation.ready} ready and {observation.unacked} un-acknowledged"
+def _goodbye(seen: Observation, spec: ConsumerPoolSpec, replicas: int, found: Demand) -> tuple[Reason, str]:
+    """Return why replicas go."""
+    if seen.replicas > spec.max_replicas:
+        limit = f"maxReplicas is {spec.max_replicas}"
+        return Reason.ABOVE_MAXIMUM, f"the Deployment was set to {seen.replicas}, {limit}"
+    if not found.replicas:
+        rest = spec.scale_down.stabilization_seconds
+        return Reason.IDLE, f"no work for {rest} s; minReplicas is {spec.min_replicas}"
+    return Reason.BACKLOG, f"{found.words}: {replicas}"

@@ -5,44 +5,73 @@ Forbidden here: clocks, I/O, decisions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
 
 from warren.resources import Condition, ConsumerPool, ConsumerPoolStatus
-from warren_operator.conditions import moment, put
+from warren_operator.cluster import Notice
+from warren_operator.conditions import find, moment, put
+from warren_operator.pool.demand import estimated_wait
+from warren_operator.pool.scaling import Reason
 
 if TYPE_CHECKING:
-    from warren_operator.pool.scaling import Decision, Observation
+    from collections.abc import Iterator
+
+    from warren_operator.figures import Figure
+    from warren_operator.pool.history import History
+    from warren_operator.pool.observation import Observation
+    from warren_operator.pool.scaling import Decision
 
 METRICS_AVAILABLE: Final = "MetricsAvailable"
-TARGET_FOUND: Final = "TargetFound"
+ACTIVE: Final = "Active"
+LIMITED: Final = "Limited"
+STALLED: Final = "Stalled"
+UNTAKEN_SECONDS: Final = 60.0
+"""A pool with replicas is stalled when nobody takes a waiting task for so long, or for thrice the start of a pod."""
 
 
-def decided(
-    pool: ConsumerPool,
-    observation: Observation,
-    decision: Decision,
-    unknown: str | None,
-    now: float,
-) -> ConsumerPoolStatus:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a pool, and what came of it."""
+
+    seen: Observation
+    decision: Decision
+    history: History
+    instead: str = ""
+    """Why the figures are the broker's own, if they are."""
+    complaint: str = ""
+    """What the scheduler says of pods that it found no node for, if there are any."""
+
+
+def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> ConsumerPoolStatus:
     """Return the status after a decision; `unknown` says why the queue's figures are not known, if so."""
-    message = f"it scales the Deployment {pool.spec.scale_target_ref.name}"
-    found = _condition(pool, TARGET_FOUND, "DeploymentFound", message, now, ok=True)
+    seen, decision, history = look.seen, look.decision, look.history
     advice = " (adviseOnly: the Deployment is left alone)" if pool.spec.advise_only else ""
     return ConsumerPoolStatus(
-        replicas=observation.replicas,
+        replicas=seen.replicas,
         desired_replicas=decision.replicas,
-        ready=observation.ready,
-        unacked=observation.unacked,
+        ready=seen.ready,
+        unacked=seen.unacked,
+        arrival_rate=_rounded(history.arrival_rate if seen.known else None),
+        service_seconds=_rounded(history.service_seconds),
+        estimated_wait_seconds=_rounded(estimated_wait(seen, pool.spec, history)),
         reason=decision.reason,
         message=decision.message + advice,
         observed_generation=pool.metadata.generation,
-        conditions=put(_metrics(pool, unknown, now), found),
+        conditions=_all(
+            pool,
+            now,
+            _metrics(pool, unknown, look.instead),
+            _active(decision),
+            _limited(decision, look.complaint),
+            _stalled(history, now),
+        ),
     )
 
 
 def without_target(
     pool: ConsumerPool,
-    observation: Observation,
+    figure: Figure | None,
     detail: str,
     unknown: str | None,
     now: float,
@@ -50,39 +79,95 @@ def without_target(
     """Return the status of a pool whose Deployment is not there."""
     reason = "DeploymentNotFound"
     message = f"{detail}; spec.scaleTargetRef.name has to name a Deployment of this namespace"
-    conditions = put(_metrics(pool, unknown, now), _condition(pool, TARGET_FOUND, reason, message, now, ok=False))
     return ConsumerPoolStatus(
-        ready=observation.ready,
-        unacked=observation.unacked,
+        ready=figure.ready if figure else None,
+        unacked=figure.unacked if figure else None,
         reason=reason,
         message=message,
         observed_generation=pool.metadata.generation,
-        conditions=conditions,
+        conditions=_all(
+            pool,
+            now,
+            _metrics(pool, unknown),
+            _State(ACTIVE, reason, message, holds=False),
+            _State(LIMITED, reason, message, holds=False),
+            _State(STALLED, reason, message, holds=True),
+        ),
     )
 
 
-def _metrics(pool: ConsumerPool, unknown: str | None, now: float) -> tuple[Condition, ...]:
+def turned(before: ConsumerPoolStatus, after: ConsumerPoolStatus) -> Iterator[Notice]:
+    """Yield an Event for each condition that has become bad or good again; that a pool sleeps is neither."""
+    for condition in after.conditions:
+        if condition.type == ACTIVE:
+            continue
+        good = "True" if condition.type == METRICS_AVAILABLE else "False"
+        old = find(before.conditions, condition.type)
+        if condition.status != (old.status if old else good):
+            kind: Literal["Normal", "Warning"] = "Normal" if condition.status == good else "Warning"
+            yield Notice(kind, condition.reason, condition.message)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    kind: str
+    reason: str
+    message: str
+    holds: bool = field(kw_only=True)
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return the figure with two digits: a status is written when it changes, and no third one is meant."""
+    return None if value is None else float(f"{value:.2g}")
+
+
+def _metrics(pool: ConsumerPool, unknown: str | None, instead: str = "") -> _State:
+    if unknown is None and instead:
+        message = f"{instead}; meanwhile RabbitMQ itself is asked, which knows nothing of how fast the consumers are"
+        return _State(METRICS_AVAILABLE, "FromBroker", message, holds=True)
     if unknown is None:
-        new = _condition(pool, METRICS_AVAILABLE, "Fresh", f"the figures of {pool.spec.queue} are fresh", now, ok=True)
-    else:
-        new = _condition(pool, METRICS_AVAILABLE, "MetricsUnknown", unknown, now, ok=False)
-    return put(pool.status.conditions, new)
+        return _State(METRICS_AVAILABLE, "Fresh", f"the figures of {pool.spec.queue} are fresh", holds=True)
+    return _State(METRICS_AVAILABLE, "MetricsUnknown", unknown, holds=False)
 
 
-def _condition(  # noqa: PLR0913 - a condition has this many fields
-    pool: ConsumerPool,
-    kind: str,
-    reason: str,
-    message: str,
-    now: float,
-    *,
-    ok: bool,
-) -> Condition:
+def _active(decision: Decision) -> _State:
+    if decision.replicas:
+        return _State(ACTIVE, "Awake", "consumers serve the queue, or are about to", holds=True)
+    return _State(ACTIVE, "Asleep", "no consumer is wanted; the next task wakes the pool", holds=False)
+
+
+def _limited(decision: Decision, complaint: str) -> _State:
+    if complaint:
+        return _State(LIMITED, "Unschedulable", complaint, holds=True)
+    if decision.reason is Reason.AT_MAXIMUM:
+        return _State(LIMITED, "AtMaximum", "the work asks for more replicas than maxReplicas", holds=True)
+    if decision.reason is Reason.PAUSED:
+        return _State(LIMITED, "Paused", decision.message, holds=True)
+    return _State(LIMITED, "WithinBounds", "as many replicas as the work asks for are wanted", holds=False)
+
+
+def _stalled(history: History, now: float) -> _State:
+    since, patience = history.untaken_since, max(UNTAKEN_SECONDS, 3 * history.start_seconds)
+    if since is not None and now - since >= patience:
+        message = "tasks wait and there are replicas, but nobody takes any: do the pods run, and consume this queue?"
+        return _State(STALLED, "NobodyTakesTasks", message, holds=True)
+    return _State(STALLED, "Working", "waiting tasks are taken", holds=False)
+
+
+def _all(pool: ConsumerPool, now: float, *states: _State) -> tuple[Condition, ...]:
+    kinds = {state.kind for state in states}
+    conditions = tuple(condition for condition in pool.status.conditions if condition.type in kinds)
+    for state in states:
+        conditions = put(conditions, _condition(pool, state, now))
+    return conditions
+
+
+def _condition(pool: ConsumerPool, state: _State, now: float) -> Condition:
     return Condition(
-        type=kind,
-        status="True" if ok else "False",
-        reason=reason,
-        message=message,
+        type=state.kind,
+        status="True" if state.holds else "False",
+        reason=state.reason,
+        message=state.message,
         last_transition_time=moment(now),
         observed_generation=pool.metadata.generation,
     )

@@ -16,6 +16,7 @@ from warren.client.documents import TaskDocument
 from warren.client.intake import Changes
 from warren.client.view import mark
 from warren.record import Record
+from warren.tasks import JSON
 from warren_producer.guard import Admission
 from warren_producer.problems import problems
 from warren_producer.routes.tasks import TaskId
@@ -40,10 +41,24 @@ event: succeeded
 id: 1.succeeded.1.0
 data: {"id":"0196f0c8-5b7c-7d1e-8a55-6c1f0a3b9d21","status":"succeeded","attempt":1,"result":{"accuracy":0.97}, ...}
 """
+_EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string"},
+        "id": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": JSON,
+            "contentSchema": {"$ref": "#/components/schemas/TaskDocument"},
+        },
+    },
+    "required": ["event", "id", "data"],
+}
+"""The description of one event: `schema` would be that of the whole stream (OpenAPI 3.2)."""
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The stream. `event` is the task's status, or `progress`; `data` is the task's document.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        "content": {"text/event-stream": {"itemSchema": _EVENT, "example": _EXAMPLE}},
     },
     204: {"description": "`Last-Event-ID` is the last event's: there is nothing more to tell. An EventSource stops."},
     **problems(404, 503),

@@ -7,7 +7,20 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.unit.core.worlds import World
-from warren.record import End, Lease, Outcome, Record, Renewal, State, Submission, Swept, TaskError, Verdict
+from warren.record import (
+    End,
+    Lease,
+    Note,
+    Outcome,
+    Progress,
+    Record,
+    Renewal,
+    State,
+    Submission,
+    Swept,
+    TaskError,
+    Verdict,
+)
 from warren.records import LEASE_SECONDS, Records
 from warren.tasks import Task, TaskOptions
 
@@ -287,3 +300,62 @@ async def test_a_result_without_a_lease_is_refused_under_one(world: World) -> No
     world.advance(LEASE_SECONDS + 1)
     assert await world.records.end(task, DONE) is End.ENDED
     assert await world.records.finish(lease, task, Outcome(State.FAILED, error=FAULT)) is None
+
+
+async def test_what_a_worker_without_a_lease_says_of_its_work(world: World) -> None:
+    records, task = world.records, Task("echo", "cpu", options=TaskOptions(expires_seconds=60))
+    await accepted(records, task)
+    assert await records.note(task, None) is Note.BEGUN
+    world.advance(90)
+    assert await records.note(task, Progress(fraction=0.5, message="half")) is Note.NOTED
+    record = await the_record(records, task)
+    assert (record.state, record.attempt, record.progress) == (State.STARTED, 1, Progress(fraction=0.5, message="half"))
+    assert record.consumer is None
+    assert await records.note(task, None) is Note.BEGUN
+    record = await the_record(records, task)
+    assert (record.state, record.attempt, record.progress) == (State.STARTED, 2, None)
+    assert record.started_at is not None
+    assert record.submitted_at is not None
+    assert record.started_at - record.submitted_at == pytest.approx(90, abs=1)
+    assert await records.end(task, DONE) is End.ENDED
+    assert await records.note(task, None) is Note.ALREADY
+    assert (await the_record(records, task)).attempt == 2
+
+
+@pytest.mark.parametrize("before", ["absent", "queued", "retrying", "handed back"])
+async def test_the_first_word_of_a_worker_without_a_lease_begins_an_attempt(world: World, before: str) -> None:
+    records, task = world.records, Task("echo", "cpu", reply_to="replies")
+    if before == "queued":
+        await accepted(records, task)
+    elif before == "retrying":
+        await retrying_later(records, task)
+    elif before == "handed back":
+        await released(records, task)
+    attempts = int(before in {"retrying", "handed back"})
+    first = before == "handed back"  # of a record that is started already, only the word without progress begins one
+    assert await records.note(task, None if first else Progress(fraction=0.1)) is Note.BEGUN
+    record = await the_record(records, task)
+    assert (record.state, record.attempt, record.due_at, record.accepted) == (State.STARTED, attempts + 1, None, True)
+    assert record.progress == (None if first else Progress(fraction=0.1))
+    assert (await sweep(world)).stale == []
+
+
+async def test_a_worker_without_a_lease_says_nothing_against_one_that_has_it(world: World) -> None:
+    records, task = world.records, Task("echo", "cpu")
+    await claimed(records, task)
+    assert await records.note(task, Progress(fraction=0.5)) is Note.LEASED
+    assert (await the_record(records, task)).progress is None
+    world.advance(LEASE_SECONDS + 1)
+    assert await records.note(task, None) is Note.BEGUN
+    record = await the_record(records, task)
+    assert (record.attempt, record.leased, record.consumer) == (2, False, None)
+    assert (await records.claim(task, "c2", alone=False)).verdict is Verdict.ALONE, "the lapse is not forgotten"
+
+
+async def test_a_task_that_a_worker_without_a_lease_left_can_be_claimed(world: World) -> None:
+    records, task = world.records, Task("echo", "cpu")
+    await records.note(task, None)
+    lease = await claimed(records, task)
+    assert lease.attempt == 2
+    assert await records.note(task, None) is Note.LEASED
+    assert await records.finish(lease, task, DONE) is not None

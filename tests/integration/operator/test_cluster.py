@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from tests.integration.operator.conftest import Namespace
-from warren_operator.cluster import Cluster, ConflictError, Document, Kind, Notice, ResourceNotFoundError, Scale
+from warren_operator.cluster import Cluster, ConflictError, Document, Kind, Notice, Pod, ResourceNotFoundError, Scale
 from warren_operator.cluster.api import ApiCluster
 from warren_operator.cluster.memory import MemoryCluster
 
@@ -28,6 +29,25 @@ DEPLOYMENT = {
         },
     },
 }
+SELECTOR = "app=picky"
+SCHEDULER = "node(s) didn't match"
+PICKY = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "picky"},
+    "spec": {
+        "replicas": 2,
+        "selector": {"matchLabels": {"app": "picky"}},
+        "template": {
+            "metadata": {"labels": {"app": "picky"}},
+            "spec": {
+                "nodeSelector": {"warren.dev/there-is": "none"},
+                "containers": [{"name": "consumer", "image": "warren.invalid/none:0"}],
+            },
+        },
+    },
+}
+"""No node is good enough for its pods."""
 QUEUED = {"type": "Queued", "status": "True", "reason": "Waiting", "lastTransitionTime": "2026-01-01T00:00:00Z"}
 
 
@@ -38,11 +58,14 @@ async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
         memory = MemoryCluster()
         memory.create(Kind.MLJOB, "iris", yaml.safe_load(IRIS.read_text())["spec"])
         memory.deployments["consumer"] = Scale(0, 0)
+        memory.deployments["picky"] = Scale(2, 2, SELECTOR)
+        memory.crews[SELECTOR] = {name: Pod(name, unschedulable=f"1 {SCHEDULER}") for name in ("picky-1", "picky-2")}
         yield memory
         return
     namespace: Namespace = request.getfixturevalue("namespace")
     namespace.kubectl("apply", "--filename", str(IRIS))
     namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(DEPLOYMENT))
+    namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(PICKY))
     api = await ApiCluster.connect(namespace.name, namespace.kubeconfig)
     yield api
     await api.close()
@@ -113,6 +136,24 @@ async def test_a_deployment_is_scaled(cluster: Cluster) -> None:
     await cluster.write_scale("consumer", 0)
     with pytest.raises(ResourceNotFoundError, match="nobody"):
         await cluster.scale("nobody")
+
+
+async def test_pods_say_that_no_node_takes_them_and_get_their_cost(cluster: Cluster) -> None:
+    selector = (await cluster.scale("picky")).selector
+    assert selector == SELECTOR
+    async with asyncio.timeout(30):
+        # The scheduler tells nobody.
+        while len(pods := await cluster.pods_of(selector)) < 2 or not all(  # noqa: ASYNC110
+            pod.unschedulable for pod in pods
+        ):
+            await asyncio.sleep(0.2)
+    assert all(SCHEDULER in pod.unschedulable and pod.cost is None and not pod.address for pod in pods)
+    await cluster.write_cost(pods[0].name, 7)
+    found = {pod.name: pod.cost for pod in await cluster.pods_of(selector)}
+    assert found == {pods[0].name: "7", pods[1].name: None}
+    assert await cluster.pods_of("app=nobody") == []
+    with pytest.raises(ResourceNotFoundError):
+        await cluster.write_cost("nobody", 1)
 
 
 async def test_an_event_is_posted(cluster: Cluster, request: pytest.FixtureRequest) -> None:

@@ -52,6 +52,8 @@ def test_every_example_is_taken(namespace: Namespace, path: Path) -> None:
         ("iris", "spec.backoffLimit", -1, "greater than or equal to 0"),
         ("iris", "spec.activeDeadlineSeconds", 0, "greater than or equal to 1"),
         ("consumerpool", "spec.minReplicas", 6, "minReplicas must not be above maxReplicas"),
+        ("consumerpool", "spec.spareSlots", 6, "spareSlots must fit into maxReplicas replicas of concurrency tasks"),
+        ("consumerpool", "spec.spareSlots", -1, "greater than or equal to 0"),
         ("consumerpool", "spec.target.waitSeconds", 5, "exactly one of waitSeconds and tasksPerReplica"),
         ("consumerpool", "spec.scaleTargetRef", {}, "spec.scaleTargetRef.name: Required value"),
     ],

@@ -26,17 +26,21 @@ from warren.broker.provision import provision
 from warren.message import decode_task
 from warren.model import Manifest
 from warren.objects.s3 import S3Objects
+from warren.payloads import Payloads
 from warren.pool import DEFAULT_POOLS
 from warren.record import Lease, Outcome, State, TaskError
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
+from warren.submission import Submitter
 from warren.tasks import Task
 from warren.topology import topology
 from warren.training import TrainReport
+from warren_operator.cluster.api import ApiCluster
 from warren_operator.permissions import PERMISSIONS
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "examples"
 POOL = DEFAULT_POOLS[1]
+WAKES = 20
 DEPLOYMENT = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -122,9 +126,16 @@ def with_its_role(namespace: Namespace, folder: Path) -> Path:
 
 @pytest.fixture
 def operator(
-    workspace: Workspace, namespace: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    workspace: Workspace,
+    namespace: Namespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Operator]:
-    """Run the operator with no more rights than it has in a release: its Role here, its user on the broker."""
+    """Run the operator with no more rights than it has in a release: its Role here, its user on the broker.
+
+    A parameter holds more of its environment.
+    """
     urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
     asyncio.run(provision(topology(DEFAULT_POOLS), *urls, lambda _: None))
     for name, value in workspace.objects_environment.items():
@@ -142,6 +153,7 @@ def operator(
             "WARREN_RECORDS_URL": workspace.records_url,
             "WARREN_STORAGE_BUCKET": workspace.bucket,
             "WARREN_PROMETHEUS_URL": workspace.servers.prometheus.spec.url,
+            **getattr(request, "param", {}),
         },
         tmp_path / "operator.log",
     )
@@ -302,3 +314,30 @@ async def test_a_failed_run_and_a_deleted_one(
     await records.close()
     assert record
     assert record.state is State.CANCELED
+
+
+@pytest.mark.parametrize("operator", [{"WARREN_TICK_SECONDS": "30", "WARREN_RESYNC_SECONDS": "600"}], indirect=True)
+async def test_a_submitted_task_wakes_the_pool_long_before_a_round_looks(
+    operator: Operator,
+    namespace: Namespace,
+    workspace: Workspace,
+) -> None:
+    looked = ("get", "consumerpool", "trainers", "--output=jsonpath={.status.observedGeneration}")
+    await until("the first round", lambda: bool(namespace.kubectl(*looked)), operator)
+    broker, records = AmqpBroker(workspace.broker_url("warren-producer")), RedisRecords(workspace.records_url)
+    api = await ApiCluster.connect(namespace.name, namespace.kubeconfig)
+    seconds = []
+    try:
+        for _ in range(WAKES):
+            await api.write_scale("trainers", 0)
+            submitter = Submitter(broker, records, Payloads(S3Objects(), workspace.bucket))
+            await submitter.submit(Task(name="train", pool=POOL.name))
+            confirmed = time.monotonic()
+            async with asyncio.timeout(10):
+                while not (await api.scale("trainers")).wanted:  # noqa: ASYNC110 - it is looked at from outside
+                    await asyncio.sleep(0.005)
+            seconds.append(time.monotonic() - confirmed)
+    finally:
+        for port in (broker, records, api):
+            await port.close()
+    print("from the confirm to the scale patch:", ", ".join(f"{wait:.3f} s" for wait in sorted(seconds)))  # noqa: T201

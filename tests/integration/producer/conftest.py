@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +37,8 @@ class Producer:
     log: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
-    settings: dict[str, str] = field(default_factory=dict)
-    """What it is told besides."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of its environment, besides what it needs."""
 
     @property
     def url(self) -> str:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.integration.consumer.processes import install
 from warren import Fail, Retry
+from warren.errors import UrlRefusedError
 from warren.function import find_functions
 from warren.record import Progress
 from warren.tasks import Payload, Task
@@ -105,6 +106,12 @@ async def test_failing_and_trying_again(consumer: Consumer, site: str) -> None:
 async def test_progress(consumer: Consumer) -> None:
     assert await consumer.call("primes_below", limit=20_000) == 2262
     assert 0 < consumer.progress[-1].fraction < 1
+
+
+async def test_a_users_url(consumer: Consumer, site: str) -> None:
+    assert await consumer.call("beginning_of", url=site) == "hello"
+    with pytest.raises(UrlRefusedError, match="MINE_ALLOW"):
+        await consumer.call("beginning_of", url="http://169.254.169.254/latest")
 
 
 async def test_writing_once(consumer: Consumer, tmp_path: Path) -> None:

@@ -166,3 +166,13 @@ async def test_a_message_that_cannot_be_put_last_is_put_back(case: SystemCase) -
         await until(lambda: tried >= 2)
         assert stream.consuming
     assert not stream.consuming
+
+
+async def test_a_message_of_another_version_of_the_protocol_says_so(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.bury(with_headers(task, {"warren-protocol": 2}))
+    record = await case.record(task)
+    assert summary(record) == ("failed", "unknown-protocol")
+    assert record.error is not None
+    assert "warren-protocol is 2" in record.error.message
+    assert record.payload == task.payload.body

@@ -11,7 +11,7 @@ from tests.unit.consumer.system_case import SystemCase, summary
 from warren.errors import InvalidRequestError, StorageUnavailableError
 from warren.message import Message
 from warren.objects import ObjectUri
-from warren.record import State, TaskError
+from warren.record import Progress, State, TaskError
 from warren.tasks import MAX_INLINE_BYTES, Task, new_task_id
 from warren_consumer.system.report import describe, read
 
@@ -155,3 +155,41 @@ async def test_no_result_at_all_is_one(case: SystemCase) -> None:
     task = await case.accepted()
     await case.report(task, b"")
     assert (await case.record(task)).state is State.SUCCEEDED
+
+
+async def test_a_worker_tells_that_it_begins_and_how_far_it_is(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.report(task, b"", **{"warren-state": "started"})
+    await case.report(task, b'{"fraction": 0.25, "message": "one of four"}', **{"warren-state": "started"})
+    record = await case.record(task)
+    assert (record.state, record.attempt) == (State.STARTED, 1)
+    assert record.progress == Progress(fraction=0.25, message="one of four")
+    await case.report(task, b"1")
+    await case.report(task, b"", **{"warren-state": "started"})
+    assert (await case.record(task)).state is State.SUCCEEDED
+    assert await case.told() == ["task.started.work", "task.succeeded.work"]
+    assert [case.counted("warren_system_results_total", fate) for fate in ("begun", "noted", "ended-before")] == [1] * 3
+
+
+@pytest.mark.parametrize("body", [b"half", b'{"fraction": 2}', b"[]"])
+async def test_progress_that_is_none_is_malformed(case: SystemCase, body: bytes) -> None:
+    task = await case.accepted()
+    await case.report(task, body, **{"warren-state": "started"})
+    assert (await case.record(task)).state is State.QUEUED
+    assert case.counted("warren_system_results_total", "malformed") == 1
+
+
+async def test_a_result_of_another_version_of_the_protocol_ends_its_task_as_failed(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.report(task, b"1", **{"warren-protocol": 2})
+    assert summary(await case.record(task)) == ("failed", "unknown-protocol")
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_worker_that_finds_a_task_too_late_says_so(case: SystemCase, begun: bool) -> None:  # noqa: FBT001 - a case
+    task = await case.accepted()
+    if begun:
+        await case.report(task, b"", **{"warren-state": "started"})
+    await case.report(task, b"", **{"warren-state": "expired"})
+    assert summary(await case.record(task)) == ("expired", None)
+    assert [reply.headers["warren-state"] for reply in case.replies] == ["expired"]

@@ -20,7 +20,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.unit.core.couriers import Couriers
 from tests.unit.core.worlds import World
-from warren.record import Claim, End, Lease, Outcome, Record, Renewal, State, Submission, TaskError, Verdict
+from warren.record import (
+    Claim,
+    End,
+    Lease,
+    Note,
+    Outcome,
+    Progress,
+    Record,
+    Renewal,
+    State,
+    Submission,
+    TaskError,
+    Verdict,
+)
 from warren.records import LEASE_SECONDS, MAX_LAPSES
 from warren.tasks import Task, TaskOptions
 
@@ -309,6 +322,23 @@ class Histories(RuleBasedStateMachine):
         if said is End.ENDED:
             told.accepted = True
             self.read(told.task)
+
+    @precondition(lambda self: any(told.messages for told in self.told.values()))
+    @rule(which=TASK, progress=st.sampled_from([None, Progress(fraction=0.5)]))
+    def hear_from_others(self, which: int, progress: Progress | None) -> None:
+        """A worker that knows no records begins with a message that it holds, or says how far it is."""
+        waiting = [told for told in self.told.values() if told.messages]
+        told = waiting[which % len(waiting)]
+        said = self.do(self.world.records.note(told.task, progress))
+        assert (said is Note.LEASED) is (told.end is None and told.leased_until > self.world.now())
+        assert (said is Note.ALREADY) is (told.end is not None)
+        if said in (Note.BEGUN, Note.NOTED):
+            told.accepted = True
+            told.changes += 1
+            record = self.read(told.task)
+            assert record is not None
+            assert record.state is State.STARTED
+            assert progress is None or record.progress == progress
 
     @rule(which=TASK, duty=st.sampled_from(["look", "sweep", "abandon", "tell", "settle", "bury"]))
     def see_to(self, which: int, duty: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from warren.errors import InvalidRequestError
+from warren.errors import InvalidRequestError, UnknownProtocolError
 from warren.message import Message, decode_task, encode_task
 from warren.tasks import Payload, Priority, Task, TaskOptions, new_task_id
 
@@ -102,3 +102,13 @@ def test_events_that_there_are_not_are_named(events: object) -> None:
 
 def test_events_without_a_callback_mean_nothing() -> None:
     assert decode_task(foreign(warren_callback_events="exploded"), "cpu").options == TaskOptions()
+
+
+@pytest.mark.parametrize("version", [2, 0, 1.5, "1", True, b"1", None])
+def test_another_version_of_the_protocol_is_refused(version: object) -> None:
+    with pytest.raises(UnknownProtocolError, match=r"warren-protocol is .*, and this release of Warren reads 1"):
+        decode_task(foreign(warren_protocol=version), "cpu")
+
+
+def test_a_message_that_says_no_version_is_of_the_first() -> None:
+    assert decode_task(foreign(), "cpu").name == decode_task(foreign(warren_protocol=1), "cpu").name

@@ -101,6 +101,12 @@ def test_what_is_allowed_is_hosts_and_networks() -> None:
     assert [allowed.host(host) for host in hosts] == [True, True, True, False, False, False]
 
 
+async def test_a_refusal_names_the_setting_that_would_allow_it() -> None:
+    for allowed, setting in ((Allowed(), "WARREN_CALLBACK_ALLOW"), (Allowed.parse([], "MINE_ALLOW"), "MINE_ALLOW")):
+        with pytest.raises(UrlRefusedError, match=setting):
+            await status(Outbound(allowed), "http://127.0.0.1/")
+
+
 @pytest.mark.parametrize("word", ["http://a", "10.0.0.1/8", "a/b", "", "*", "*.*.a", "10.0.0.300", "a:80"])
 def test_a_malformed_allowance_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="neither"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import urllib.error
 import urllib.request
 from typing import Any
@@ -13,9 +14,9 @@ from tests.unit.operator.world import IRIS, World
 from warren.clock import ManualClock
 from warren.errors import SettingsError, UnavailableError
 from warren.settings import load
-from warren_operator.cluster import Kind, Listing, Scale
+from warren_operator.cluster import Kind, Listing, Pod, Scale
 from warren_operator.figures import Figure
-from warren_operator.health import STALE_SECONDS, served
+from warren_operator.health import STALE_SECONDS, Dependencies, served
 from warren_operator.loop import Loop
 from warren_operator.permissions import PERMISSIONS
 from warren_operator.settings import OperatorSettings
@@ -105,15 +106,49 @@ def test_health_tells_a_loop_that_stands_still() -> None:
     async def work() -> None:
         pass
 
-    with served([Loop("mljobs", work, clock, period=2)], 0, "127.0.0.1") as port:
+    dependencies = Dependencies("kubernetes", {"kubernetes": work})
+    with served([Loop("mljobs", work, clock, period=2)], dependencies, 0, "127.0.0.1") as port:
         url = f"http://127.0.0.1:{port}"
-        assert fetch(f"{url}/healthz") == (200, "{}\n")
+        assert fetch(f"{url}/healthz") == (200, '{"status":"ok"}\n')
         assert "warren_operator_pool_desired_replicas" in fetch(f"{url}/metrics")[1]
         assert fetch(f"{url}/other")[0] == 404
         clock.advance(STALE_SECONDS + 1)
         status, text = fetch(f"{url}/healthz")
         assert status == 503
-        assert text.startswith('{"mljobs":"no round has ended for')
+        assert text.startswith('{"stuck":{"mljobs":"no round has ended for')
+        assert fetch(f"{url}/readyz")[0] == 503
+
+
+async def test_readiness_names_each_dependency(world: World) -> None:
+    dependencies = world.operator.dependencies
+    with served(world.operator.loops, dependencies, 0, "127.0.0.1") as port:
+
+        async def ask() -> tuple[int, dict[str, Any]]:
+            status, text = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/readyz")
+            return status, json.loads(text)
+
+        status, document = await ask()
+        assert (status, document["status"]) == (503, "starting")
+        await dependencies.look()
+        everything = {name: {"state": "ok"} for name in ("kubernetes", "prometheus", "broker", "records", "objects")}
+        assert await ask() == (200, {"status": "ready", "dependencies": everything})
+        world.figures.available = False
+        await world.operator.pool_round()
+        await dependencies.look()
+        away = {"state": "unavailable", "detail": "the figures are set to be unavailable"}
+        document = {"status": "degraded", "dependencies": {**everything, "prometheus": away}}
+        assert await ask() == (200, document)
+
+
+async def scale_down(world: World) -> None:
+    """Let two of three replicas go, of which one works."""
+    selector = "app=consumer"
+    world.cluster.deployments["consumer"] = Scale(3, 3, selector)
+    world.cluster.crews[selector] = {name: Pod(name, f"10.0.0.{name}") for name in "123"}
+    world.figures.queues["q"] = Figure(0, 1, age=1, running=1, consumers=3, busy={"10.0.0.2:8001": 1})
+    await world.look(seconds=2)
+    await world.look(seconds=61)
+    assert world.cluster.deployments["consumer"].wanted == 1
 
 
 async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None:
@@ -130,5 +165,6 @@ async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None
         await world.look(seconds=2)
         await world.work_off()
     await world.look(seconds=10)
+    await scale_down(world)
     made = world.cluster.calls | {call for call in PERMISSIONS if call.verb == "watch"}
     assert made == PERMISSIONS

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from warren_operator.figures import Figure
+from warren_operator.figures.counters import FinishedTasks
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures, PrometheusUnavailableError, query, read_answer
 
@@ -26,6 +27,47 @@ def test_an_answer_is_read() -> None:
 
 def test_a_queue_with_a_figure_missing_is_unknown() -> None:
     assert read_answer({"data": {"result": [sample("a", "ready", 3), sample("a", "time", 997)]}}) == {}
+
+
+def test_what_consumers_tell_is_read_with_it() -> None:
+    samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
+    samples += [sample("a", "running", 2), sample("a", "consumers", 2)]
+    for process, count in (("1.2.3.4:9100", 7), ("1.2.3.5:9100", 8)):
+        finished = sample("a", "finished", count)
+        finished["metric"]["instance"] = process
+        samples.append(finished)
+    figure = read_answer({"data": {"result": samples}})["a"]
+    assert (figure.running, figure.consumers) == (2, 2)
+    assert figure.finished == {"1.2.3.4:9100": 7, "1.2.3.5:9100": 8}
+
+
+def test_consumers_are_asked_for_by_pool_and_namespace() -> None:
+    text = query(["warren.tasks.cpu", "celery"], "/", "team")
+    assert text.count('{pool=~"cpu",namespace=~"team|"') == 3
+    assert "warren_consumer" not in query(["celery"], "/", "team")
+
+
+def figure(consumers: int | None, **finished: float) -> Figure:
+    return Figure(0, 0, 1, consumers=consumers, finished=finished)
+
+
+def test_finished_tasks_are_counted_over_processes_that_come_and_go() -> None:
+    counted = FinishedTasks()
+    for seen, total in (
+        (figure(None), None),
+        (figure(1, a=10), 10),
+        (figure(2, a=15, b=3), 18),
+        (figure(1, b=4), 19),  # a is gone
+        (figure(2, a=15, b=4), 19),  # no, it was not
+        (figure(2, a=2, b=4), 21),  # it started anew
+        (figure(None), 21),
+    ):
+        counted.observe(["q"], {"q": seen})
+        assert counted.total("q") == total
+    counted.observe(["q"], {})
+    assert counted.total("q") == 21
+    counted.observe([], {})
+    assert counted.total("q") is None
 
 
 def test_names_are_quoted_in_the_query() -> None:

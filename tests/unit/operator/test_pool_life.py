@@ -39,15 +39,21 @@ async def test_from_zero_and_back(world: World) -> None:
     await world.look(seconds=2)
     assert (status(world).ready, status(world).replicas, status(world).desired_replicas) == (5, 3, 3)
     world.figures.queues[QUEUE] = Figure(0, 1, age=1)
-    await world.look(seconds=300)
+    await world.look(seconds=50)
     assert world.cluster.deployments["consumer"].wanted == 3
-    assert status(world).reason == "Busy"
+    assert status(world).reason == "Stabilizing"
+    await world.look(seconds=60)
+    assert world.cluster.deployments["consumer"].wanted == 1
     world.figures.queues[QUEUE] = Figure(0, 0, age=1)
     await world.look(seconds=2)
     assert status(world).reason == "Stabilizing"
     await world.look(seconds=61)
     assert world.cluster.deployments["consumer"].wanted == 0
-    assert [notice.reason for name, notice in world.cluster.notices if name == "cpu"] == ["ScaledBacklog", "ScaledIdle"]
+    assert [notice.reason for name, notice in world.cluster.notices if name == "cpu"] == [
+        "ScaledBacklog",
+        "ScaledBacklog",
+        "ScaledIdle",
+    ]
 
 
 async def test_old_figures_hold(world: World) -> None:
@@ -89,11 +95,11 @@ async def test_a_missing_deployment_is_told(world: World) -> None:
     create(world)
     del world.cluster.deployments["consumer"]
     await world.look()
-    assert condition(world, "TargetFound") == ("False", "DeploymentNotFound")
+    assert condition(world, "Stalled") == ("True", "DeploymentNotFound")
     assert "'consumer'" in status(world).message
     world.cluster.deployments["consumer"] = Scale(0, 0)
     await world.look(seconds=2)
-    assert condition(world, "TargetFound") == ("True", "DeploymentFound")
+    assert condition(world, "Stalled") == ("False", "Working")
 
 
 async def test_advice_leaves_the_deployment_alone(world: World) -> None:
@@ -142,3 +148,50 @@ async def test_a_pool_that_is_gone_leaves_no_series(world: World) -> None:
     world.cluster.remove(Kind.CONSUMER_POOL, "cpu")
     await world.look(seconds=2)
     assert REGISTRY.get_sample_value("warren_operator_pool_desired_replicas", labels) is None
+
+
+async def serve(world: World, *, seconds: int, rate: float) -> None:
+    """Two consumers with two slots each finish what arrives, 0.1 s each."""
+    before = world.figures.queues[QUEUE].finished.get("a", 0.0) if QUEUE in world.figures.queues else 0.0
+    for second in range(0, seconds, 2):
+        half = before + rate / 2 * second
+        world.figures.queues[QUEUE] = Figure(0, 1, age=1, running=1, consumers=2, finished={"a": half, "b": half})
+        await world.look(seconds=2)
+
+
+async def test_the_status_tells_the_figures_and_a_new_process_goes_on_from_them(world: World) -> None:
+    create(world, minReplicas=2)
+    await serve(world, seconds=80, rate=10)
+    told = status(world)
+    assert (told.arrival_rate, told.service_seconds, told.estimated_wait_seconds) == (10, 0.1, 0)
+    world.restart()
+    world.figures.queues[QUEUE] = Figure(60, 0, age=1, consumers=2)
+    await world.look(seconds=2)
+    assert status(world).estimated_wait_seconds == 1.5
+
+
+async def test_a_paused_pool_keeps_its_count(world: World) -> None:
+    create(world)
+    world.cluster.annotate(Kind.CONSUMER_POOL, "cpu", {"warren.dev/paused-replicas": "2"})
+    world.figures.queues[QUEUE] = Figure(50, 0, age=1)
+    await world.look()
+    assert world.cluster.deployments["consumer"].wanted == 2
+    assert condition(world, "Limited") == ("True", "Paused")
+    world.cluster.annotate(Kind.CONSUMER_POOL, "cpu", {})
+    await world.look(seconds=2)
+    assert world.cluster.deployments["consumer"].wanted == 5
+    assert condition(world, "Limited") == ("True", "AtMaximum")
+
+
+async def test_nobody_takes_the_tasks(world: World) -> None:
+    create(world)
+    world.figures.queues[QUEUE] = Figure(5, 0, age=1)
+    await world.look()
+    await world.look(seconds=2)
+    assert condition(world, "Stalled") == ("False", "Working")
+    await world.look(seconds=61)
+    assert condition(world, "Stalled") == ("True", "NobodyTakesTasks")
+    assert condition(world, "Active") == ("True", "Awake")
+    world.figures.queues[QUEUE] = Figure(3, 2, age=1)
+    await world.look(seconds=2)
+    assert condition(world, "Stalled") == ("False", "Working")

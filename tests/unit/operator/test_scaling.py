@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from warren.resources import ConsumerPoolSpec
-from warren_operator.pool.scaling import History, Observation, Reason, decide
+from warren_operator.pool.demand import estimated_wait
+from warren_operator.pool.history import History, Measure
+from warren_operator.pool.observation import Observation
+from warren_operator.pool.scaling import Decision, Reason, decide, step
 
 NOW = 1_000_000.0
 
@@ -16,10 +25,12 @@ def spec(
     low: int = 0,
     high: int = 10,
     per: int | None = None,
+    *,
     concurrency: int = 4,
     rest: int = 60,
+    wait: float = 5,
+    **more: Any,
 ) -> ConsumerPoolSpec:
-    target = {"tasksPerReplica": per} if per else {"waitSeconds": 5}
     return ConsumerPoolSpec.model_validate(
         {
             "queue": "q",
@@ -27,103 +38,245 @@ def spec(
             "minReplicas": low,
             "maxReplicas": high,
             "concurrency": concurrency,
-            "target": target,
+            "target": {"tasksPerReplica": per} if per else {"waitSeconds": wait},
             "scaleDown": {"stabilizationSeconds": rest},
+            **more,
         }
     )
 
 
+def measured(
+    rate: float, service: float, *, start: float = 10.0, wishes: tuple[tuple[float, int], ...] = ()
+) -> History:
+    """A pool that has been watched for a minute."""
+    return History(
+        looked_at=NOW,
+        arrived=tuple((NOW - 60 + second, rate * second) for second in range(0, 61, 2)),
+        slots=Measure(100 * service, 100),
+        start_seconds=start,
+        wishes=wishes,
+    )
+
+
 @pytest.mark.parametrize(
-    ("seen", "rule", "idle_for", "replicas", "reason"),
+    ("seen", "rule", "replicas", "reason"),
     [
         # from zero, at once
-        (Observation(0, 1, 0), spec(), None, 1, Reason.BACKLOG),
-        (Observation(0, 4, 0), spec(), None, 1, Reason.BACKLOG),
-        (Observation(0, 5, 0), spec(), None, 2, Reason.BACKLOG),
-        (Observation(0, 0, 0), spec(), 1000, 0, Reason.IDLE),
-        # what is under way counts
-        (Observation(1, 1, 4), spec(), None, 2, Reason.BACKLOG),
-        (Observation(0, 0, 1), spec(), None, 1, Reason.BACKLOG),
-        # the two targets
-        (Observation(0, 41, 0), spec(per=20), None, 3, Reason.BACKLOG),
-        (Observation(0, 41, 0), spec(per=20, concurrency=1), None, 3, Reason.BACKLOG),
+        (Observation(0, 1, 0), spec(), 1, Reason.BACKLOG),
+        (Observation(0, 4, 0), spec(), 1, Reason.BACKLOG),
+        (Observation(0, 5, 0), spec(), 2, Reason.BACKLOG),
+        (Observation(0, 0, 0), spec(), 0, Reason.IDLE),
+        (Observation(0, 0, 0, woken=True), spec(), 1, Reason.WOKEN),
+        (Observation(0, woken=True), spec(), 1, Reason.WOKEN),
+        (Observation(3, 0, 12, woken=True), spec(), 3, Reason.BACKLOG),
+        # what is under way counts, by whoever knows of it
+        (Observation(1, 1, 4), spec(), 2, Reason.BACKLOG),
+        (Observation(0, 0, 1), spec(), 1, Reason.BACKLOG),
+        (Observation(4, 0, 0, running=4), spec(concurrency=1), 4, Reason.BACKLOG),
+        # the target by tasks
+        (Observation(0, 41, 0), spec(per=20), 3, Reason.BACKLOG),
+        (Observation(0, 41, 0), spec(per=20, concurrency=1), 3, Reason.BACKLOG),
         # bounds
-        (Observation(0, 1000, 0), spec(), None, 10, Reason.AT_MAXIMUM),
-        (Observation(10, 1000, 0), spec(), None, 10, Reason.AT_MAXIMUM),
-        (Observation(10, 40, 0), spec(), None, 10, Reason.BACKLOG),
-        (Observation(0, 0, 0), spec(low=2), 0, 2, Reason.IDLE),
-        (Observation(1, None, None), spec(low=2), None, 2, Reason.METRICS_UNKNOWN),
-        # down only when there is no work for long enough
-        (Observation(5, 0, 1), spec(), None, 5, Reason.BUSY),
-        (Observation(5, 1, 0), spec(), None, 5, Reason.BUSY),
-        (Observation(5, 0, 0), spec(), 0, 5, Reason.STABILIZING),
-        (Observation(5, 0, 0), spec(), 59, 5, Reason.STABILIZING),
-        (Observation(5, 0, 0), spec(), 60, 0, Reason.IDLE),
-        (Observation(5, 0, 0), spec(low=1), 60, 1, Reason.IDLE),
-        (Observation(5, 0, 0), spec(rest=0), 0, 0, Reason.IDLE),
+        (Observation(0, 1000, 0), spec(), 10, Reason.AT_MAXIMUM),
+        (Observation(10, 1000, 0), spec(), 10, Reason.AT_MAXIMUM),
+        (Observation(10, 40, 0), spec(), 10, Reason.BACKLOG),
+        (Observation(0, 0, 0), spec(low=2), 2, Reason.IDLE),
+        (Observation(1), spec(low=2), 2, Reason.METRICS_UNKNOWN),
+        # a warm spare
+        (Observation(0, 0, 0), spec(spareSlots=5), 2, Reason.BACKLOG),
+        (Observation(2, 0, 8), spec(spareSlots=1), 3, Reason.BACKLOG),
+        # never below what holds the tasks under way
+        (Observation(5, 0, 17), spec(per=20), 5, Reason.BUSY),
+        (Observation(5, 0, 5), spec(per=20), 2, Reason.BACKLOG),
+        (Observation(5, 0, 0), spec(), 0, Reason.IDLE),
+        (Observation(5, 0, 0), spec(low=1), 1, Reason.IDLE),
         # unknown is not zero
-        (Observation(5, None, None), spec(), None, 5, Reason.METRICS_UNKNOWN),
-        (Observation(5, 0, None), spec(), None, 5, Reason.METRICS_UNKNOWN),
-        (Observation(0, None, None), spec(), None, 0, Reason.METRICS_UNKNOWN),
+        (Observation(5), spec(), 5, Reason.METRICS_UNKNOWN),
+        (Observation(5, 0), spec(), 5, Reason.METRICS_UNKNOWN),
+        (Observation(0), spec(), 0, Reason.METRICS_UNKNOWN),
         # somebody scaled by hand
-        (Observation(50, 0, 0), spec(), 10, 10, Reason.ABOVE_MAXIMUM),
-        (Observation(50, 3, 0), spec(), None, 10, Reason.ABOVE_MAXIMUM),
-        (Observation(50, 0, 3), spec(), None, 50, Reason.BUSY),
-        (Observation(50, 0, 0), spec(), 60, 0, Reason.IDLE),
+        (Observation(50, 1000, 0), spec(), 10, Reason.ABOVE_MAXIMUM),
+        (Observation(50, 1000, 80), spec(), 20, Reason.ABOVE_MAXIMUM),
+        (Observation(50, 1000, 200), spec(), 50, Reason.BUSY),
+        # paused
+        (Observation(5, 1000, 0, paused="2"), spec(), 2, Reason.PAUSED),
+        (Observation(5, 0, 0, paused="20"), spec(), 20, Reason.PAUSED),
+        (Observation(5, paused="0"), spec(), 0, Reason.PAUSED),
+        (Observation(5, 1000, 0, paused="none"), spec(), 5, Reason.PAUSED),
     ],
 )
-def test_the_table(
-    seen: Observation,
-    rule: ConsumerPoolSpec,
-    idle_for: float | None,
-    replicas: int,
-    reason: Reason,
-) -> None:
-    history = History(NOW - idle_for if idle_for is not None else None)
-    decision = decide(seen, rule, history, NOW)
+def test_the_table(seen: Observation, rule: ConsumerPoolSpec, replicas: int, reason: Reason) -> None:
+    decision = decide(seen, rule, History(), NOW)
     assert (decision.replicas, decision.reason) == (replicas, reason)
     assert decision.message
 
 
-counts = st.one_of(st.none(), st.integers(0, 10_000))
-
-
-@given(
-    replicas=st.integers(0, 100),
-    ready=counts,
-    unacked=counts,
-    low=st.integers(0, 5),
-    more=st.integers(1, 50),
-    idle=st.one_of(st.none(), st.floats(0, 1000)),
+@pytest.mark.parametrize(
+    ("seen", "history", "wait", "replicas"),
+    [
+        # 10/s of 1 s each in single slots: ten, and one that lets chance's queues drain
+        (Observation(11, 0, 10, 0, 10, 11), measured(10, 1), 5, 11),
+        # twelve would not flap; of thirteen one goes
+        (Observation(12, 0, 10, 0, 10, 12), measured(10, 1), 5, 12),
+        (Observation(13, 0, 10, 0, 10, 13), measured(10, 1), 5, 12),
+        # a longer target needs less of a spare
+        (Observation(13, 0, 10, 0, 10, 13), measured(10, 1), 50, 11),
+        # 70 too many are to be gone 3.75 s after a pod has come
+        (Observation(11, 80, 11, 0, 11, 11), measured(10, 1), 5, 19),
+        # the same backlog is none of 300 s
+        (Observation(11, 80, 11, 0, 11, 11), measured(10, 1), 300, 11),
+        # long tasks: each that waits needs a slot, and no more than that
+        (Observation(2, 3, 2, 0, 2, 2), measured(0, 3600), 5, 5),
+    ],
 )
-def test_what_holds_whatever_is_seen(
-    replicas: int,
-    ready: int | None,
-    unacked: int | None,
-    low: int,
-    more: int,
-    idle: float | None,
-) -> None:
-    rule = spec(low=low, high=low + more)
-    seen = Observation(replicas, ready, unacked)
-    history = History(NOW - idle if idle is not None and seen.work == 0 else None)
+def test_the_target_by_wait(seen: Observation, history: History, wait: float, replicas: int) -> None:
+    assert decide(seen, spec(high=100, concurrency=1, wait=wait), history, NOW).replicas == replicas
+
+
+def test_pods_that_are_on_their_way_are_not_asked_for_again() -> None:
+    rule, before = spec(high=100, concurrency=1), measured(20, 1)
+    first = decide(Observation(10, 50, 10, 0, 10, 10), rule, before, NOW)
+    asked = replace(before, raises=((NOW, first.replicas),))
+    later = decide(Observation(first.replicas, 50 + 20, 10, 0, 10, 10), rule, asked, NOW + 2)
+    assert first.replicas > 20
+    assert later.replicas <= first.replicas + 1
+
+
+def test_what_was_recommended_lately_holds() -> None:
+    rule = spec(per=1, rest=60)
+    seen = Observation(8, 0, 0)
+    for age, replicas, reason in ((59, 6, Reason.IDLE), (60, 0, Reason.IDLE)):
+        decision = decide(seen, rule, History(wishes=((NOW - age, 6),)), NOW)
+        assert (decision.replicas, decision.reason) == (replicas, reason)
+    held = decide(seen, rule, History(wishes=((NOW - 59, 8),)), NOW)
+    assert (held.replicas, held.reason) == (8, Reason.STABILIZING)
+
+
+def test_no_flapping_about_a_whole_number() -> None:
+    rule = spec(per=1, rest=0, high=100)
+    assert decide(Observation(40, 41, 0), rule, History(), NOW).replicas == 41
+    assert decide(Observation(41, 40, 0), rule, History(), NOW).replicas == 41
+    assert decide(Observation(41, 38, 0), rule, History(), NOW).replicas == 39
+
+
+def test_one_training_needs_no_second_replica() -> None:
+    rule = spec(per=1, rest=0, high=4)
+    assert decide(Observation(2, 0, 1, running=1), rule, History(), NOW).replicas == 1
+
+
+counts = st.integers(0, 10_000)
+maybe = st.one_of(st.none(), counts)
+rules = st.builds(
+    lambda low, more, concurrency, rest, target: spec(
+        low, low + more, concurrency=concurrency, rest=rest, target=target
+    ),
+    st.integers(0, 5),
+    st.integers(1, 200),
+    st.integers(1, 16),
+    st.integers(0, 300),
+    st.one_of(
+        st.builds(lambda wait: {"waitSeconds": wait}, st.floats(0.1, 1000)),
+        st.builds(lambda per: {"tasksPerReplica": per}, st.integers(1, 50)),
+    ),
+)
+histories = st.one_of(
+    st.just(History()),
+    st.builds(
+        lambda rate, service, start, wish: measured(rate, service, start=start, wishes=((NOW - 30, wish),)),
+        st.floats(0, 100),
+        st.floats(0.01, 10_000),
+        st.floats(1, 300),
+        st.integers(0, 200),
+    ),
+)
+sights = st.builds(
+    lambda replicas, ready, unacked, running, up: Observation(replicas, ready, unacked, 0.0, running, up),
+    st.integers(0, 250),
+    maybe,
+    maybe,
+    st.integers(0, 500),
+    st.one_of(st.none(), st.integers(0, 250)),
+)
+
+
+@given(seen=sights, rule=rules, history=histories)
+def test_what_holds_whatever_is_seen(seen: Observation, rule: ConsumerPoolSpec, history: History) -> None:
     decision = decide(seen, rule, history, NOW)
-    assert decision.replicas >= low
-    assert decision.replicas <= max(replicas, rule.max_replicas)
-    if decision.replicas < replicas:
-        assert seen.unacked == 0, "nothing under way is ever killed"
-        assert seen.work is not None, "unknown is not zero"
+    assert rule.min_replicas <= decision.replicas <= max(seen.replicas, rule.max_replicas)
+    assert decision.wish <= max(seen.replicas, rule.max_replicas)
+    if decision.replicas < seen.replicas:
+        assert seen.known, "unknown is not zero"
+        assert decision.replicas * rule.concurrency >= seen.in_flight, "what is under way keeps its slot"
     assert decision == decide(seen, rule, history, NOW)
 
 
-def test_history_remembers_since_when_there_was_no_work() -> None:
-    history = History().after(Observation(1, 0, 0), 10.0)
-    assert history.after(Observation(1, 0, 0), 20.0).idle_since == 10.0
-    assert history.after(Observation(1, 0, 1), 20.0).idle_since is None
-    assert history.after(Observation(1, None, None), 20.0).idle_since is None
+@given(seen=sights, rule=rules, history=histories, ready=counts, more=counts)
+def test_more_work_never_gets_fewer_replicas(
+    seen: Observation, rule: ConsumerPoolSpec, history: History, ready: int, more: int
+) -> None:
+    seen = replace(seen, ready=ready, unacked=seen.unacked or 0)
+    least = decide(seen, rule, history, NOW).replicas
+    assert decide(replace(seen, ready=ready + more), rule, history, NOW).replicas >= least
+
+
+@given(seen=sights, rule=rules, history=histories)
+def test_who_is_called_comes_and_no_more_than_that(seen: Observation, rule: ConsumerPoolSpec, history: History) -> None:
+    called = decide(replace(seen, woken=True), rule, history, NOW).replicas
+    assert called >= 1
+    assert called == max(decide(replace(seen, woken=False), rule, history, NOW).replicas, 1)
+
+
+@given(rule=rules, first=sights, gaps=st.lists(st.floats(0.1, 1000), max_size=5))
+def test_no_figures_no_scale_down_however_long(rule: ConsumerPoolSpec, first: Observation, gaps: list[float]) -> None:
+    _, history = step(first, rule, History(), NOW)
+    replicas, now = first.replicas, NOW
+    for gap in gaps:
+        now += gap
+        decision, history = step(Observation(replicas), rule, history, now)
+        assert decision.replicas >= replicas
+        replicas = decision.replicas
+
+
+def follow(looks: Sequence[tuple[float, Observation]], rule: ConsumerPoolSpec) -> list[Decision]:
+    history, decisions = History(), []
+    for at, seen in looks:
+        decision, history = step(seen, rule, history, NOW + at)
+        decisions.append(decision)
+    return decisions
+
+
+def test_an_outage_of_figures_starts_the_stabilization_anew() -> None:
+    rule = spec(rest=60)
+    looks = [(0, Observation(3, 0, 0)), (100, Observation(3)), (101, Observation(3, 0, 0)), (159, Observation(3, 0, 0))]
+    assert [decision.replicas for decision in follow([*looks, (160, Observation(3, 0, 0))], rule)] == [3, 3, 3, 3, 0]
+
+
+def test_a_scale_by_hand_is_a_recommendation_within_the_bounds() -> None:
+    looks = [
+        (0, Observation(1, 0, 0)),
+        (2, Observation(50, 0, 0)),
+        (4, Observation(10, 0, 0)),
+        (62, Observation(10, 0, 0)),
+    ]
+    assert [decision.replicas for decision in follow(looks, spec(low=1))] == [1, 10, 10, 1]
 
 
 def test_the_reason_in_words_does_not_change_with_every_look() -> None:
-    history = History(NOW - 1)
+    history = History(wishes=((NOW - 1, 3),))
     looks = {decide(Observation(3, 0, 0), spec(), history, NOW + second).message for second in range(50)}
     assert len(looks) == 1
+
+
+def test_the_estimated_wait() -> None:
+    rule, history = spec(concurrency=2), measured(1, 4, start=10)
+    assert estimated_wait(Observation(4, 10, 8, 0, 8, 4), rule, history) == pytest.approx(5)
+    assert estimated_wait(Observation(0, 0, 0, 0, 0, 0), rule, history) == 10
+    assert estimated_wait(Observation(4, 10, 8), rule, History()) is None
+    assert math.isclose(history.capacity(2) or 0, 0.5)
+
+
+def test_a_spare_that_no_replicas_have_room_for_is_refused() -> None:
+    with pytest.raises(ValidationError, match="do not fit into maxReplicas"):
+        ConsumerPoolSpec.model_validate(
+            {"queue": "q", "scaleTargetRef": {"name": "d"}, "maxReplicas": 2, "concurrency": 2, "spareSlots": 5}
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Self
 
 from warren.broker.memory import MemoryBroker
@@ -107,6 +108,7 @@ class World:
             wrap(self.broker),
             wrap(self.models),
             Payloads(self.objects, "warren"),
+            partial(self.objects.ping, "warren"),
             clock=self.clock,
         )
         self.operator = Operator(ports, SETTINGS)

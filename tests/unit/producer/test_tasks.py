@@ -173,10 +173,20 @@ async def test_canceling_ends_a_waiting_task(api: httpx2.AsyncClient) -> None:
     assert (await poll).json()["status"] == "canceled"
 
 
+async def test_canceling_is_told_to_whoever_listens(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    async with house.broker.listen(["task.canceled.*"]) as events:
+        await api.delete(f"/v1/tasks/{task_id}")
+        event = (await anext(aiter(events))).message
+    assert (event.type, event.correlation_id) == ("task.canceled.echo", task_id)
+
+
 async def test_canceling_leaves_an_ended_task_as_it_is(api: httpx2.AsyncClient, house: House) -> None:
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     await house.consume("cpu", answer(b"1"))
     assert (await api.delete(f"/v1/tasks/{task_id}")).json()["status"] == "succeeded"
+    await asyncio.sleep(0.01)
+    assert not [key for key, _ in house.broker.events if key.startswith("task.")]
 
 
 async def test_canceling_an_unknown_task(api: httpx2.AsyncClient) -> None:

@@ -1,0 +1,47 @@
+"""Which page: environment variables of the pool's consumers.
+
+Forbidden here: reading the environment at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from warren import Fail
+from warren.outbound.addresses import Allowed
+
+PREFIX: Final = "LOTTERY_RESULTS_"
+
+
+class Settings(BaseModel):
+    """The one field is the variable `LOTTERY_RESULTS_URL`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/\S*)?$")]
+    """The page."""
+
+    @property
+    def allowed(self) -> Allowed:
+        """Which addresses may be connected to: whoever set the URL allows its host, and no other that is not public."""
+        return Allowed.parse([urlsplit(self.url).hostname or ""], f"{PREFIX}URL")
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Raises:
+        Fail: the URL is not set or none, or a variable is unknown.
+
+    """
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        said = "; ".join(f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+        raise Fail("wrong-settings", f"{said} (set it for the consumers of the pool)") from error

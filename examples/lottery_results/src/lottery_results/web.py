@@ -1,0 +1,69 @@
+"""The page, over the transport that leads nowhere inside, and what its server's refusals mean.
+
+Forbidden here: what is on the page.
+"""
+
+from __future__ import annotations
+
+from email.message import Message
+from http import HTTPStatus
+from typing import Final
+
+from lottery_results.settings import Settings
+from warren import Fail, Retry
+from warren.errors import UrlRefusedError
+from warren.outbound.transport import Answer, Outbound
+
+SECONDS: Final = 20.0
+"""How long the request may take, with the reading of the page."""
+MOST_BYTES: Final = 2 * 1024 * 1024
+LONGEST_PAUSE: Final = 3600
+"""How long a server's wish for patience is heard, in seconds."""
+
+
+async def fetch(settings: Settings) -> str:
+    """Return the page's text.
+
+    Raises:
+        Fail: no attempt can have it.
+        Retry: the server is in trouble; another attempt may have it.
+        UnreachableError: there was no answer.
+
+    """
+    async with Outbound(settings.allowed) as outbound:
+        try:
+            async with outbound.send("GET", settings.url, headers={"accept": "text/html"}, seconds=SECONDS) as answer:
+                _check(answer)
+                page = await answer.read(MOST_BYTES + 1)
+        except UrlRefusedError as error:
+            raise Fail(error.code, error.detail) from error
+    if len(page) > MOST_BYTES:
+        raise Fail("page-too-large", f"{settings.url} is larger than {MOST_BYTES} bytes: is it the right page?")
+    return page.decode(_charset(answer), errors="replace")
+
+
+def _check(answer: Answer) -> None:
+    status, said = answer.status, f"{answer.url} answers {answer.status}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        told = answer.headers.get("retry-after", "")
+        raise Retry(said, after=min(int(told), LONGEST_PAUSE) if told.isdecimal() else None)
+    if status != HTTPStatus.OK:
+        raise Fail("page-refused", f"{said}: is LOTTERY_RESULTS_URL still the page's address?")
+    kind = _header(answer).get_content_type()
+    if kind not in {"text/html", "application/xhtml+xml"}:
+        raise Fail("page-changed", f"{answer.url} is {kind}; a page, text/html, was expected")
+
+
+def _charset(answer: Answer) -> str:
+    named = _header(answer).get_content_charset("utf-8")
+    try:
+        "".encode(named)
+    except LookupError:
+        return "utf-8"
+    return named
+
+
+def _header(answer: Answer) -> Message:
+    header = Message()
+    header["content-type"] = answer.headers.get("content-type", "text/html")
+    return header

@@ -1,0 +1,43 @@
+"""One number that only grows from the counters of processes that come and go.
+
+Forbidden here: clocks, I/O.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from warren_operator.figures import Figure
+
+_MOST_PROCESSES: Final = 1000
+"""A process that misses a scrape is not taken for a new one; of more than so many, those that left first are."""
+
+
+class FinishedTasks:
+    """How many tasks of each queue were seen to be finished. A process that was not seen before counts from 0."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[str, float]] = {}
+        self._totals: dict[str, float] = defaultdict(float)
+
+    def observe(self, queues: Collection[str], figures: Mapping[str, Figure]) -> None:
+        """Add what was finished since the last call; a queue without figures stays as it is."""
+        for queue in self._seen.keys() - set(queues):
+            del self._seen[queue], self._totals[queue]
+        for queue in queues:
+            figure = figures.get(queue)
+            if figure is None or (figure.consumers is None and queue not in self._seen):
+                continue
+            before = self._seen.get(queue)
+            for process, count in figure.finished.items():
+                known = 0.0 if before is None else before.get(process, 0.0)
+                self._totals[queue] += count - known if count >= known else count
+            absent = {process: count for process, count in (before or {}).items() if process not in figure.finished}
+            self._seen[queue] = dict([*absent.items(), *figure.finished.items()][-_MOST_PROCESSES:])
+
+    def total(self, queue: str) -> float | None:
+        """Return the number of one queue; None: its consumers have never told."""
+        return self._totals[queue] if queue in self._seen else None

@@ -1,0 +1,71 @@
+"""The pods of a pool: which of them goes first, and which finds no node.
+
+Forbidden here: how many there are to be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from warren_operator.cluster import Pod, ResourceNotFoundError
+
+if TYPE_CHECKING:
+    from warren_operator.cluster import Cluster
+
+LOOK_SECONDS: Final = 10.0
+"""How often the pods of a pool that are not all up are looked at."""
+
+
+class Crews:
+    """The pods of all pools."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._complaints: dict[str, tuple[float, str]] = {}
+
+    async def rank(self, selector: str, busy: Mapping[str, int], concurrency: int) -> None:
+        """Give each pod a deletion cost by what it works on, so that of those that go the idle ones are the first.
+
+        Where no consumer says what it works on, as those of others do not, nothing is written.
+        """
+        if not (selector and busy):  # no selector is every pod's
+            return
+        costs = ranked(await self._cluster.pods_of(selector), busy, concurrency)
+        await asyncio.gather(*(self._write(pod, cost) for pod, cost in costs.items()))
+
+    async def complaint(self, selector: str, now: float) -> str:
+        """Return what the scheduler says of the pods that it found no node for; empty: there are none."""
+        if not selector:
+            return ""
+        seen, words = self._complaints.get(selector, (now - LOOK_SECONDS, ""))
+        if now - seen >= LOOK_SECONDS:
+            words = complained(await self._cluster.pods_of(selector))
+            self._complaints[selector] = (now, words)
+        return words
+
+    def forget(self, selector: str) -> None:
+        """Forget what the scheduler said: all pods are up."""
+        self._complaints.pop(selector, None)
+
+    async def _write(self, pod: str, cost: int) -> None:
+        try:
+            await self._cluster.write_cost(pod, cost)
+        except ResourceNotFoundError:
+            return  # it has gone by itself
+
+
+def ranked(pods: Iterable[Pod], busy: Mapping[str, int], concurrency: int) -> dict[str, int]:
+    """Return the costs that are to be written. A pod that says nothing of itself counts as busy with all its slots."""
+    hosts = {address.rpartition(":")[0].strip("[]"): count for address, count in busy.items()}
+    costs = {pod: hosts.get(pod.address, hosts.get(pod.name, concurrency)) for pod in pods}
+    return {pod.name: cost for pod, cost in costs.items() if pod.cost != str(cost)}
+
+
+def complained(pods: Iterable[Pod]) -> str:
+    """Return the scheduler's words about the pods that it found no node for."""
+    waiting = [pod for pod in pods if pod.unschedulable]
+    if not waiting:
+        return ""
+    return f"{len(waiting)} pod(s), {waiting[0].name} for one, find no node: {waiting[0].unschedulable}"

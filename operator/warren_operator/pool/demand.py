@@ -1,0 +1,103 @@
+"""How many replicas the work asks for, before bounds, patience and care.
+
+By wait, the most of three: enough for what has been arriving, and some spare, so that a queue that chance builds drains
+within the target; enough that what will wait when a pod asked for now has started drains within it; and enough that a
+surge that goes on does not become too long a wait before yet another pod could help. The longer the target, the more of
+a surge it rides out.
+
+Forbidden here: clocks, I/O, third parties.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from warren.resources import ConsumerPoolSpec
+    from warren_operator.pool.history import History
+    from warren_operator.pool.observation import Observation
+
+CHANCE: Final = 5.0
+"""How unlikely a wait beyond the target is made at a steady rate, as a power of 1/e."""
+SPREAD: Final = 3.0
+"""The spare slots are no more than so many standard deviations of the slots that are in use."""
+SHARE: Final = 0.75
+"""The part of the target within which a backlog is to drain; the rest is for figures that come late."""
+MARGIN: Final = 0.05
+"""Replicas go down only as far as still serves so much more work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How many replicas, as a number with a fraction, and the sum in words."""
+
+    replicas: float
+    kept: float
+    """So many are kept if there are more: no flapping about a whole number."""
+    words: str
+
+
+def demand(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> Demand:
+    """Return how many replicas the work asks for."""
+    capacity, rate, lasting = history.capacity(spec.concurrency), history.arrival_rate, history.lasting_rate
+    if spec.target.wait_seconds is None or capacity is None or rate is None or lasting is None:
+        found = _by_tasks(seen, spec)
+    else:
+        found = _by_wait(seen, spec, history, now, _Rates(rate, lasting, capacity))
+    if not spec.spare_slots:
+        return found
+    spare = spec.spare_slots / spec.concurrency
+    return Demand(found.replicas + spare, found.kept + spare, f"{found.words}; {spec.spare_slots} slots spare")
+
+
+def estimated_wait(seen: Observation, spec: ConsumerPoolSpec, history: History) -> float | None:
+    """Return how many seconds a task that arrives now will wait; None: not known."""
+    capacity = history.capacity(spec.concurrency)
+    if capacity is None or not seen.known:
+        return None
+    up = seen.replicas if seen.consumers is None else min(seen.consumers, seen.replicas)
+    start = 0.0 if up else history.start_seconds
+    return start + (seen.ready or 0) / (capacity * max(up, seen.replicas, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    arrivals: float
+    """Tasks per second, of late."""
+    lasting: float
+    """The same as far as it has lasted."""
+    capacity: float
+    """Tasks per second of a busy replica."""
+
+
+def _by_tasks(seen: Observation, spec: ConsumerPoolSpec) -> Demand:
+    words = f"{seen.ready} ready and {seen.in_flight} under way, {spec.tasks_per_replica} per replica"
+    margin = math.floor(seen.work * MARGIN)  # whole tasks: one training alone needs no second replica
+    return Demand(seen.work / spec.tasks_per_replica, (seen.work + margin) / spec.tasks_per_replica, words)
+
+
+def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float, rates: _Rates) -> Demand:
+    target, start = spec.target.wait_seconds or math.inf, history.start_seconds
+    backlog = max(0.0, (seen.ready or 0) + rates.arrivals * start - rates.capacity * history.help_until(seen, now))
+    steady = rates.lasting / rates.capacity + _spare(rates, target, spec.concurrency)
+    draining = backlog / (rates.capacity * target * SHARE)
+    riding = (backlog + rates.arrivals * start) / (rates.capacity * (target * SHARE + start))
+    most = (seen.work + rates.arrivals * start) / spec.concurrency
+    words = (
+        f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "
+        f"{rates.capacity:.2g}/s, a pod starts in {start:.0f} s"
+    )
+    found = min(max(steady, draining, riding), most)
+    return Demand(found, found * (1 + MARGIN), words)
+
+
+def _spare(rates: _Rates, target: float, concurrency: int) -> float:
+    """Return the replicas beyond the average need.
+
+    In heavy traffic a wait exceeds t with a probability of about exp(-t * spare rate) (Kingman); where tasks are long
+    beside the target there is no time to drain, and the spread of the slots in use (their square root) counts.
+    """
+    slots = rates.lasting / rates.capacity * concurrency
+    return min(CHANCE / (target * rates.capacity), SPREAD * math.sqrt(slots) / concurrency)

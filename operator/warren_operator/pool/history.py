@@ -1,0 +1,192 @@
+"""What is remembered of a pool: a small immutable value, and the rates that are read from it.
+
+Arrivals are what was finished plus the change of what is there. A replica's speed is measured while it is busy; a pod's
+start-up is the time from the wish to the consumer that reports itself.
+
+Forbidden here: clocks, I/O, third parties, decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from warren_operator.pool.observation import Observation
+
+LONG_SECONDS: Final = 60.0
+"""The arrival rate is that of so long a time ..."""
+SHORT_SECONDS: Final = 10.0
+"""... unless that of the newest seconds differs from it by more than chance makes likely."""
+SIGMAS: Final = 3.0
+"""What chance makes likely, in standard deviations of a Poisson process."""
+START_SECONDS: Final = 15.0
+"""How long a pod takes to start, until that was seen."""
+_MEMORY: Final = 200.0
+"""A measured speed is that of about so many newest tasks."""
+_ENOUGH: Final = 20.0
+"""So many tasks make a measured capacity."""
+_BUSY_SHARE: Final = 0.9
+"""A consumer with so many of its slots taken is busy."""
+_LASTING_SECONDS: Final = 600.0
+"""How long a capacity that was measured under full load is believed: the tasks may have changed."""
+_NEWEST_START: Final = 0.3
+"""How much the newest start counts beside all before it."""
+_MOST_RAISES: Final = 20
+_OVERDUE: Final = 3.0
+"""A pod that takes so many times as long as others is not counted on any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Tasks finished per second of something, over about the newest `_MEMORY` tasks."""
+
+    seconds: float = 0.0
+    tasks: float = 0.0
+
+    def add(self, seconds: float, tasks: float) -> Self:
+        """Return the measure with more in it; what is old fades."""
+        total = self.tasks + tasks
+        fade = min(1.0, _MEMORY / total) if total else 1.0
+        return type(self)((self.seconds + seconds) * fade, total * fade)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is remembered of earlier looks at one pool."""
+
+    last: Observation | None = None
+    looked_at: float = 0.0
+    arrived: tuple[tuple[float, float], ...] = ()
+    """When, and how many tasks had arrived by then, counted from some beginning."""
+    slots: Measure = Measure()
+    """Tasks finished per second of a taken slot."""
+    replicas: Measure = Measure()
+    """Tasks finished per second of a replica whose slots were all taken."""
+    full_since: float | None = None
+    """Since when the same replicas have had all their slots taken."""
+    saturated_at: float = -math.inf
+    start_seconds: float = START_SECONDS
+    raises: tuple[tuple[float, int], ...] = ()
+    """When replicas were asked for that do not report themselves yet, and up to which number."""
+    wishes: tuple[tuple[float, int], ...] = ()
+    """Recommendations of the stabilization time that still matter: ever later, ever lower."""
+    untaken_since: float | None = None
+    """Since when tasks wait and nobody takes any."""
+
+    @classmethod
+    def resumed(cls, service_seconds: float | None) -> Self:
+        """Return a history that starts with what a former process had measured."""
+        return cls(slots=Measure(service_seconds, 1.0)) if service_seconds else cls()
+
+    def after(self, seen: Observation, now: float, concurrency: int) -> History:
+        """Return the history with one more observation in it."""
+        new = self._raised(seen, now)
+        if seen.known:
+            new = replace(new, untaken_since=_untaken(new, seen, now), arrived=_arrivals(new.arrived, seen, now))
+            new = _measured(new, seen, now, concurrency)
+        return replace(new, last=seen if seen.known else replace(seen, finished=None), looked_at=now)
+
+    def advised(self, wish: int, now: float, stabilization_seconds: float) -> History:
+        """Return the history with one more recommendation; those that can matter no longer are forgotten."""
+        fresh = [(at, count) for at, count in self.wishes if count > wish and at > now - stabilization_seconds]
+        return replace(self, wishes=(*fresh, (now, wish)))
+
+    @property
+    def arrival_rate(self) -> float | None:
+        """Tasks that arrive per second; None: not known (yet)."""
+        long, short = self._rate(LONG_SECONDS), self._rate(SHORT_SECONDS)
+        if long is None or short is None:
+            return None
+        (rate, span), (newest, newest_span) = long, short
+        chance = math.sqrt(max(rate, 1 / span) / newest_span)
+        return newest if abs(newest - rate) > SIGMAS * chance else rate
+
+    @property
+    def lasting_rate(self) -> float | None:
+        """Tasks that arrive per second, as far as that has lasted: a surge is not in it yet, its end is."""
+        newest, long = self.arrival_rate, self._rate(LONG_SECONDS)
+        return None if newest is None or long is None else min(newest, long[0])
+
+    @property
+    def service_seconds(self) -> float | None:
+        """How long a task keeps a slot; None: not known (yet)."""
+        return self.slots.seconds / self.slots.tasks if self.slots.tasks and self.slots.seconds else None
+
+    def capacity(self, concurrency: int) -> float | None:
+        """Return how many tasks a busy replica finishes per second; None: not known (yet)."""
+        if self.replicas.tasks >= _ENOUGH and self.looked_at - self.saturated_at <= _LASTING_SECONDS:
+            return self.replicas.tasks / self.replicas.seconds
+        return concurrency / self.service_seconds if self.service_seconds else None
+
+    def help_until(self, seen: Observation, now: float) -> float:
+        """Return the replica-seconds that pods asked for so far will give until one asked for now is up."""
+        up = seen.replicas if seen.consumers is None else min(seen.consumers, seen.replicas)
+        coming, level = 0.0, up
+        for asked, count in self.raises:
+            more = max(0, min(count, seen.replicas) - level)
+            level += more
+            if now - asked < _OVERDUE * self.start_seconds:
+                coming += more * min(self.start_seconds, now - asked)
+        return up * self.start_seconds + coming
+
+    def _rate(self, seconds: float) -> tuple[float, float] | None:
+        """Return arrivals per second over about the last `seconds`, and over how long exactly."""
+        if len(self.arrived) < 2:  # noqa: PLR2004 - a rate is between two points
+            return None
+        (end, total) = self.arrived[-1]
+        earliest = min(end - seconds, self.arrived[-2][0])
+        (begin, before) = next(point for point in self.arrived if point[0] >= earliest)
+        return max(0.0, total - before) / (end - begin), end - begin
+
+    def _raised(self, seen: Observation, now: float) -> History:
+        """Note replicas that were asked for since, and how long those took that are up now."""
+        raises, up, start = self.raises, seen.consumers or 0, self.start_seconds
+        if self.last is not None and seen.replicas > self.last.replicas:
+            raises = (*raises, (self.looked_at, seen.replicas))
+        for asked, count in raises:
+            if count <= up:
+                start = (1 - _NEWEST_START) * start + _NEWEST_START * (now - asked)
+        waiting = tuple((asked, min(count, seen.replicas)) for asked, count in raises if up < min(count, seen.replicas))
+        return replace(self, raises=waiting[-_MOST_RAISES:], start_seconds=start)
+
+
+def _untaken(history: History, seen: Observation, now: float) -> float | None:
+    if not seen.ready or seen.in_flight or not seen.replicas:
+        return None
+    return now if history.untaken_since is None else history.untaken_since
+
+
+def _measured(history: History, seen: Observation, now: float, concurrency: int) -> History:
+    """Add what happened since the last look to the measured speeds."""
+    last, passed = history.last, now - history.looked_at
+    if last is None or last.finished is None or seen.finished is None or passed <= 0:
+        return history
+    done = max(0.0, seen.finished - last.finished)
+    taken = (last.running + seen.running) / 2 * passed
+    new = replace(history, slots=history.slots.add(taken, done))
+    up = seen.consumers or 0
+    if not up or up != last.consumers or min(last.running, seen.running) < _BUSY_SHARE * up * concurrency:
+        return replace(new, full_since=None)
+    since = history.looked_at if history.full_since is None else history.full_since
+    new = replace(new, full_since=since)
+    if now - since <= (new.service_seconds or math.inf):
+        return new  # what was begun with the slots empty has not come to its end yet
+    known = history.replicas if now - history.saturated_at <= _LASTING_SECONDS else Measure()
+    return replace(new, replicas=known.add(taken / concurrency, done), saturated_at=now)
+
+
+def _arrivals(
+    points: tuple[tuple[float, float], ...],
+    seen: Observation,
+    now: float,
+) -> tuple[tuple[float, float], ...]:
+    """Return the points with one more; of those older than the long time, one stays as the beginning."""
+    if seen.finished is None:
+        return ()
+    point = (now, seen.finished + (seen.ready or 0) + (seen.unacked or 0))
+    kept = [point for point in points if point[0] < now]
+    first = next((index for index, (_, after) in enumerate(pairwise(kept)) if after[0] > now - LONG_SECONDS), 0)
+    return (*kept[first:], point)

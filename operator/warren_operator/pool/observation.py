@@ -1,0 +1,45 @@
+"""What was seen of a pool at one moment: the words that history, demand and decision share.
+
+Forbidden here: clocks, I/O, third parties, what follows from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of a pool at one moment. What is not known, or too old to be relied on, is None, never zero."""
+
+    replicas: int
+    """What the Deployment is set to."""
+    ready: int | None = None
+    """Tasks that wait."""
+    unacked: int | None = None
+    """Tasks that consumers hold."""
+    finished: float | None = None
+    """Tasks that its consumers have ever finished, a number that only grows. None: they do not tell, being others'."""
+    running: int = 0
+    """Tasks that consumers report as being executed."""
+    consumers: int | None = None
+    """Replicas that are up, as they report themselves. None: they do not."""
+    woken: bool = False
+    """A producer said that it published; figures may show it only later."""
+    paused: str | None = None
+    """The annotation that holds a count of replicas, as somebody wrote it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the queue's figures are known."""
+        return self.ready is not None and self.unacked is not None
+
+    @property
+    def in_flight(self) -> int:
+        """Tasks under way: a training that runs is no idleness, whatever the broker believes of its delivery."""
+        return max(self.unacked or 0, self.running)
+
+    @property
+    def work(self) -> int:
+        """All tasks that wait or are under way, as far as is known."""
+        return (self.ready or 0) + self.in_flight

@@ -1,0 +1,36 @@
+"""What producers said of late and the figures do not show yet.
+
+Forbidden here: clocks, I/O, decisions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LATE_SECONDS: Final = 10.0
+"""Figures show a task after so long at the latest: RabbitMQ's 5 s of statistics, a scrape, and some to spare."""
+
+
+class Wakenings:
+    """Which queues somebody publishes to, and how much waited in them when they were looked at for that."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, float] = {}
+        self._counted: dict[str, tuple[float, int]] = {}
+
+    def hear(self, queue: str, now: float) -> None:
+        """Note that somebody publishes to the queue."""
+        self._heard[queue] = now
+
+    def count(self, queue: str, ready: int, now: float) -> None:
+        """Note what the broker itself says waits in the queue at this moment."""
+        self._counted[queue] = (now, ready)
+
+    def heard(self, queue: str, now: float) -> bool:
+        """Return whether somebody publishes to the queue."""
+        return now - self._heard.get(queue, now - LATE_SECONDS) < LATE_SECONDS
+
+    def ready(self, queue: str, known: int, now: float) -> int:
+        """Return what waits in a queue that nobody consumes: what is known of it, or more, if that was counted."""
+        at, counted = self._counted.get(queue, (now, 0))
+        return max(known, counted) if now - at < LATE_SECONDS else known

@@ -1,0 +1,65 @@
+"""Draws rehearsals: arrivals, replicas and waits over time. The one module that imports matplotlib.
+
+Forbidden here: the rehearsal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from matplotlib.figure import Figure
+
+from warren.errors import InvalidRequestError
+from warren_operator.rehearsal.rehearsal import Outcome
+from warren_operator.rehearsal.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BINS: Final = 300
+"""Into so many stretches the time is divided for rates and waits."""
+FORMATS: Final = (".png", ".svg")
+
+
+def draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | None) -> None:
+    """Draw into the file.
+
+    Raises:
+        InvalidRequestError: its name ends in neither .png nor .svg, or it cannot be written.
+
+    """
+    if path.suffix not in FORMATS:
+        raise InvalidRequestError(f"{path}: the drawing's name ends in one of {', '.join(FORMATS)}")
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    rates, replicas, waits = figure.subplots(3, 1, sharex=True)
+    width = max(trace.seconds, 1.0) / BINS
+    _rates(rates, trace, width)
+    for outcome in outcomes:
+        times = [at for at, _ in outcome.curve] + [trace.seconds]
+        counts = [count for _, count in outcome.curve]
+        replicas.step(times, [*counts, counts[-1]], where="post", label=outcome.scaler, linewidth=1)
+        longest = [0.0] * (BINS + 1)
+        for at, wait in zip(trace.arrivals, outcome.waits, strict=False):
+            longest[int(at / width)] = max(longest[int(at / width)], wait)
+        waits.plot([index * width for index in range(BINS + 1)], longest, label=outcome.scaler, linewidth=1)
+    replicas.set_ylabel("replicas")
+    replicas.legend(loc="upper right")
+    waits.set_ylabel("longest wait (s)")
+    waits.set_xlabel("seconds since the first arrival")
+    if target is not None:
+        waits.axhline(target, color="grey", linestyle="--", linewidth=1)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise InvalidRequestError(f"{path} cannot be written: {error}") from error
+
+
+def _rates(axes: Axes, trace: Trace, width: float) -> None:
+    counts = [0] * (BINS + 1)
+    for at in trace.arrivals:
+        counts[int(at / width)] += 1
+    axes.step([index * width for index in range(BINS + 1)], [count / width for count in counts], where="post")
+    axes.set_ylabel("arrivals / s")
+    axes.set_title(trace.name)

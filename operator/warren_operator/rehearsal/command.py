@@ -1,0 +1,171 @@
+"""`warren simulate` and `warren simulate generate`.
+
+Forbidden here: how the pool is scaled and served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from warren.cli.connection import Output, Shown
+from warren.cli.display import show_json
+from warren.errors import InvalidRequestError, SettingsError
+from warren.resources import ConsumerPoolSpec
+from warren_operator.rehearsal.generation import Recipe, Shape, generate
+from warren_operator.rehearsal.rehearsal import Outcome, foretold, rehearse, rehearse_keda
+from warren_operator.rehearsal.trace import Trace, read_trace, write_trace
+
+START_SECONDS: Final = 10.0
+_EXTRA: Final = "pip install 'warren[simulate]'"
+
+app = typer.Typer(
+    invoke_without_command=True,
+    help="Rehearse a pool's scaling on a trace of arrivals, through the operator's own decision.",
+)
+
+
+class Peer(StrEnum):
+    """Whom to compare with."""
+
+    KEDA = "keda"
+
+
+@app.callback()
+def simulate(  # noqa: PLR0913, PLR0917 - a command's options
+    context: typer.Context,
+    pool: Annotated[Path | None, typer.Option(help="A ConsumerPool, as YAML.")] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file: a timestamp (seconds or ISO 8601) per line and, after it, service seconds."),
+    ] = None,
+    service_time: Annotated[float | None, typer.Option(min=0.0, help="Seconds that each task takes.")] = None,
+    start_time: Annotated[float, typer.Option(min=0.0, help="Seconds that a pod takes to start.")] = START_SECONDS,
+    compare: Annotated[list[Peer] | None, typer.Option(help="Also as KEDA with the HPA would scale.")] = None,
+    keda_value: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="KEDA's queue length per replica; what one finishes within the target unless given."
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw replicas and waits into this .png or .svg file.")] = None,
+    output: Shown = Output.TABLE,
+) -> None:
+    """Replay the trace, and print waits, tasks beyond the target and replica-seconds.
+
+    Beside it stands somebody who knows the future: the same pods, nobody waits beyond the target.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if pool is None or trace is None:
+        raise InvalidRequestError("give --pool and --trace, or see `warren simulate generate --help`")
+    spec, arrivals = read_pool(pool), read_trace(trace, service_time)
+    outcomes = [rehearse(arrivals, spec, start_time)]
+    if compare:
+        outcomes.append(rehearse_keda(arrivals, spec, start_time, keda_value))
+    if spec.target.wait_seconds is not None:
+        outcomes.append(foretold(arrivals, spec, start_time))
+    _show(outcomes, arrivals, spec, output)
+    if plot is not None:
+        _draw(plot, arrivals, outcomes, spec.target.wait_seconds)
+
+
+@app.command("generate")
+def generate_trace(  # noqa: PLR0913, PLR0917 - a command's options
+    shape: Annotated[Shape, typer.Argument(help="What the rate of arrivals does.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    seed: Annotated[int, typer.Option(help="The same seed, the same trace.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.001, help="Arrivals per second on average.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long the trace is.")] = 3600.0,
+    service_time: Annotated[float, typer.Option(min=0.001, help="Seconds that each task takes.")] = 1.0,
+) -> None:
+    """Write a trace: steady (Poisson), bursty (two rates), diurnal or a step."""
+    trace = generate(Recipe(shape, seed, rate, seconds, service_time))
+    write_trace(trace, out)
+    typer.echo(f"{out}: {len(trace.arrivals)} arrivals")
+
+
+def read_pool(path: Path) -> ConsumerPoolSpec:
+    """Read the spec of a ConsumerPool from a file.
+
+    Raises:
+        InvalidRequestError: it cannot be read, or is no ConsumerPool.
+        SettingsError: the library that reads YAML is not installed.
+
+    """
+    try:
+        import yaml  # noqa: PLC0415 - an extra of this command
+    except ImportError as error:
+        raise SettingsError(f"reading YAML needs an extra: {_EXTRA}") from error
+    try:
+        document: Any = yaml.safe_load(path.read_text())
+        return ConsumerPoolSpec.model_validate(document["spec"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InvalidRequestError(f"{path} is no ConsumerPool: {error!r}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in ("spec", *first["loc"]))
+        raise InvalidRequestError(f"{path}: {place}: {first['msg']} (it is {first['input']!r})") from error
+
+
+def rows(outcomes: Sequence[Outcome], spec: ConsumerPoolSpec) -> list[dict[str, Any]]:
+    """Return what came of each rehearsal, by the names of the columns."""
+    least = outcomes[-1].replica_seconds if spec.target.wait_seconds is not None else None
+    return [_row(outcome, spec.target.wait_seconds, least) for outcome in outcomes]
+
+
+def _row(outcome: Outcome, target: float | None, least: float | None) -> dict[str, Any]:
+    return {
+        "scaler": outcome.scaler,
+        "late": None if target is None else outcome.late(target),
+        "wait_p50": outcome.quantile(0.5),
+        "wait_p99": outcome.quantile(0.99),
+        "wait_max": max(outcome.waits),
+        "unserved": outcome.unserved,
+        "replica_seconds": outcome.replica_seconds,
+        "ratio": None if least is None else outcome.replica_seconds / least,
+        "scalings": outcome.scalings,
+    }
+
+
+def _show(outcomes: Sequence[Outcome], trace: Trace, spec: ConsumerPoolSpec, output: Output) -> None:
+    found = rows(outcomes, spec)
+    if output is Output.JSON:
+        show_json(found)
+        return
+    target = spec.target.wait_seconds
+    limit = "" if target is None else f"; late: a wait of more than {target:g} s"
+    table = Table(title=f"{trace.name}: {len(trace.arrivals)} tasks in {trace.seconds:.0f} s{limit}", box=None)
+    for column in ("scaler", "late", "wait p50", "p99", "max", "replica-s", "ratio", "scalings"):
+        table.add_column(column, justify="left" if column == "scaler" else "right")
+    for row in found:
+        table.add_row(
+            row["scaler"],
+            "" if row["late"] is None else f"{row['late']:.3%}",
+            *(f"{row[key]:.1f} s" for key in ("wait_p50", "wait_p99", "wait_max")),
+            f"{row['replica_seconds']:.0f}",
+            "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+            str(row["scalings"]),
+        )
+    console = Console()
+    console.print(table)
+    for outcome in outcomes:
+        if outcome.unserved:
+            console.print(
+                f"{outcome.scaler}: {outcome.unserved} tasks were not served within a day of the last arrival"
+            )
+
+
+def _draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | None) -> None:
+    try:
+        from warren_operator.rehearsal.chart import draw  # noqa: PLC0415 - an extra of this command
+    except ImportError as error:
+        raise SettingsError(f"drawing needs an extra: {_EXTRA}") from error
+    draw(path, trace, outcomes, target)

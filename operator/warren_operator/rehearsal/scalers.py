@@ -1,0 +1,98 @@
+"""Who scales a plant: Warren's own decision with figures as late as in production.
+
+Forbidden here: another decision than the one of production.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from warren_operator.pool.history import History
+from warren_operator.pool.observation import Observation
+from warren_operator.pool.scaling import step
+from warren_operator.pool.wakening import Wakenings
+
+if TYPE_CHECKING:
+    from warren.resources import ConsumerPoolSpec
+    from warren_operator.rehearsal.plant import Plant
+
+STATISTICS_SECONDS: Final = 5
+"""How often RabbitMQ refreshes its figures (`collect_statistics_interval`)."""
+SCRAPE_SECONDS: Final = 2
+TICK_SECONDS: Final = 2
+WAKE_SECONDS: Final = 0.2
+"""From the publish on a sleeping pool to the decision."""
+
+
+class Scaler(Protocol):
+    """Looks at the plant every second, and scales it when it likes."""
+
+    name: str
+    wakes: bool
+    """Whether a publish on a sleeping pool reaches it at once."""
+
+    def second(self, plant: Plant, second: int) -> None:
+        """Do what is due in this second."""
+
+    def wake(self, plant: Plant) -> None:
+        """Do what follows from a publish on a sleeping pool."""
+
+
+@dataclass(slots=True)
+class Depths:
+    """What RabbitMQ says of a queue: true at the last refresh."""
+
+    ready: int = 0
+    unacked: int = 0
+
+    def second(self, plant: Plant, second: int) -> None:
+        """Refresh the figures when that is due."""
+        if second % STATISTICS_SECONDS == 0:
+            self.ready, self.unacked = plant.ready, plant.running
+
+
+class Warren:
+    """The operator: Prometheus scrapes RabbitMQ and the consumers, one second later it decides."""
+
+    name = "warren"
+    wakes = True
+
+    def __init__(self, spec: ConsumerPoolSpec) -> None:
+        self._spec = spec
+        self._depths = Depths()
+        self._history = History()
+        self._scraped = Observation(0, 0, 0, 0.0, 0, 0)
+        self._wakenings = Wakenings()
+        self._heard = 0
+
+    def second(self, plant: Plant, second: int) -> None:
+        """Let RabbitMQ refresh, Prometheus scrape and the operator decide, each when it is due."""
+        self._depths.second(plant, second)
+        if plant.arrived > self._heard:
+            self._heard = plant.arrived
+            self._wakenings.hear(self._spec.queue, plant.now)
+        if second % SCRAPE_SECONDS == 0:
+            self._scraped = Observation(
+                0, self._depths.ready, self._depths.unacked, plant.finished, plant.running, plant.consumers
+            )
+        if second % TICK_SECONDS == 1 % TICK_SECONDS:
+            self._decide(plant)
+
+    def wake(self, plant: Plant) -> None:
+        """Count what waits, and decide at once."""
+        self._wakenings.hear(self._spec.queue, plant.now)
+        self._wakenings.count(self._spec.queue, plant.ready, plant.now)
+        self._decide(plant)
+
+    def _decide(self, plant: Plant) -> None:
+        told, queue, now = self._scraped, self._spec.queue, plant.now
+        seen = replace(
+            told,
+            replicas=plant.replicas,
+            ready=told.ready if told.consumers else self._wakenings.ready(queue, told.ready or 0, now),
+            woken=not told.consumers and self._wakenings.heard(queue, now),
+        )
+        decision, self._history = step(seen, self._spec, self._history, now)
+        if decision.replicas != plant.replicas:
+            plant.scale(decision.replicas)

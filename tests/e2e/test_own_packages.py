@@ -1,0 +1,62 @@
+"""The example task packages, each in an image and a pool of its own, added to the release by their values."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import samples
+from tests.e2e.diary import Diary
+from tests.e2e.namespace import Namespace
+from tests.e2e.pools import SELECTOR
+from tests.e2e.release import Release
+from tests.e2e.shell import Shell
+from tools.images.components import name
+from tools.images.examples import PACKAGES
+from warren.client import Client
+
+pytestmark = pytest.mark.timeout(300)
+
+VALUES = Path(__file__).parents[2] / "examples" / "values.yaml"
+LATEST = {"date": "2026-11-18", "numbers": [3, 8, 17, 21, 44, 59], "bonus": 30}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed(release: Release, diary: Diary) -> Iterator[None]:
+    """Have the packages' pools, with their images and what they look at."""
+    with diary.stage("helm upgrade with examples/values.yaml"):
+        release.upgrade(
+            *(f"pools.{pool}.image={name(pool)}" for pool in PACKAGES),
+            *(f"pools.{pool}.scaleDown.stabilizationSeconds=5" for pool in PACKAGES),
+            f"pools.audio-length.env.AUDIO_LENGTH_ALLOW={samples.HOST}",
+            f"pools.lottery-results.env.LOTTERY_RESULTS_URL={samples.RESULTS}",
+            values=VALUES,
+        )
+    with samples.served(release.namespace):
+        yield
+
+
+def test_both_pools_wake_up_and_work(namespace: Namespace, client: Client, diary: Diary) -> None:
+    lengths = [client.submit("audio_length", url=samples.AUDIO, options={"pool": "audio-length"}) for _ in range(3)]
+    draws = [client.submit("lottery_results", most=1, options={"pool": "lottery-results"}) for _ in range(3)]
+    assert [job.get(120) for job in lengths] == [2.5] * 3
+    assert [job.get(120) for job in draws] == [[LATEST]] * 3
+    pods = namespace.run("get", "pods", "-l", SELECTOR.rpartition(",")[0])
+    diary.say(pods)
+    assert all(f"warren-consumer-{pool}-" in pods for pool in PACKAGES)
+
+
+def test_the_commands_of_the_docs(namespace: Namespace) -> None:
+    shell = Shell(namespace)
+    length = shell.run("submit", "audio_length", "--pool", "audio-length", f"url={samples.AUDIO}", "--wait")
+    assert length == "2.5\n"
+    draws = shell.run("submit", "lottery_results", "--pool", "lottery-results", "since=2026-11-14", "--wait")
+    assert [draw["date"] for draw in json.loads(draws)] == ["2026-11-18", "2026-11-14"]
+
+
+def test_a_url_into_the_cluster_is_refused(namespace: Namespace) -> None:
+    inside = "http://warren-producer:8000/v1/tasks"
+    done = Shell(namespace).tried("submit", "audio_length", "--pool", "audio-length", f"url={inside}", "--wait")
+    assert done.returncode == 1
+    assert "url-refused" in done.stderr

@@ -1,0 +1,96 @@
+"""What is remembered of a pool: rates, speeds and starts, from looks alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from warren_operator.pool.history import START_SECONDS, History
+from warren_operator.pool.observation import Observation
+
+CONCURRENCY = 2
+
+
+def watch(history: History, begin: int, end: int, *, rate: float, seconds: float, up: int, ready: int = 0) -> History:
+    """Two looks a second apart see a pool that works steadily."""
+    before = history.last.finished or 0 if history.last else 0
+    running = round(rate * seconds)
+    for now in range(begin, end):
+        finished = before + rate * (now - begin)
+        history = history.after(Observation(up, ready, running, finished, running, up), now, CONCURRENCY)
+    return history
+
+
+def test_arrivals_are_what_was_finished_and_the_change_of_what_is_there() -> None:
+    history = History()
+    for second in range(0, 61, 2):
+        history = history.after(Observation(1, 3 * second, 4, 5.0 * second, 4, 1), second, CONCURRENCY)
+    assert history.arrival_rate == pytest.approx(8)
+
+
+def test_a_surge_shows_at_once_and_lasts_only_later() -> None:
+    history = watch(History(), 0, 100, rate=2, seconds=1, up=2)
+    history = watch(history, 100, 111, rate=20, seconds=0.2, up=2)
+    assert history.arrival_rate == pytest.approx(20, rel=0.15)
+    assert history.lasting_rate == pytest.approx(5, rel=0.3)
+    history = watch(history, 111, 200, rate=20, seconds=0.2, up=2)
+    assert history.lasting_rate == pytest.approx(20, rel=0.02)
+
+
+def test_the_end_of_a_load_shows_at_once() -> None:
+    history = watch(History(), 0, 100, rate=20, seconds=0.2, up=2)
+    history = watch(history, 100, 112, rate=0, seconds=0.2, up=2)
+    assert history.lasting_rate == pytest.approx(0, abs=0.5)
+
+
+def test_the_speed_of_a_busy_replica_is_measured() -> None:
+    history = watch(History(), 0, 100, rate=4, seconds=0.5, up=3)
+    assert history.service_seconds == pytest.approx(0.5, rel=0.05)
+    assert history.capacity(CONCURRENCY) == pytest.approx(4, rel=0.05)
+    # full slots finish more than their service time at low load let expect: a batch costs little more than one
+    history = watch(history, 100, 200, rate=30, seconds=0.2, up=3, ready=9)
+    assert history.capacity(CONCURRENCY) == pytest.approx(10, rel=0.1)
+
+
+def test_a_full_loads_speed_is_not_believed_for_ever() -> None:
+    history = watch(History(), 0, 100, rate=30, seconds=0.2, up=3, ready=9)
+    assert history.capacity(CONCURRENCY) == pytest.approx(10, rel=0.1)
+    history = watch(history, 100, 1000, rate=1, seconds=1.0, up=3)
+    assert history.capacity(CONCURRENCY) == pytest.approx(2, rel=0.1)
+
+
+def test_workers_that_tell_nothing_have_no_speed() -> None:
+    history = History()
+    for second in range(60):
+        history = history.after(Observation(3, 5, 3), second, CONCURRENCY)
+    assert (history.arrival_rate, history.service_seconds, history.capacity(CONCURRENCY)) == (None, None, None)
+
+
+def test_how_long_a_pod_takes_is_learned() -> None:
+    history = History()
+    for second in range(0, 400, 2):
+        round_ = second % 80
+        wanted, up = (2, 2 if round_ >= 40 + 30 else 1) if round_ >= 40 else (1, 1)
+        history = history.after(Observation(wanted, 0, 0, 0.0, 0, up), second, CONCURRENCY)
+    assert history.start_seconds == pytest.approx(30, abs=4)
+    assert History().start_seconds == START_SECONDS
+
+
+def test_pods_that_never_come_are_not_counted_on() -> None:
+    history = History(start_seconds=10, raises=((100.0, 5),))
+    seen = Observation(5, 100, 1, 0.0, 1, 1)
+    assert history.help_until(seen, 104) == 10 + 4 * 4
+    assert history.help_until(seen, 115) == 50
+    assert history.help_until(seen, 131) == 10
+
+
+def test_a_former_process_knew_the_speed() -> None:
+    assert History.resumed(0.5).capacity(4) == 8
+    assert History.resumed(None).capacity(4) is None
+
+
+def test_nobody_takes_what_waits() -> None:
+    history = History().after(Observation(1, 5, 0), 10, CONCURRENCY)
+    assert history.after(Observation(1, 5, 0), 20, CONCURRENCY).untaken_since == 10
+    assert history.after(Observation(1, 5), 20, CONCURRENCY).untaken_since == 10
+    for seen in (Observation(1, 5, 1), Observation(1, 0, 0), Observation(0, 5, 0)):
+        assert history.after(seen, 20, CONCURRENCY).untaken_since is None
