@@ -37,12 +37,7 @@ def refusal(*sets: str) -> str:
 
 @functools.cache
 def release(
-    *sets: str,
-    everything: bool = False,
-    production: bool = False,
-    upgrade: bool = True,
-    name: str = "warren",
-    values: Path | None = None,
+    *sets: str, everything: bool = False, upgrade: bool = True, name: str = "warren", values: Path | None = None
 ) -> Release:
     """Render the chart, with a file of values maybe; `upgrade` into a cluster that knows Warren's kinds."""
     arguments = ["template", name, str(CHART), "--namespace", NAMESPACE, *(f"--set={one}" for one in sets)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.chart import CHART, release
+from tests.contract.chart import CHART, PRODUCTION, release
 from warren_producer.guard import OPEN
 
 
@@ -29,7 +29,7 @@ def test_no_key_is_asked_for_unless_the_values_say_so() -> None:
 
 
 def test_in_production_the_producers_know_the_keys_of_a_secret_that_is_not_the_releases() -> None:
-    rendering = release(production=True)
+    rendering = release(values=PRODUCTION)
     pod = rendering.pod("Deployment", "warren-producer")
     [mount] = [mount for mount in pod.main["volumeMounts"] if mount["name"] == "keys"]
     assert mount == {"name": "keys", "mountPath": pod.settings["WARREN_KEYS_DIR"], "readOnly": True}
@@ -39,7 +39,7 @@ def test_in_production_the_producers_know_the_keys_of_a_secret_that_is_not_the_r
     assert pod.spec["securityContext"]["fsGroup"]
     assert "warren-keys" not in [found["metadata"]["name"] for found in rendering.all("Secret")]
     assert (
-        release(production=True, name="lab")
+        release(values=PRODUCTION, name="lab")
         .pod("Deployment", "lab-warren-producer")
         .volumes["keys"]["secret"]["secretName"]
         == "lab-warren-keys"
@@ -47,7 +47,7 @@ def test_in_production_the_producers_know_the_keys_of_a_secret_that_is_not_the_r
 
 
 def test_probes_and_scrapes_need_no_key() -> None:
-    pod = release(production=True).pod("Deployment", "warren-producer")
+    pod = release(values=PRODUCTION).pod("Deployment", "warren-producer")
     probed = {pod.main[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert probed | {pod.annotations["prometheus.io/path"]} <= OPEN
 
@@ -59,7 +59,7 @@ def test_the_notes_say_how_a_key_is_made() -> None:
 
 
 def test_production_has_no_server_that_is_for_trials_and_two_producers() -> None:
-    rendering = release(production=True)
+    rendering = release(values=PRODUCTION)
     assert rendering.one("Deployment", "warren-producer")["spec"]["replicas"] == 2
     assert not [document for document in rendering.all("StatefulSet") if document["metadata"]["name"] == "warren-s3"]
 

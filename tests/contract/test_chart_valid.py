@@ -9,13 +9,13 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from tests.contract.chart import CHECKOUT, KUBERNETES, Release, release
+from tests.contract.chart import CHECKOUT, KUBERNETES, PRODUCTION, Release, release
 
 RENDERINGS = {
     "defaults": release(),
     "first install": release(upgrade=False),
     "everything": release(everything=True),
-    "production": release(production=True),
+    "production": release(values=PRODUCTION),
     "own prometheus": release("prometheus.bundled=false", "prometheus.url=http://prometheus:9090"),
     "no samples, no dashboards, no crds": release(
         "s3.bundled.samples=false", "dashboards.enabled=false", "crds.install=false"

@@ -30,9 +30,9 @@ app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Tasks")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Tasks")
 app.add_typer(topology.app, name="topology", rich_help_panel="Setting up")
 app.add_typer(pools.app, name="pools", rich_help_panel="Setting up")
+app.add_typer(keys.app, name="keys", rich_help_panel="Setting up")
 for plugin in entry_points(group="warren.commands"):
     app.add_typer(plugin.load(), name=plugin.name, rich_help_panel="Setting up")
-app.add_typer(keys.app, name="keys", rich_help_panel="Setting up")
 
 
 @app.command(rich_help_panel="Setting up")
