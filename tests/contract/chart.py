@@ -42,7 +42,6 @@ def release(
     """Render the chart, with a file of values maybe; `upgrade` into a cluster that knows Warren's kinds."""
     arguments = ["template", name, str(CHART), "--namespace", NAMESPACE, *(f"--set={one}" for one in sets)]
     arguments += ["--values", str(EVERYTHING)] if everything else []
-    arguments += ["--values", str(PRODUCTION)] if production else []
     arguments += ["--values", str(values)] if values else []
     arguments += ["--api-versions", CUSTOM_KINDS] if upgrade else []
     done = helm(*arguments)
