@@ -9,7 +9,7 @@ TAG ?=
 LINE ?= 4.3
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e lint format lock cluster cluster-down \
+.PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e test-long lint format lock cluster cluster-down \
 	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks bench-autoscaler bench-scaling clean
 
 help: ## this list
@@ -41,6 +41,10 @@ test-contract: venv ## tests across seams: chart, permissions, dashboards, examp
 
 test-e2e: venv ## tests on the local cluster
 	@$(RUN) -m tools.suite cluster images load e2e
+
+test-long: venv ## what takes minutes because something has to lapse, on the local cluster
+	@$(RUN) -m tools.suite cluster images load
+	@$(RUN) -m pytest tests/e2e -m long
 
 lint: venv ## what pre-commit and CI check
 	@.venv/bin/ruff check .

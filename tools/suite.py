@@ -74,7 +74,7 @@ STAGES = (
     _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build", "--examples"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins", "--examples"), 600, needs=("images",)),
-    _pytest("e2e", 900, needs=("load",)),
+    _pytest("e2e", 1200, "-m", "not long", needs=("load",)),
 )
 
 

@@ -65,6 +65,7 @@ def test_a_receiver_that_was_away_is_told_when_it_is_back(receiver: Receiver, cl
     assert {named for named, _ in receiver.told()} == {f"{job.id}_canceled"}
 
 
+@pytest.mark.long
 def test_what_a_killed_system_pool_had_in_hand_is_told_by_the_next(
     namespace: Namespace, receiver: Receiver, client: Client, diary: Diary
 ) -> None:
