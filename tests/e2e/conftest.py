@@ -19,7 +19,7 @@ _FAILED = pytest.StashKey[bool]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let what is measured be repeated more often than a test needs."""
-    parser.addoption("--rounds", type=int, default=2, help="how often pools are woken, and made smaller")
+    parser.addoption("--rounds", type=int, default=1, help="how often pools are woken, and made smaller")
 
 
 @pytest.hookimpl(wrapper=True)
