@@ -154,7 +154,7 @@ def ended(jobs: list[Job[Any]]) -> set[tuple[State, int]]:
         return {(record.status, record.attempt) for record in several.map(lambda job: job.wait(120), jobs)}
 
 
-def test_what_is_scaled_by_hand_is_pulled_back_and_a_pause_holds(namespace: Namespace, workshop: Workshop) -> None:
+def test_what_is_scaled_by_hand_is_pulled_back(namespace: Namespace, workshop: Workshop) -> None:
     pool = workshop.pool
     let_go(namespace, pool)
     most = int(namespace.get("consumerpool", pool)["spec"]["maxReplicas"])
@@ -166,7 +166,12 @@ def test_what_is_scaled_by_hand_is_pulled_back_and_a_pause_holds(namespace: Name
     namespace.run("scale", f"deployment/{deployment(pool)}", "--replicas=0")
     until("there is the least again", lambda: replicas(namespace, pool) == 1, seconds=15)
     namespace.patch("consumerpool", pool, {"minReplicas": 0})
+    assert "AboveMaximum" in events(namespace, pool)
 
+
+def test_a_pause_holds(namespace: Namespace, workshop: Workshop) -> None:
+    pool = workshop.pool
+    let_go(namespace, pool)
     pause = f"consumerpool/{pool}"
     namespace.run("annotate", pause, "warren.dev/paused-replicas=1")
     until("it says so", lambda: condition(namespace, pool, "Limited").get("reason") == "Paused", seconds=15)
@@ -174,7 +179,6 @@ def test_what_is_scaled_by_hand_is_pulled_back_and_a_pause_holds(namespace: Name
     assert replicas(namespace, pool) == 1
     namespace.run("annotate", pause, "warren.dev/paused-replicas-")
     fall_asleep(namespace, pool)
-    assert "AboveMaximum" in events(namespace, pool)
 
 
 def test_pools_go_on_while_prometheus_is_away(namespace: Namespace, client: Client, diary: Diary) -> None:
