@@ -244,10 +244,11 @@ def _celery(namespace: Namespace) -> Iterator[str]:
         asyncio.run(foreign.forget(url))
 
 
+@pytest.mark.long
 def test_a_celery_workers_deployment_is_scaled(namespace: Namespace, celery: str, diary: Diary) -> None:
     with namespace.watched(f"deployment/{foreign.NAME}", WANTED) as counts:
         began = time.monotonic()
-        asyncio.run(foreign.publish(celery, [1.0] * 12 + [10.0]))
+        asyncio.run(foreign.publish(celery, [1.0] * 12 + [15.0]))
         until("two workers are wanted", lambda: counts.first(began, lambda one: one == "2"), seconds=40)
         until("somebody works", lambda: pool_status(namespace, foreign.NAME).get("unacked"), seconds=90)
         until(

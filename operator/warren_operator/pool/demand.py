@@ -73,7 +73,8 @@ class _Rates:
 
 
 def _by_tasks(seen: Observation, spec: ConsumerPoolSpec) -> Demand:
-    words = f"{seen.ready} ready and {seen.in_flight} under way, {spec.tasks_per_replica} per replica"
+    waiting = seen.work - seen.in_flight
+    words = f"{waiting} ready and {seen.in_flight} under way, {spec.tasks_per_replica} per replica"
     margin = math.floor(seen.work * MARGIN)  # whole tasks: one training alone needs no second replica
     return Demand(seen.work / spec.tasks_per_replica, (seen.work + margin) / spec.tasks_per_replica, words)
 

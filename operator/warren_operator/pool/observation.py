@@ -41,5 +41,9 @@ class Observation:
 
     @property
     def work(self) -> int:
-        """All tasks that wait or are under way, as far as is known."""
-        return (self.ready or 0) + self.in_flight
+        """All tasks that wait or are under way, as far as is known.
+
+        What the broker says is of one moment, what the consumers say of another: a task that was taken in between is in
+        both, and must not be counted twice.
+        """
+        return max((self.ready or 0) + (self.unacked or 0), self.running)

@@ -73,6 +73,8 @@ def measured(
         (Observation(1, 1, 4), spec(), 2, Reason.BACKLOG),
         (Observation(0, 0, 1), spec(), 1, Reason.BACKLOG),
         (Observation(4, 0, 0, running=4), spec(concurrency=1), 4, Reason.BACKLOG),
+        # Taken since the broker was asked: it runs already, and is still told as ready.
+        (Observation(1, 1, 0, running=1), spec(concurrency=1, per=1), 1, Reason.BACKLOG),
         # the target by tasks
         (Observation(0, 41, 0), spec(per=20), 3, Reason.BACKLOG),
         (Observation(0, 41, 0), spec(per=20, concurrency=1), 3, Reason.BACKLOG),
