@@ -93,14 +93,14 @@ async def test_a_client_that_leaves_leaves_nothing(producer: Producer) -> None:
 
 
 async def test_thousands_of_tasks_in_one_call(producer: Producer, consumer: Consumer) -> None:
-    requests = [{"task": "echo", "args": {"n": n}} for n in range(3000)]
+    requests = [{"task": "echo", "args": {"text": str(n)}} for n in range(3000)]
     async with AsyncClient(producer.url) as client:
         jobs = await client.submit_many(requests, idempotency_key="k")
         again = await client.submit_many(requests[:1500], idempotency_key="k")
         assert [job.id for job in again] == [job.id for job in jobs[:1500]]
         async with consumer.working():
             for number in (0, 1, 1500, 2999):
-                assert await jobs[number].get(timeout=60) == {"n": number}
+                assert await jobs[number].get(timeout=60) == {"text": str(number)}
             while consumer.deliveries < 3000:  # noqa: ASYNC110 - it counts by itself
                 await asyncio.sleep(0.1)
         records = await consumer.records.read([job.id for job in jobs])
