@@ -22,6 +22,7 @@ MESSAGES = 10_000
 LONGEST_SECONDS = 30.0
 TOGETHER = 100
 PROBE_SECONDS = 0.05
+WORST_SECONDS = 2.0
 
 
 @pytest.fixture(name="broker")
@@ -36,7 +37,8 @@ async def _broker(workspace: Workspace) -> AsyncIterator[AmqpBroker]:
 async def test_ten_thousand_different_delays_are_each_met(broker: AmqpBroker) -> None:
     """The longest are published first, so that a queue that let a long one stand before a short one would show it.
 
-    What a message without a delay takes meanwhile, there and back, is the machine's doing and not the ladder's.
+    What a message without a delay takes meanwhile, there and back, is the machine's doing and not the ladder's. A moment
+    in which the machine stands still makes a few late; a queue in which one stands before another makes thousands.
     """
     delays = [1 + (LONGEST_SECONDS - 1) * number / MESSAGES for number in reversed(range(MESSAGES))]
     asked: dict[int, float] = {}
@@ -46,7 +48,9 @@ async def test_ten_thousand_different_delays_are_each_met(broker: AmqpBroker) ->
     lateness = [arrived[number] - asked[number] - delay for number, delay in enumerate(delays)]
     undelayed = max(at - asked[number] for number, at in arrived.items() if number < 0)
     assert min(lateness) >= 0
-    assert max(late - delay / 100 for late, delay in zip(lateness, delays, strict=True)) <= 1 + undelayed
+    beyond = [late - delay / 100 - undelayed for late, delay in zip(lateness, delays, strict=True)]
+    assert sum(late > 1 for late in beyond) <= MESSAGES / 100
+    assert max(beyond) <= WORST_SECONDS
 
 
 async def _publish_all(broker: AmqpBroker, delays: list[float], asked: dict[int, float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ import pytest
 
 from tools.cluster.kubectl import answers, kubectl
 from tools.cluster.layout import KUBECONFIG
+from tools.cluster.stages import ClusterError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+SERVED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,21 @@ def crds(kubeconfig: Path) -> Path:
         "crd/consumerpools.warren.dev",
         kubeconfig=kubeconfig,
     )
+    _until_served(kubeconfig)
     return kubeconfig
+
+
+def _until_served(kubeconfig: Path) -> None:
+    """Wait until resources of a kind that has just been made known can be listed: established is not served."""
+    end = time.monotonic() + SERVED_SECONDS
+    while True:
+        try:
+            kubectl("get", "mljobs,consumerpools", "--all-namespaces", kubeconfig=kubeconfig)
+        except ClusterError:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        else:
+            return
 
 
 @pytest.fixture
