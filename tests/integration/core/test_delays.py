@@ -37,8 +37,8 @@ async def _broker(workspace: Workspace) -> AsyncIterator[AmqpBroker]:
 async def test_ten_thousand_different_delays_are_each_met(broker: AmqpBroker) -> None:
     """The longest are published first, so that a queue that let a long one stand before a short one would show it.
 
-    What a message without a delay takes meanwhile, there and back, is the machine's doing and not the ladder's. A moment
-    in which the machine stands still makes a few late; a queue in which one stands before another makes thousands.
+    What a message without a delay takes meanwhile, there and back, is the machine's doing and not the ladder's. A
+    moment in which the machine stands still makes a few late; a queue where one stands before another, thousands.
     """
     delays = [1 + (LONGEST_SECONDS - 1) * number / MESSAGES for number in reversed(range(MESSAGES))]
     asked: dict[int, float] = {}
