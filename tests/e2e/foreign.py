@@ -42,7 +42,7 @@ def deploy(namespace: Namespace) -> None:
     archives = list(_archives())
     for number, archive in enumerate(archives):
         data = {f"{number}.zip": base64.b64encode(archive).decode()}
-        namespace.apply(_config_map(f"{NAME}-{number}") | {"binaryData": data})
+        namespace.create(_config_map(f"{NAME}-{number}") | {"binaryData": data})
     namespace.apply(_config_map(NAME) | {"data": {_WORKER.name: _WORKER.read_text()}})
     namespace.apply(_deployment(namespace, len(archives)))
     namespace.apply(_pool())

@@ -56,8 +56,12 @@ class Namespace:
         return self.run("get", "secret", "warren-credentials", "-o", template)
 
     def apply(self, resource: dict[str, Any]) -> None:
-        """Apply a resource, of whatever size: an annotation with all of it could be too large."""
-        self.run("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(resource))
+        """Apply a resource."""
+        self.run("apply", "-f", "-", given=json.dumps(resource))
+
+    def create(self, resource: dict[str, Any]) -> None:
+        """Create a resource that is too large to be applied: an annotation would hold all of it."""
+        self.run("create", "-f", "-", given=json.dumps(resource))
 
     def patch(self, kind: str, name: str, spec: dict[str, Any]) -> None:
         """Change a resource's spec."""

@@ -49,6 +49,7 @@ def events(namespace: Namespace, pool: str) -> str:
     return namespace.run("events", "--for", f"consumerpool/{pool}")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_sleeping_pool_is_woken_at_once(namespace: Namespace, client: Client, diary: Diary, rounds: int) -> None:
     """From the answer to a submit, which follows the broker's confirm, to the scale patch: no figure is as quick."""
@@ -106,6 +107,7 @@ def resize(namespace: Namespace, pool: str, *, slots: int, most: int) -> None:
     namespace.patch("consumerpool", pool, {"concurrency": slots, "maxReplicas": most})
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_no_task_is_interrupted_when_replicas_go(
     namespace: Namespace, small_workshop: Workshop, client: Client, diary: Diary, rounds: int

@@ -222,7 +222,7 @@ class PoolReconciler:
         consumers = figure.consumers if figure.consumers is not None or finished is None else 0
         return Observation(
             replicas,
-            figure.ready if consumers else self._wakenings.ready(queue, figure.ready, now),
+            figure.ready if consumers else self._wakenings.ready(queue, figure.ready, figure.unacked, now),
             figure.unacked,
             finished,
             figure.running,

@@ -30,7 +30,10 @@ class Wakenings:
         """Return whether somebody publishes to the queue."""
         return now - self._heard.get(queue, now - LATE_SECONDS) < LATE_SECONDS
 
-    def ready(self, queue: str, known: int, now: float) -> int:
-        """Return what waits in a queue that nobody consumes: what is known of it, or more, if that was counted."""
+    def ready(self, queue: str, known: int, unacked: int, now: float) -> int:
+        """Return what waits in a queue whose consumers are not known yet: what is known of it, or more, if counted.
+
+        What was counted waiting and is under way by now waits no longer.
+        """
         at, counted = self._counted.get(queue, (now, 0))
-        return max(known, counted) if now - at < LATE_SECONDS else known
+        return max(known, counted - unacked) if now - at < LATE_SECONDS else known

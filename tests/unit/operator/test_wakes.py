@@ -72,6 +72,18 @@ async def test_what_waits_by_then_counts(world: World) -> None:
         assert (status(world).ready, status(world).desired_replicas) == (7, 4)
 
 
+async def test_what_is_under_way_by_then_waits_no_longer(world: World) -> None:
+    create(world)
+    world.figures.queues[QUEUE] = Figure(0, 0, age=1, consumers=0)
+    async with listening(world) as operator:
+        await submit(world, 2)
+        await operator.wakes.pass_on("cpu")
+        world.clock.advance(2)
+        world.figures.queues[QUEUE] = Figure(0, 2, age=1, consumers=0)  # the new pod is not scraped yet
+        await operator.pool_round()
+        assert (status(world).ready, status(world).unacked, status(world).desired_replicas) == (0, 2, 1)
+
+
 async def test_it_stays_awake_until_figures_can_show_the_task(world: World) -> None:
     create(world, scaleDown={"stabilizationSeconds": 0})
     world.figures.queues[QUEUE] = Figure(0, 0, age=1)
