@@ -170,7 +170,8 @@ def test_tasks_are_delayed_expire_run_out_of_time_and_are_waited_for(client: Cli
     request = {"task": "sleep", "args": {"seconds": 1}}
     answer = httpx2.post(f"{api}/v1/tasks", json=request, headers={"Prefer": "wait=10"}, timeout=20)
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
-    lasted = datetime.fromisoformat(answer.json()["finished_at"]) - datetime.fromisoformat(answer.json()["submitted_at"])
+    submitted, finished = (datetime.fromisoformat(answer.json()[name]) for name in ("submitted_at", "finished_at"))
+    lasted = finished - submitted
     assert lasted.total_seconds() >= 1
     assert (answer.elapsed - lasted).total_seconds() < 1, "it was not answered the moment it ended"
     record = delayed.wait(15)
