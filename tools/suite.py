@@ -1,8 +1,7 @@
 """`python -m tools.suite`: every test there is, stage by stage, each with its time and its limit.
 
 Ends with a summary. A stage that fails does not hide the later ones that can still run. Every skip is listed; one for
-another reason than a missing GPU or torch fails the suite, and so does a cluster that does not come up. A few tests of
-processes that fail beside others are run once more by themselves, since their bounds are times; it is told how many.
+another reason than a missing GPU or torch fails the suite, and so does a cluster that does not come up.
 """
 
 import argparse
@@ -13,15 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 ALLOWED_SKIPS = ("GPU", "torch")
-FEW = 5
-"""More failures than that are no matter of a busy machine."""
-
-AGAIN_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -34,8 +29,6 @@ class Stage:
     needs: tuple[str, ...] = ()
     counts: bool = False
     """Whether it is a run of pytest, whose tests are counted."""
-    again: tuple[str, ...] = ()
-    """The command by which its failed tests are run once more; none: a failure is one."""
 
 
 @dataclass
@@ -48,8 +41,6 @@ class Result:
     passed: int = 0
     failed: int = 0
     skips: list[str] = field(default_factory=list)
-    again: int = 0
-    """How many failed beside others, and passed by themselves."""
 
     @property
     def well(self) -> bool:
@@ -73,31 +64,18 @@ BY_LINE = ("-n", "2", "--dist", "loadscope")
 """For tests that share servers: each line of them has a worker. They mostly wait."""
 
 
-def _failed(folder: str, *options: str) -> tuple[str, ...]:
-    return ("-m", "pytest", folder, *options, "--last-failed", "--last-failed-no-failures", "none")
-
-
 STAGES = (
-    replace(_pytest("unit", 240, *PARALLEL), again=_failed("tests/unit")),
+    _pytest("unit", 120, *PARALLEL),
     Stage("examples", ("-m", "pytest", "examples", *PARALLEL), 120, counts=True),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
-    replace(
-        _pytest("integration", 2700, *BY_LINE, "-m", "not alone", needs=("servers", "cluster")),
-        again=_failed("tests/integration", "-m", "not alone"),
-    ),
-    Stage(
-        "alone",
-        ("-m", "pytest", "tests/integration", "-m", "alone"),
-        600,
-        ("servers",),
-        counts=True,
-        again=_failed("tests/integration", "-m", "alone"),
-    ),
+    _pytest("integration", 1500, *BY_LINE, "-m", "not alone", needs=("servers", "cluster")),
+    Stage("alone", ("-m", "pytest", "tests/integration", "-m", "alone"), 300, ("servers",), counts=True),
+    Stage("faults", ("-m", "tests.soak", "--each", "--seed", "11"), 900, needs=("servers",)),
     _pytest("contract", 600, *PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build", "--examples"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins", "--examples"), 600, needs=("images",)),
-    _pytest("e2e", 1200, "-m", "not long", needs=("load",)),
+    _pytest("e2e", 900, "-m", "not long", needs=("load",)),
 )
 
 
@@ -134,18 +112,8 @@ def _run(stage: Stage) -> Result:
         result = Result(stage, verdict, time.monotonic() - started)
         if stage.counts:
             _count(report, result)
-    if stage.again and 0 < result.failed <= FEW:
-        _run_again(result)
     print(f"=== {stage.name}: {result.verdict}, {result.seconds:.0f} s", flush=True)
     return result
-
-
-def _run_again(result: Result) -> None:
-    print(f"\n=== {result.stage.name}: the {result.failed} that failed, by themselves", flush=True)
-    command = [sys.executable, *result.stage.again]
-    if _wait(subprocess.Popen(command, start_new_session=True), AGAIN_SECONDS) == "ok":
-        result.again, result.verdict = result.failed, "ok"
-        result.passed, result.failed = result.passed + result.failed, 0
 
 
 def _wait(process: subprocess.Popen[bytes], limit: int) -> str:
@@ -180,7 +148,6 @@ def _summarize(results: Sequence[Result]) -> None:
     print("\n=== summary")
     for result in results:
         counts = f"{result.passed} passed, {result.failed} failed" if result.stage.counts else ""
-        counts += f", {result.again} of them by themselves only" if result.again else ""
         print(f"{result.stage.name:<12} {result.seconds:6.0f} s  {result.verdict:<10} {counts}")
     skips = [skip for result in results for skip in result.skips]
     for skip in skips:

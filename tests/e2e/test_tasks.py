@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -170,10 +169,7 @@ def test_tasks_are_delayed_expire_run_out_of_time_and_are_waited_for(client: Cli
     request = {"task": "sleep", "args": {"seconds": 1}}
     answer = httpx2.post(f"{api}/v1/tasks", json=request, headers={"Prefer": "wait=10"}, timeout=20)
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
-    submitted, finished = (datetime.fromisoformat(answer.json()[name]) for name in ("submitted_at", "finished_at"))
-    lasted = finished - submitted
-    assert lasted.total_seconds() >= 1
-    assert (answer.elapsed - lasted).total_seconds() < 1, "it was not answered the moment it ended"
+    assert 1 <= answer.elapsed.total_seconds() < 2, "it was not answered the moment it ended"
     record = delayed.wait(15)
     assert record.started_at is not None
     assert record.submitted_at is not None
@@ -187,7 +183,7 @@ def test_tasks_are_delayed_expire_run_out_of_time_and_are_waited_for(client: Cli
 @pytest.mark.usefixtures("one_consumer")
 def test_running_and_waiting_tasks_are_canceled(client: Client, diary: Diary) -> None:
     jobs = client.submit_many({"task": "sleep", "args": {"seconds": 600}} for _ in range(WAITING))
-    until("some are started", lambda: jobs[0].status is State.STARTED, seconds=40)
+    until("some are started", lambda: jobs[0].status is State.STARTED, seconds=30)
     began = time.monotonic()
     with ThreadPoolExecutor(16) as several:
         list(several.map(lambda job: job.cancel(), jobs))

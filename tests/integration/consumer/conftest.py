@@ -61,13 +61,12 @@ class Client:
         assert len(found) == len(tasks)
         return found
 
-    async def ended(self, tasks: list[Task], within: float, *, told: bool = True) -> list[Record]:
-        """Wait until all the tasks have ended, and are `told` where their reply queue stands; return their records."""
+    async def ended(self, tasks: list[Task], within: float) -> list[Record]:
+        """Wait until all the tasks have ended and are told; return their records."""
         async with asyncio.timeout(within):
             while not all(record.state.terminal for record in await self.read(tasks)):  # noqa: ASYNC110 - see `until`
                 await asyncio.sleep(0.2)
-        if told:
-            await until(lambda: {task.id for task in tasks} <= set(self.replies), 15)
+        await until(lambda: {task.id for task in tasks} <= set(self.replies), 15)
         return await self.read(tasks)
 
 

@@ -44,7 +44,7 @@ async def back(port: int, client: Client, crew: Crew) -> None:
     await until(lambda: ask(port, "/readyz")[0] == 200, BACK_SECONDS)
     before = crew.rows("end")[0]
     await client.submit("waits", 1, 0.1)
-    await until(lambda: crew.rows("end")[0] > before, BACK_SECONDS)
+    await until(lambda: crew.rows("end")[0] > before, 10)
 
 
 async def test_a_queue_that_was_deleted_and_made_again(crew: Crew, client: Client, workspace: Workspace) -> None:

@@ -67,7 +67,7 @@ async def test_work_goes_on_while_the_broker_restarts_and_is_not_run_twice(
     tasks = await client.submit("waits", 24, 4)
     await until(lambda: crew.rows("start").total() == CONCURRENCY)
     workspace.servers.rabbitmq.restart()
-    records = await client.ended(tasks, within=60, told=False)  # a reply queue ends with its connection
+    records = await client.ended(tasks, within=60)
     assert {record.state for record in records} == {State.SUCCEEDED}
     assert {record.attempt for record in records} == {1}
     assert crew.rows("start") == crew.rows("end") == dict.fromkeys(range(24), 1)

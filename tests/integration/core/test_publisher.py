@@ -67,7 +67,7 @@ async def test_the_broker_killed_with_a_thousand_under_way(workspace: Workspace,
         assert {type(fate) for fate in await asyncio.gather(*fates)} == {BrokerUnavailableError}
     workspace.servers.rabbitmq.start()
     workspace.servers.rabbitmq.wait()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(30):
         while await publish(broker, 5000, queue="warren.classic") is not None:  # noqa: ASYNC110 - until it is back
             await asyncio.sleep(0.2)
     there = {message.message_id for message in await taken(workspace, "warren.classic")}
