@@ -66,7 +66,7 @@ def test_what_is_left_can_be_deleted(release: Release, namespace: Namespace, dia
 
 
 def _killed_on_purpose(event: str) -> bool:
-    """Tell whether it is one of the workshop's consumers, coming back after its death; nothing else is forgiven them."""
+    """Tell whether one of the workshop's consumers comes back after its death; nothing else is forgiven them."""
     return event.startswith(deployment(WORKSHOP)) and "Back-off restarting" in event
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.alone
 
 MESSAGES = 10_000
 LONGEST_SECONDS = 30.0
-TOGETHER = 100
+TOGETHER = 500
 
 
 @pytest.fixture(name="broker")
