@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.integration.operator.conftest import Namespace
-from tests.integration.servers import Workspace
+from tests.integration.servers import Workspace, tied
 from warren.broker import Delivery
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
@@ -79,7 +79,7 @@ class Operator:
         """Start the process."""
         program = Path(sys.executable).parent / "warren-operator"
         with self._log.open("a") as log:
-            self._process = subprocess.Popen([program], env=self._environment, stderr=log, stdout=log)
+            self._process = subprocess.Popen(tied(program), env=self._environment, stderr=log, stdout=log)
 
     def kill(self) -> None:
         """Let the process die without a word."""
