@@ -100,7 +100,7 @@ def create(release: Release, state: Path) -> ServerSet:
 
 
 def tied(*command: str | Path) -> list[str | Path]:
-    """Return a command whose process the kernel kills when the thread that starts it ends, as in a run that is killed."""
+    """Return a command whose process the kernel kills when the thread that starts it ends, as with a killed run."""
     return ["setpriv", "--pdeathsig", "KILL", "--", *command]
 
 
