@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from tests.integration.operator.conftest import Namespace
+from tests.integration.operator.deployments import deployment
 from tests.integration.servers import Workspace, tied
 from warren.broker import Delivery
 from warren.broker.amqp import AmqpBroker
@@ -41,19 +42,7 @@ from warren_operator.permissions import PERMISSIONS
 EXAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "examples"
 POOL = DEFAULT_POOLS[1]
 WAKES = 20
-DEPLOYMENT = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "trainers"},
-    "spec": {
-        "replicas": 0,
-        "selector": {"matchLabels": {"app": "trainers"}},
-        "template": {
-            "metadata": {"labels": {"app": "trainers"}},
-            "spec": {"containers": [{"name": "trainer", "image": "warren.invalid/none:0"}]},
-        },
-    },
-}
+DEPLOYMENT = deployment("trainers")
 SCALING = {
     "apiVersion": "warren.dev/v1alpha1",
     "kind": "ConsumerPool",

@@ -158,6 +158,8 @@ def test_a_folder_that_never_was_stops_the_process_at_start(tmp_path: Path) -> N
         "WARREN_RECORDS_URL": "redis://127.0.0.1:1",
         "WARREN_KEYS_DIR": str(tmp_path / "typo"),
     }
-    done = subprocess.run([PROGRAMS / "warren-producer"], env=environ, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [PROGRAMS / "warren-producer"], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("warren-producer: WARREN_KEYS_DIR: there is no folder")
