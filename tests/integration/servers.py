@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,9 @@ def create(release: Release, state: Path) -> ServerSet:
 
 
 def tied(*command: str | Path) -> list[str | Path]:
-    """Return a command whose process the kernel kills when the thread that starts it ends, as with a killed run."""
+    """Return a command whose process the kernel kills with the main thread of this one, as when a run is killed."""
+    if threading.current_thread() is not threading.main_thread():
+        return [*command]  # the kernel would kill it with the thread that starts it
     return ["setpriv", "--pdeathsig", "KILL", "--", *command]
 
 
