@@ -100,6 +100,7 @@ async def test_an_event_ends_the_wait_for_a_task_that_was_submitted_elsewhere(
     assert (await asyncio.wait_for(waiting, SOON)).state is State.SUCCEEDED
 
 
+@pytest.mark.usefixtures("frequent_looks")
 async def test_without_any_word_the_records_are_read(watch: Watch, records: MemoryRecords) -> None:
     task = await submitted(records)
     waiting = asyncio.create_task(watch.wait(task.id, NEVER))
@@ -225,6 +226,7 @@ async def test_a_task_that_is_not_there(watch: Watch) -> None:
     assert watch.viewers == 0
 
 
+@pytest.mark.usefixtures("frequent_looks")
 async def test_a_record_that_vanishes_ends_the_view(watch: Watch, records: MemoryRecords) -> None:
     task = await submitted(records)
     waiting = asyncio.create_task(watch.wait(task.id, NEVER))
@@ -238,12 +240,13 @@ async def test_a_record_that_vanishes_ends_the_view(watch: Watch, records: Memor
         await waiting
 
 
+@pytest.mark.usefixtures("frequent_looks")
 async def test_while_the_records_are_away_views_stay_as_they_are(watch: Watch, records: MemoryRecords) -> None:
     task = await submitted(records)
     async with watch.follow(task.id) as view:
         await view.changed(0)
         records.available = False
-        assert not await view.changed(0.7)
+        assert not await view.changed(0.3)
         records.available = True
         await ended(records, task)
         assert await view.changed(SOON)

@@ -141,12 +141,6 @@ def short_waits(house: House) -> None:
     house.settings = house.settings.model_copy(update={"max_wait_seconds": 0.2})
 
 
-@pytest.fixture
-def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test come soon to what comes with the next look at the records, for want of a reply or an event."""
-    monkeypatch.setattr("warren.client.watch.SWEEP_SECONDS", 0.05)
-
-
 @asynccontextmanager
 async def serving(house: House, keyring: Keyring | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""

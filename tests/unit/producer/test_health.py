@@ -1,11 +1,12 @@
 """Health, readiness, figures, the description, the settings."""
 
+import asyncio
 import re
 
 import httpx2
 import pytest
 
-from tests.unit.producer.conftest import House
+from tests.unit.producer.conftest import House, answer
 from warren.errors import SettingsError
 from warren.settings import load
 from warren_producer.preferences import Preferences
@@ -98,9 +99,11 @@ def test_preferences(header: str | None, wait: float | None, later: bool) -> Non
     assert Preferences.parse(header, 60) == Preferences(wait, later)
 
 
-async def test_preferences_may_come_in_several_headers(api: httpx2.AsyncClient) -> None:
+async def test_preferences_may_come_in_several_headers(api: httpx2.AsyncClient, house: House) -> None:
     headers = [("Prefer", "handling=lenient"), ("Prefer", "wait=1")]
-    response = await api.post("/v1/tasks", json={"task": "echo"}, headers=headers)
+    response, _ = await asyncio.gather(
+        api.post("/v1/tasks", json={"task": "echo"}, headers=headers), house.consume("cpu", answer(b"1"))
+    )
     assert response.headers["Preference-Applied"] == "wait=1"
 
 
