@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import boto3
@@ -28,17 +28,31 @@ _OWN_PORTS_EACH = 80
 _own_ports = itertools.cycle(range(_OWN_PORTS_EACH))
 
 
-@dataclass(frozen=True)
 class Workspace:
-    """A virtual host, a bucket and an empty store: whatever a test does there, the next one does not see."""
+    """A virtual host, a bucket and an empty store: whatever a test does there, the next one does not see.
 
-    servers: ServerSet
-    name: str
+    The host and the bucket are made when they are first asked for: many tests need the store alone.
+    """
 
-    @property
+    def __init__(self, servers: ServerSet, name: str) -> None:
+        self.servers = servers
+        self._own = name
+
+    @cached_property
+    def name(self) -> str:
+        """The test's own virtual host, in which each user of the topology has its rights."""
+        management = self.servers.management_url()
+        _expect_made(web.call("PUT", f"{management}api/vhosts/{self._own}", {}))
+        for user in self.servers.rabbitmq.spec.users:
+            rights = {"configure": user.configure, "write": user.write, "read": user.read}
+            _expect_made(web.call("PUT", f"{management}api/permissions/{self._own}/{user.name}", rights))
+        return self._own
+
+    @cached_property
     def bucket(self) -> str:
         """The test's own bucket."""
-        return self.name
+        s3_client(self.servers).create_bucket(Bucket=self._own)
+        return self._own
 
     @property
     def records_url(self) -> str:
@@ -58,22 +72,22 @@ class Workspace:
         """The AWS SDKs' variables."""
         return self.servers.objects_environment
 
+    def clear(self) -> None:
+        """Take the virtual host away: its queues would go on costing memory and time."""
+        if "name" in vars(self):
+            web.call("DELETE", f"{self.servers.management_url()}api/vhosts/{self._own}", timeout=30)
+
 
 @contextmanager
 def workspace(servers: ServerSet, name: str) -> Iterator[Workspace]:
-    """Make a workspace of that name, and take the virtual host away afterwards."""
-    management = servers.management_url()
-    _expect_made(web.call("PUT", f"{management}api/vhosts/{name}", {}))
-    for user in servers.rabbitmq.spec.users:
-        rights = {"configure": user.configure, "write": user.write, "read": user.read}
-        _expect_made(web.call("PUT", f"{management}api/permissions/{name}/{user.name}", rights))
+    """Make a workspace of that name, and clear it afterwards."""
     with redis.Redis.from_url(servers.records_url) as store:
         store.flushall()
-    s3_client(servers).create_bucket(Bucket=name)
+    own = Workspace(servers, name)
     try:
-        yield Workspace(servers, name)
+        yield own
     finally:
-        web.call("DELETE", f"{management}api/vhosts/{name}", timeout=30)
+        own.clear()
 
 
 def control(servers: ServerSet, *arguments: str) -> str:
