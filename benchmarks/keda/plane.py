@@ -138,7 +138,7 @@ def _api_server(state: Path, plane: Plane) -> Program:
         f"--tls-cert-file={identity.certificate}",
         f"--tls-private-key-file={identity.key}",
         "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={identity.key}",
+        f"--service-account-key-file={identity.certificate}",
         f"--service-account-signing-key-file={identity.key}",
         # How it calls the metrics server in the name of others.
         f"--proxy-client-cert-file={identity.certificate}",

@@ -45,15 +45,15 @@ async def replay(setting: Setting, plane: Plane, servers: ServerSet) -> Outcome:
 
     """
     trace = setting.trace
-    # The model's KEDA polls for the first time half a period after the beginning; the real one does so at once.
-    begin = time.monotonic() + POLLING_SECONDS / 2
     async with await aio_pika.connect(servers.broker_url()) as connection:
         async with connection.channel() as channel:
             await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+        plane.apply(deployment(), scaled_object(QUEUE, servers.management_url(), setting.value))
+        # The model's KEDA polls for the first time half a period after the beginning; the real one does so at once.
+        begin = time.monotonic() + POLLING_SECONDS / 2
         workers = Workers(
             connection, QUEUE, trace.services, setting.start_seconds, clock=lambda: time.monotonic() - begin
         )
-        plane.apply(deployment(), scaled_object(QUEUE, servers.management_url(), setting.value))
         async with _meanwhile(workers.follow_deployment(plane), workers.follow_pods(plane)):
             await _publish(connection, trace, begin)
     return _outcome(trace, workers)

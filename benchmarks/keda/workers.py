@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from benchmarks.keda.plane import Plane, Resource
 
@@ -95,13 +95,8 @@ class Workers:
             queue = await channel.get_queue(self.queue)
             tag = await queue.consume(lambda message: self._work(message, idle, leaves))
             await leaves.wait()
-            await self._close(queue, tag, idle)
-
-    @staticmethod
-    async def _close(queue: AbstractQueue, tag: str, idle: asyncio.Event) -> None:
-        """Take nothing new, and finish."""
-        await queue.cancel(tag)
-        await idle.wait()
+            await queue.cancel(tag)
+            await idle.wait()
 
     async def _work(self, message: AbstractIncomingMessage, idle: asyncio.Event, leaves: asyncio.Event) -> None:
         if leaves.is_set():
