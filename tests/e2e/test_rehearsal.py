@@ -18,13 +18,15 @@ from benchmarks.ratio import Ratio
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace, Sequence
 from tests.e2e.patience import until
-from tests.e2e.pools import deployment, fall_asleep, resize
+from tests.e2e.pools import deployment, fall_asleep, replicas, resize
 from warren.client import Client, Job
+from warren.client.documents import TaskDocument
 from warren.record import State
 from warren.resources import ConsumerPoolSpec
 from warren_operator.rehearsal.chart import draw
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.rehearsal import Outcome, rehearse
+from warren_operator.rehearsal.scalers import Warren
 from warren_operator.rehearsal.trace import Trace
 
 POOL: Final = "cpu"
@@ -33,6 +35,8 @@ STABILIZATION, SHORT_STABILIZATION = 60, 5
 """The chart's own, and the one that this suite installs it with."""
 MOST: Final = 10
 RECIPE: Final = Recipe(Shape.STEP, seed=1, rate=3.0, seconds=540.0, service_seconds=1.0)
+STATISTICS_SECONDS: Final = 1
+"""How often the chart's RabbitMQ refreshes its figures."""
 WAKES: Final = 3
 WANTED: Final = "{.spec.replicas}"
 
@@ -45,6 +49,7 @@ def _spec(namespace: Namespace) -> Iterator[ConsumerPoolSpec]:
         namespace.get("consumerpool", POOL)["spec"] | {"scaleDown": {"stabilizationSeconds": STABILIZATION}}
     )
     stabilize(namespace, SHORT_STABILIZATION)
+    until(f"the pool {POOL} sleeps", lambda: replicas(namespace, POOL) == 0, seconds=150)
     resize(namespace, POOL, slots=DEFAULT_SLOTS, most=MOST)
 
 
@@ -62,15 +67,14 @@ def test_a_rehearsal_foretells_the_replicas(
     with namespace.watched(f"deployment/{deployment(POOL)}", WANTED) as counts:
         start = start_seconds(namespace, client, counts)
         stabilize(namespace, STABILIZATION)
-        foretold = replace(rehearse(trace, spec, start), scaler="foretold")
+        foretold = replace(rehearse(trace, spec, start, Warren(spec, STATISTICS_SECONDS)), scaler="foretold")
         diary.say(f"pods start in {start:.1f} s; {len(trace.arrivals)} tasks in {trace.seconds:.0f} s ...")
         seen = replayed(trace, client, counts)
     error = mean_absolute_error(foretold.curve, seen.curve, trace.seconds)
-    OUT.mkdir(exist_ok=True)
-    draw(OUT / "validation.svg", trace, (foretold, seen), spec.target.wait_seconds)
     said = StringIO()
     report("validation", [figure(error, foretold, seen, trace.seconds)], Console(file=said, width=170))
     diary.say(f"{said.getvalue()}\nforetold: {told(foretold.curve)}\nseen: {told(seen.curve)}")
+    draw(OUT / "validation.svg", trace, (foretold, seen), spec.target.wait_seconds)
     assert error <= 1
 
 
@@ -100,9 +104,16 @@ def replayed(trace: Trace, client: Client, counts: Sequence) -> Outcome:
     with ThreadPoolExecutor(16) as several:
         records = list(several.map(lambda job: job.wait(120), jobs))
     assert {(record.status, record.attempt) for record in records} == {(State.SUCCEEDED, 1)}
-    waits = [record.started_at - record.submitted_at for record in records]
+    waits = [waited(record) for record in records]
     curve = since(begin, [(at, int(value)) for at, value in counts.changes if value])
     return Outcome("seen", waits, 0, area(curve, trace.seconds), curve, len(curve) - 1)
+
+
+def waited(record: TaskDocument) -> float:
+    """Return how many seconds a task waited for its first attempt."""
+    assert record.submitted_at
+    assert record.started_at
+    return (record.started_at - record.submitted_at).total_seconds()
 
 
 def figure(error: float, foretold: Outcome, seen: Outcome, seconds: float) -> Figure:

@@ -41,14 +41,15 @@ class Scaler(Protocol):
 
 @dataclass(slots=True)
 class Depths:
-    """What RabbitMQ says of a queue: true at the last refresh."""
+    """What RabbitMQ says of a queue: true at the last refresh, which comes every `period` seconds."""
 
+    period: int = STATISTICS_SECONDS
     ready: int = 0
     unacked: int = 0
 
     def second(self, plant: Plant, second: int) -> None:
         """Refresh the figures when that is due."""
-        if second % STATISTICS_SECONDS == 0:
+        if second % self.period == 0:
             self.ready, self.unacked = plant.ready, plant.running
 
 
@@ -58,9 +59,9 @@ class Warren:
     name = "warren"
     wakes = True
 
-    def __init__(self, spec: ConsumerPoolSpec) -> None:
+    def __init__(self, spec: ConsumerPoolSpec, statistics_seconds: int = STATISTICS_SECONDS) -> None:
         self._spec = spec
-        self._depths = Depths()
+        self._depths = Depths(statistics_seconds)
         self._history = History()
         self._scraped = Observation(0, 0, 0, 0.0, 0, 0)
         self._wakenings = Wakenings()
