@@ -62,8 +62,8 @@ def _pytest(name: str, limit: int, *options: str, needs: tuple[str, ...] = ()) -
 PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
-BY_LINE = ("-n", "2", "--dist", "loadscope")
-"""For tests that share servers: each line of them has a worker. They mostly wait."""
+BY_LINE = ("-n", "3", "--dist", "loadscope")
+"""For tests that share servers (see tests/integration/conftest.py). They mostly wait, so three workers fit two cores."""
 
 
 STAGES = (

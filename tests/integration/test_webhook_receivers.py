@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.servers import tied
 from warren.clock import Clock, ManualClock, SystemClock
 from warren.outbound.addresses import Allowed
 from warren.outbound.transport import Outbound
@@ -41,7 +42,7 @@ def free_port() -> int:
 def started(command: list[str], printed: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
     environment = {"PATH": os.environ["PATH"], **settings}
     with printed.open("wb") as output, printed.with_suffix(".errors").open("wb") as errors:
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
+        return subprocess.Popen(tied(*command), env=environment, stdout=output, stderr=errors)
 
 
 @asynccontextmanager

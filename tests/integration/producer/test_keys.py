@@ -150,3 +150,16 @@ def test_a_body_that_never_ends_is_refused_while_it_comes(guarded: Producer, fol
     assert (b"max_body_bytes of the API key" in answer) is known
     assert memory_mb(guarded.process.pid, "VmHWM") - before < 40
     assert status(guarded, key) == 200
+
+
+def test_a_folder_that_never_was_stops_the_process_at_start(tmp_path: Path) -> None:
+    environ = {
+        "WARREN_BROKER_URL": "amqp://127.0.0.1:1",
+        "WARREN_RECORDS_URL": "redis://127.0.0.1:1",
+        "WARREN_KEYS_DIR": str(tmp_path / "typo"),
+    }
+    done = subprocess.run(
+        [PROGRAMS / "warren-producer"], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("warren-producer: WARREN_KEYS_DIR: there is no folder")

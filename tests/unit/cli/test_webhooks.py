@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.unit.gateway import answered_by
 from warren.cli import app
-from warren.client.web import WebGateway
 from warren.webhook import secret_key
 
 ATTEMPT = {"at": "2026-11-21T08:00:00Z", "milliseconds": 41, "status": 500, "error": "the receiver answered 500"}
@@ -25,12 +25,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[httpx2.Request]:
         asked.append(request)
         return httpx2.Response(200, json=WEBHOOK)
 
-    transport = httpx2.MockTransport(api)
-    monkeypatch.setattr(
-        "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience, **more: WebGateway(url, patience=patience, transport=transport, **more),
-    )
-    monkeypatch.delenv("WARREN_URL", raising=False)
+    answered_by(api, monkeypatch)
     return asked
 
 

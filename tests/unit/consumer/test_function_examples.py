@@ -46,7 +46,7 @@ class Busy(BaseHTTPRequestHandler):
 def site() -> Iterator[str]:
     """Give the address of a web site."""
     with HTTPServer(("127.0.0.1", 0), Busy) as server:
-        serving = threading.Thread(target=server.serve_forever)
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -135,6 +135,18 @@ def spacious_house(house: House) -> House:
     return house
 
 
+@pytest.fixture
+def short_waits(house: House) -> None:
+    """Let `Prefer: wait=1`, the shortest that can be asked for, be over sooner."""
+    house.settings = house.settings.model_copy(update={"max_wait_seconds": 0.2})
+
+
+@pytest.fixture
+def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test come soon to what comes with the next look at the records, for want of a reply or an event."""
+    monkeypatch.setattr("warren.client.watch.SWEEP_SECONDS", 0.05)
+
+
 @asynccontextmanager
 async def serving(house: House, keyring: Keyring | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,15 +123,3 @@ async def test_a_folder_that_is_gone_holds_no_keys_and_one_that_is_unreadable_th
     folder.rename(tmp_path / "elsewhere")
     await keyring.read()
     assert keyring.find(key) is None
-
-
-def test_a_folder_that_never_was_stops_the_process_at_start(tmp_path: Path) -> None:
-    environ = {
-        "WARREN_BROKER_URL": "amqp://127.0.0.1:1",
-        "WARREN_RECORDS_URL": "redis://127.0.0.1:1",
-        "WARREN_KEYS_DIR": str(tmp_path / "typo"),
-    }
-    program = Path(sys.executable).parent / "warren-producer"
-    done = subprocess.run([program], env=environ, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2
-    assert done.stderr.startswith("warren-producer: WARREN_KEYS_DIR: there is no folder")

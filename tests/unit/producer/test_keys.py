@@ -198,6 +198,7 @@ async def test_predictions_are_their_callers(gate: Gate, house: House, tmp_path:
     assert (await waited).status_code == 200
 
 
+@pytest.mark.usefixtures("frequent_looks")
 async def test_waiting_for_a_task_and_following_it_with_a_key(gate: Gate, house: House) -> None:
     ann = await gate.admit("ann")
     task_id = await submit(gate, ann)
@@ -210,6 +211,7 @@ async def test_waiting_for_a_task_and_following_it_with_a_key(gate: Gate, house:
     assert (await gate.http.get(f"/v1/tasks/{task_id}/result", headers=ann)).json() == "done"
 
 
+@pytest.mark.usefixtures("frequent_looks")
 async def test_a_stream_ends_when_its_key_is_no_longer_valid(gate: Gate, house: House) -> None:
     ann = await gate.admit("ann")
     task_id = await submit(gate, ann)
