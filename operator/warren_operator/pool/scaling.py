@@ -76,7 +76,7 @@ def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     if not seen.known:
         return _hold(seen, spec)
     found = demand(seen, spec, history, now)
-    if seen.woken and not found.replicas:
+    if seen.woken and not found.replicas and not spec.min_replicas:
         found = _WAKING
     up, down = math.ceil(found.replicas), math.ceil(found.kept)
     low, high = _bounded(up, spec), _bounded(down, spec)
