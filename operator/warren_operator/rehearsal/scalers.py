@@ -97,6 +97,4 @@ class Warren:
         )
         decision, self._history = step(seen, self._spec, self._history, now)
         if decision.replicas != plant.replicas:
-            if not decision.replicas:
-                self._wakenings.sleep(queue)
             plant.scale(decision.replicas)
