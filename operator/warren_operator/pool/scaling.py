@@ -133,7 +133,8 @@ def _shrink(  # noqa: PLR0913, PLR0917 - it needs whatever there is
 ) -> Decision:
     """Decide on fewer replicas, or on waiting for that."""
     rest, holding = spec.scale_down.stabilization_seconds, -(-seen.in_flight // spec.concurrency)
-    patient = max([wish, *(count for at, count in history.wishes if at > now - rest)])
+    # What was wanted under another maxReplicas is no reason to stay above this one.
+    patient = min(spec.max_replicas, max([wish, *(count for at, count in history.wishes if at > now - rest)]))
     careful = min(seen.replicas, max(patient, holding))
     if careful < seen.replicas:
         reason, sentence = _goodbye(seen, spec, careful, found)

@@ -120,6 +120,16 @@ async def test_scaled_by_hand_it_is_pulled_back_within_its_bounds(world: World) 
     assert world.cluster.deployments["consumer"].wanted == 5
 
 
+async def test_fewer_at_most_are_fewer_at_once(world: World) -> None:
+    create(world)
+    world.figures.queues[QUEUE] = Figure(10, 0, age=1)
+    await world.look()
+    assert world.cluster.deployments["consumer"].wanted == 5
+    world.cluster.edit(Kind.CONSUMER_POOL, "cpu", maxReplicas=2)
+    await world.look(seconds=2)
+    assert (world.cluster.deployments["consumer"].wanted, status(world).reason) == (2, "AboveMaximum")
+
+
 async def test_the_status_is_written_only_when_it_changes(world: World) -> None:
     create(world)
     world.figures.queues[QUEUE] = Figure(0, 0, age=1)
