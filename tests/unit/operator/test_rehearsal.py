@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from warren.resources import ConsumerPoolSpec
+from warren.resources import ConsumerPoolSpec, Target
 from warren_operator.rehearsal.clairvoyance import foresee
 from warren_operator.rehearsal.generation import DAY, Recipe, Shape, generate
 from warren_operator.rehearsal.keda import Keda
@@ -20,7 +20,7 @@ from warren_operator.rehearsal.rehearsal import foretold, keda_value, rehearse, 
 from warren_operator.rehearsal.trace import Trace
 
 
-def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0) -> ConsumerPoolSpec:
+def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0, rest: int = 60) -> ConsumerPoolSpec:
     return ConsumerPoolSpec.model_validate(
         {
             "queue": "q",
@@ -29,6 +29,7 @@ def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int =
             "maxReplicas": high,
             "concurrency": concurrency,
             "target": {"waitSeconds": target},
+            "scaleDown": {"stabilizationSeconds": rest},
         }
     )
 
@@ -127,6 +128,13 @@ def test_a_wake_starts_the_first_pod_at_once() -> None:
     outcome = rehearse(Trace.of("t", [30.5], 1), pool(), 10)
     assert outcome.curve[1] == (30.7, 1)
     assert outcome.waits[0] == pytest.approx(10.2)
+
+
+def test_the_last_pod_stays_until_the_figures_can_show_what_was_told() -> None:
+    by_tasks = pool(rest=0).model_copy(update={"target": Target(tasks_per_replica=1)})
+    outcome = rehearse(Trace.of("t", [0, 12, 60], 1), by_tasks, 10)
+    assert [count for _, count in outcome.curve] == [0, 1, 0, 1]
+    assert 22 <= outcome.curve[2][0] < 26
 
 
 @settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
