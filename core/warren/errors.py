@@ -184,9 +184,10 @@ class NotEndedError(WarrenError):
     title = "Task has not ended"
 
 
-class NoWebhookError(NotFoundError):
-    """The task asked for no webhook."""
+class NoWebhookError(WarrenError):
+    """The task asked for no webhook, so that there is nothing to send and no log of it."""
 
+    status = HTTPStatus.CONFLICT
     code = "no-webhook"
     title = "No webhook"
 
