@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -15,6 +16,8 @@ from structlog.testing import capture_logs
 
 from tests.unit.producer.conftest import House, answer, serving
 from tests.unit.producer.test_dead_letters import BOOM
+from warren.client.dead_letter import MAX_PAGE
+from warren.client.dead_letters import LOOKS
 from warren.keys import KeyEntry, Scope, new_key
 from warren.record import Outcome, State
 from warren.tasks import Task
@@ -256,6 +259,29 @@ async def test_ones_own_dead_letter_is_found_behind_many_of_others(gate: Gate, h
         await house.consume("cpu", fails)
     page = (await gate.http.get("/v1/dead-letters?limit=1", headers=bob)).json()
     assert [letter["id"] for letter in page["dead_letters"]] == [oldest]
+
+
+async def test_the_next_page_is_found_by_no_strangers_id(gate: Gate, house: House) -> None:
+    bob, ann = await gate.admit("bob"), await gate.admit("ann")
+    mine, strangers = [], []
+    for _ in range(LOOKS * MAX_PAGE // 100 + 2):
+        mine.append(await submit(gate, bob))
+        await house.consume("cpu", fails)
+        for _ in range(100):
+            task = Task("echo", "cpu", caller="ann")
+            await house.records.end(task, fails(task))
+            strangers.append(task.id)
+        await asyncio.sleep(0.002)
+    found, query = [], ""
+    while True:
+        page = (await gate.http.get(f"/v1/dead-letters?limit=50{query}", headers=bob)).json()
+        found += [letter["id"] for letter in page["dead_letters"]]
+        assert not [task_id for task_id in strangers if task_id in str(page)]
+        if "next" not in page:
+            break
+        query = f"&after={quote(page['next'])}"
+    assert found == mine[::-1]
+    assert (await gate.http.get("/v1/dead-letters", headers=ann)).json()["dead_letters"]
 
 
 async def test_a_replay_stays_with_whom_the_task_belonged_to(gate: Gate, house: House) -> None:
