@@ -22,11 +22,12 @@ from warren.records import LEAST_RESULT_TTL_SECONDS, RESULT_TTL_SECONDS
 PREFIX = "WARREN_"
 
 
-def _words(value: object) -> object:
+def words(value: object) -> object:
+    """Return the words of a text, by spaces or commas; anything else as it is."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Words = Annotated[tuple[str, ...], BeforeValidator(words)]
 """Words, by spaces or commas."""
 
 

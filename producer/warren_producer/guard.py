@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as Request
 
-    from warren_producer.keyring import Keyring
+    from warren.keyring import Keyring
     from warren_producer.metrics import Metrics
 
 OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json"})

@@ -21,10 +21,10 @@ from warren import AsyncClient
 from warren.client.dead_letter import MAX_PAGE
 from warren.client.dead_letters import LOOKS
 from warren.client.web import WebGateway
+from warren.keyring import Keyring
 from warren.keys import KeyEntry, Scope, new_key
 from warren.record import Outcome, State
 from warren.tasks import Task
-from warren_producer.keyring import Keyring
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
 """Of what the API describes."""

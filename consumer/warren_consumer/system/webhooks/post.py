@@ -6,7 +6,6 @@ Forbidden here: deciding what follows, and any word of a URL but its host in wha
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
@@ -17,13 +16,14 @@ import structlog
 from warren.client.documents import TaskDocument
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.tasks import JSON
-from warren.webhook import Delivery, event_type, signature, webhook_id
+from warren.webhook import Delivery, event_type, webhook_id
 from warren_consumer.system.webhooks.verdict import Attempt
 
 if TYPE_CHECKING:
     from warren.clock import Clock
     from warren.outbound.transport import Outbound
     from warren.record import Record
+    from warren_consumer.system.webhooks.signature import Signer
 
 LARGEST_RESULT: Final = 64 * 1024
 """Results over this size are told by where they are read: many receivers take no more than 100 kB."""
@@ -35,11 +35,11 @@ log = structlog.get_logger(__name__)
 
 
 class Post:
-    """Sends webhooks, signed with each of the keys; with none, unsigned."""
+    """Sends webhooks."""
 
-    def __init__(self, outbound: Outbound, keys: Sequence[bytes], clock: Clock) -> None:
+    def __init__(self, outbound: Outbound, signer: Signer, clock: Clock) -> None:
         self._outbound = outbound
-        self._keys = keys
+        self._signer = signer
         self._clock = clock
 
     async def send(self, url: str, record: Record) -> tuple[Attempt, Delivery]:
@@ -73,7 +73,8 @@ class Post:
     def _headers(self, record: Record, at: float, body: bytes) -> dict[str, str]:
         named = webhook_id(record.id, record.state)
         headers = {"content-type": JSON, "webhook-id": named, "webhook-timestamp": str(int(at))}
-        return headers | {"webhook-signature": signature(self._keys, named, int(at), body)} if self._keys else headers
+        signature = self._signer.sign(record.caller, named, int(at), body)
+        return headers | {"webhook-signature": signature} if signature else headers
 
 
 def payload(record: Record) -> bytes:
