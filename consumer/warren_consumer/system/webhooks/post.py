@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -61,7 +60,7 @@ class Post:
             async with self._outbound.send(
                 "POST", url, headers=self._headers(record, at, body), content=body
             ) as answer:
-                status, after = answer.status, seconds_of(answer.headers.get("retry-after"), at)
+                status, after = answer.status, answer.retry_after()
                 await answer.read(MOST_READ)
         except UrlRefusedError as error:
             return Attempt(error=error.detail, refused=True)
@@ -89,15 +88,3 @@ def payload(record: Record) -> bytes:
         "data": orjson.Fragment(document.json_bytes()),
     }
     return orjson.dumps(told)
-
-
-def seconds_of(retry_after: str | None, now: float) -> float | None:
-    """Return the seconds that a header `Retry-After` asks for: a number, or a date of HTTP's."""
-    if retry_after is None:
-        return None
-    if retry_after.isascii() and retry_after.isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
