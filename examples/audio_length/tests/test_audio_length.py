@@ -136,6 +136,7 @@ def fails(url: str) -> tuple[str, str]:
     with pytest.raises((Fail, UrlRefusedError)) as failure:
         audio_length(url)
     error = failure.value
+    assert isinstance(error, Fail | UrlRefusedError)
     return error.code, error.message if isinstance(error, Fail) else error.detail
 
 

@@ -82,6 +82,7 @@ def fails() -> tuple[str, str]:
     with pytest.raises((Fail, UrlRefusedError)) as failure:
         results()
     error = failure.value
+    assert isinstance(error, Fail | UrlRefusedError)
     return error.code, error.message if isinstance(error, Fail) else error.detail
 
 

@@ -305,7 +305,7 @@ async def test_an_answer_tells_whether_and_when_to_ask_again(
     after: float | None,
 ) -> None:
     async with (
-        Receiver([response(status, **asked)]).listening() as receiver,
+        Receiver([response(status, b"", **asked)]).listening() as receiver,
         Outbound(LOOPBACK) as outbound,
         outbound.send("GET", receiver.url) as answer,
     ):
