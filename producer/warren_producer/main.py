@@ -18,6 +18,7 @@ from warren.broker.amqp import AmqpBroker
 from warren.client.task_type import TaskType
 from warren.errors import SettingsError
 from warren.function import find_functions
+from warren.keyring import Keyring
 from warren.objects.s3 import S3Objects
 from warren.payloads import Payloads
 from warren.records.redis import RedisRecords
@@ -25,7 +26,6 @@ from warren.repository import Repository
 from warren.settings import load
 from warren.submission import Submitter
 from warren_producer.app import create_app
-from warren_producer.keyring import Keyring
 from warren_producer.server import Server
 from warren_producer.settings import ProducerSettings
 

@@ -28,7 +28,7 @@ from warren.record import (
     Verdict,
 )
 from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS, UNACCEPTED_SECONDS
-from warren.records.cursor import read_cursor, write_cursor
+from warren.records.cursor import Place, read_cursor, write_cursor
 from warren.records.fields import (
     Fields,
     milliseconds,
@@ -278,13 +278,13 @@ class RedisRecords:
         place: tuple[str | bytes | float, ...] = read_cursor(after) if after is not None else ()
         records: list[Record] = []
         while True:
-            answers, last = await self._store.run("dead", [], limit - len(records), *place)
+            answers, last, following = await self._store.run("dead", [], limit - len(records), *place)
             records += [_parse(answer)[1] for answer in answers]
             if not last:
                 return DeadPage(records)
             place = tuple(last)
             if len(records) == limit:
-                return DeadPage(records, write_cursor(int(last[0]), last[1].decode()))
+                return DeadPage(records, write_cursor(_place(*last), _place(*following)))
 
     async def discard(self, task_id: str, *, replayed_as: str | None = None) -> Record | None:
         """Strike a failed record off the dead letters and drop its payload."""
@@ -307,6 +307,10 @@ class RedisRecords:
 
 def _key(task_id: str) -> str:
     return PREFIX + task_id
+
+
+def _place(ended: bytes, task_id: bytes) -> Place:
+    return int(ended), task_id.decode()
 
 
 def _idempotency(task: Task) -> list[str]:
