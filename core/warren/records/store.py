@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any, Final, cast
 
 from hiredis import pack_command
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AuthenticationError,
@@ -42,13 +42,10 @@ class Store:
     """The steps, by name, at the store of `url`; `names` is Lua that stands before the prelude."""
 
     def __init__(self, url: str, steps: Iterable[str], names: str) -> None:
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=ANSWER_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-        )
+        # It makes the connections, as the URL says, and keeps none: to take one from it and to give it back cost more
+        # than the round itself. Nor do they keep time, for which they would start a task with each write.
+        self._maker = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=ANSWER_SECONDS)
+        self._idle: list[AbstractConnection] = []
         self._where = without_password(url)
         self._scripts = {step: _script(step, names) for step in steps}
         self._digests = {step: hashlib.sha1(text).hexdigest() for step, text in self._scripts.items()}  # noqa: S324 - EVALSHA's
@@ -75,7 +72,7 @@ class Store:
     async def close(self) -> None:
         """Close the connections."""
         await self._pipeline.close()
-        await self._pool.aclose()
+        await self._forget()
 
     def _ask(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Answer:
         return self._pipeline.ask(("EVALSHA", self._digests[step], len(keys), *keys, *arguments))
@@ -93,27 +90,38 @@ class Store:
         return answers
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands and return their answers; over a new connection where the pooled one turns out to be gone."""
+        """Send commands and return their answers; over a new connection where the one at hand turns out to be gone."""
         packed = b"".join(pack_command(cast("tuple[Any]", tuple(command))) for command in commands)
         try:
-            return await self._over(await self._connection(), packed, len(commands))
+            return await self._over(packed, len(commands))
         except ConnectionError:
-            return await self._over(await self._connection(), packed, len(commands))
+            await self._forget()
+            return await self._over(packed, len(commands))
 
-    async def _connection(self) -> AbstractConnection:
-        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-        return connection
-
-    async def _over(self, connection: AbstractConnection, packed: bytes, count: int) -> list[Any]:
+    async def _over(self, packed: bytes, count: int) -> list[Any]:
         """Use one connection for one exchange. One that was left in the middle of it is of no use to the next."""
+        connection = self._idle.pop() if self._idle else self._new_connection()
         try:
+            if connection.is_connected and await connection.can_read():
+                await connection.disconnect(nowait=True)  # nothing was asked: what there is to read is its end
+            if not connection.is_connected:
+                await connection.connect()  # type: ignore[no-untyped-call]
             await connection.send_packed_command(packed)
-            return [await _said(connection) for _ in range(count)]
+            answers = [await _said(connection) for _ in range(count)]
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        finally:
-            await self._pool.release(connection)
+        self._idle.append(connection)
+        return answers
+
+    def _new_connection(self) -> AbstractConnection:
+        made: AbstractConnection = self._maker.make_connection()  # type: ignore[no-untyped-call]
+        return made
+
+    async def _forget(self) -> None:
+        """Close the connections that are not in use: a store that has gone has left none of them."""
+        while self._idle:
+            await self._idle.pop().disconnect(nowait=True)
 
     async def _answer(self, answer: Awaitable[Any]) -> Any:  # noqa: ANN401
         """Await what is asked of the store, and name it when it does not answer."""
