@@ -20,7 +20,7 @@ MOST_WAITING: Final = 10_000
 MOST_AT_ONCE: Final = 100
 
 GATHER_SECONDS: Final = 0.002
-"""How long the first event waits for others: one write carries them all, and a reply or an ack goes before them."""
+"""How long a few events wait for others: one write carries them all, and a reply or an ack goes before them."""
 
 
 class Events:
@@ -47,7 +47,8 @@ class Events:
         """Publish what is told, until cancelled."""
         while True:
             await self._any.wait()
-            await asyncio.sleep(GATHER_SECONDS)
+            if len(self._waiting) < MOST_AT_ONCE:
+                await asyncio.sleep(GATHER_SECONDS)
             await self._publish(MOST_AT_ONCE)
 
     async def flush(self) -> None:
