@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final, cast
 
@@ -51,14 +51,14 @@ class Store:
         self._digests = {step: hashlib.sha1(text).hexdigest() for step, text in self._scripts.items()}  # noqa: S324 - EVALSHA's
         self._pipeline = Pipeline(self._send, rounds=CONNECTIONS, seconds=ANSWER_SECONDS)
 
-    async def run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Any:  # noqa: ANN401
-        """Run one step.
+    def run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Coroutine[Any, Any, Any]:
+        """Run one step, asked for as soon as this is called; await its answer.
 
         Raises:
             RecordsUnavailableError: the store does not answer, or refuses.
 
         """
-        return await self._answer(self._ask(step, keys, *arguments))
+        return self._answer(self._ask(step, keys, *arguments))
 
     async def run_each(self, step: str, keys: Iterable[str]) -> Sequence[Any]:
         """Run a step for each of the keys, together."""
