@@ -38,11 +38,11 @@ async def _events(broker: MemoryBroker) -> AsyncIterator[Events]:
 
 
 async def test_what_is_told_in_bursts_is_heard_in_order(broker: MemoryBroker, events: Events) -> None:
-    numbers = range(3 * MOST_AT_ONCE + 1)
+    numbers = range(5 * MOST_AT_ONCE + 1)
     async with broker.listen(["task.#"]) as subscription:
         for number in numbers:
             events.tell(record(number))
-            if number % MOST_AT_ONCE == 1:
+            if number % (2 * MOST_AT_ONCE + 7) == 1:
                 await asyncio.sleep(2 * GATHER_SECONDS)
         assert await heard(subscription, len(numbers)) == list(map(str, numbers))
 
