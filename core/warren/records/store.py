@@ -29,7 +29,7 @@ from redis.exceptions import (
 
 from warren.address import without_password
 from warren.errors import RecordsUnavailableError
-from warren.records.pipeline import Answer, Command, Pipeline
+from warren.records.pipeline import Answer, Command, Pipeline, Tell
 
 ANSWER_SECONDS: Final = 0.8
 """How long a step waits for the store, a second try over a new connection included: callers learn within a second."""
@@ -77,42 +77,51 @@ class Store:
     def _ask(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Answer:
         return self._pipeline.ask(("EVALSHA", self._digests[step], len(keys), *keys, *arguments))
 
-    async def _send(self, commands: Sequence[Command]) -> Sequence[Any]:
+    async def _send(self, commands: Sequence[Command], tell: Tell) -> None:
         """Send commands together; a store that was restarted is taught the scripts anew."""
-        async with asyncio.timeout(ANSWER_SECONDS):
-            answers = await self._exchange(commands)
-            unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if unknown:
-                await self._exchange([("SCRIPT", "LOAD", text) for text in self._scripts.values()])
-                again = await self._exchange([commands[number] for number in unknown])
-                for number, answer in zip(unknown, again, strict=True):
-                    answers[number] = answer
-        return answers
+        unknown: dict[int, Command] = {}
 
-    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands and return their answers; over a new connection where the one at hand turns out to be gone."""
-        packed = b"".join(pack_command(cast("tuple[Any]", tuple(command))) for command in commands)
+        def hear(place: int, word: object) -> None:
+            if isinstance(word, NoScriptError):
+                unknown[place] = commands[place]
+            else:
+                tell(place, word)
+
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._exchange(dict(enumerate(commands)), hear)
+            if unknown:
+                lessons = (("SCRIPT", "LOAD", text) for text in self._scripts.values())
+                await self._exchange(dict(enumerate(lessons)), lambda *_: None)
+                await self._exchange(unknown, tell)
+
+    async def _exchange(self, commands: dict[int, Command], tell: Tell) -> None:
+        """Have each command answered; over a new connection where the one at hand turns out to be gone."""
         try:
-            return await self._over(packed, len(commands))
+            await self._over(commands, tell)
         except ConnectionError:
             await self._forget()
-            return await self._over(packed, len(commands))
+            await self._over(commands, tell)
 
-    async def _over(self, packed: bytes, count: int) -> list[Any]:
-        """Use one connection for one exchange. One that was left in the middle of it is of no use to the next."""
+    async def _over(self, commands: dict[int, Command], tell: Tell) -> None:
+        """Use one connection for one exchange. One that was left in the middle of it is of no use to the next.
+
+        What was answered is struck off: it is not asked again.
+        """
         connection = self._idle.pop() if self._idle else self._new_connection()
         try:
             if connection.is_connected and await connection.can_read():
                 await connection.disconnect(nowait=True)  # nothing was asked: what there is to read is its end
             if not connection.is_connected:
                 await connection.connect()  # type: ignore[no-untyped-call]
-            await connection.send_packed_command(packed)
-            answers = [await _said(connection) for _ in range(count)]
+            packed = (pack_command(cast("tuple[Any]", tuple(command))) for command in commands.values())
+            await connection.send_packed_command(b"".join(packed))
+            for place in tuple(commands):
+                tell(place, await _said(connection))
+                del commands[place]
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         self._idle.append(connection)
-        return answers
 
     def _new_connection(self) -> AbstractConnection:
         made: AbstractConnection = self._maker.make_connection()  # type: ignore[no-untyped-call]
