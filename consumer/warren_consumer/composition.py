@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from warren.broker.amqp import AmqpBroker
+from warren.collector import settle_in
 from warren.errors import SettingsError
 from warren.keyring import Keyring
 from warren.objects.s3 import S3Objects
@@ -24,7 +25,6 @@ from warren.records.redis import RedisRecords
 from warren.repository import Repository
 from warren_consumer import work
 from warren_consumer.closing import Closing
-from warren_consumer.collector import settle_in
 from warren_consumer.depths.rabbitmq import RabbitDepths
 from warren_consumer.events import Events
 from warren_consumer.functions.executors import Executors

@@ -16,6 +16,7 @@ import uvloop
 from warren import logs
 from warren.broker.amqp import AmqpBroker
 from warren.client.task_type import TaskType
+from warren.collector import settle_in
 from warren.errors import SettingsError
 from warren.function import find_functions
 from warren.keyring import Keyring
@@ -71,6 +72,7 @@ async def _serve(settings: ProducerSettings, functions: list[TaskType], keyring:
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # uvicorn obeys them, then raises them again: closing comes first
+    settle_in()
     log.info("listening", url=f"http://{settings.host}:{settings.port}", docs="/docs")
     try:
         await server.serve()

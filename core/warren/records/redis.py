@@ -6,7 +6,7 @@ Forbidden here: deciding; the steps in `steps/` do.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -86,6 +86,7 @@ STEPS: Final = (
     "webhook_read",
     "webhook_again",
 )
+_POISON: Final = POISON.model_dump_json()
 _NAMES: Final = (
     "local TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, UNACCEPTED_MS = "
     f"'{PREFIX}', '{DUE}', '{OPEN}', '{DEAD}', '{WEBHOOKS}', '{CLAIMS}', {milliseconds(UNACCEPTED_SECONDS)}"
@@ -143,7 +144,7 @@ class RedisRecords:
             milliseconds(seconds),
             int(alone),
             MAX_LAPSES,
-            POISON.model_dump_json(),
+            _POISON,
             task.pool,
             *_flat(task_fields(task)),
         )
@@ -326,5 +327,5 @@ def _flat(fields: Fields) -> list[str | bytes]:
 def _parse(answer: Sequence[Any]) -> tuple[str, Record, float]:
     """Read what `answer()` of the prelude returns: verdict, wait in ms, the clock in ms, the record's fields."""
     word, wait, now, flat = answer
-    fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
-    return word.decode(), parse_record(fields, int(now)), int(wait) / 1000
+    fields = iter(flat)
+    return word.decode(), parse_record(zip(fields, fields, strict=True), int(now)), int(wait) / 1000
