@@ -63,7 +63,7 @@ PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
 BY_LINE = ("-n", "3", "--dist", "loadscope")
-"""For tests that share servers (see tests/integration/conftest.py). They mostly wait, so three workers fit two cores."""
+"""For tests that share servers (see tests/integration/conftest.py). They mostly wait: three workers fit two cores."""
 
 
 STAGES = (
