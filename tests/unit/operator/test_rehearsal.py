@@ -109,7 +109,7 @@ def test_keda_polls_a_sleeping_pool_doubles_and_takes_its_time_to_sleep() -> Non
     trace = Trace.of("t", [index / 10 for index in range(1200)], 1)
     outcome = rehearse_keda(trace, pool(high=64), 10, 1)
     ups = [count for (_, before), (_, count) in pairwise(outcome.curve) if count > before]
-    assert ups[:4] == [1, 5, 10, 20]
+    assert ups[:4] == [1, 4, 8, 16]
     assert outcome.curve[1][0] == 15
     plant, keda = Plant(Trace.of("t", [0], 1), concurrency=1, start_seconds=10), Keda(pool(), 1)
     for second in range(400):
