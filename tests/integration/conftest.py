@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from tests.integration.servers import Workspace, create, workspace
 from tools.stack.packages import NEWEST, RELEASES, Release, release_of
 from tools.stack.serverset import ServerSet
 
+_APART = "apart"
+_OPERATOR = "tests/integration/operator/"
 _numbers = itertools.count(1)
 
 
@@ -34,14 +37,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class _ByLine(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Lets each line's tests share one worker and its servers, and those that need neither line have one too.
+    """Hands out whole files, of one line after the other: to change the line, a worker has to start other servers.
 
-    (xdist's own groups are marks that it adds to a test's id, which pytest 9.2 no longer lets it.)
+    What needs neither line is as good as one more line. The operator's tests share the kinds of a cluster, and so a
+    worker. (xdist's own groups are marks that it adds to a test's id, which pytest 9.2 no longer lets it.)
     """
 
+    def __init__(self, config: pytest.Config, log: object) -> None:
+        super().__init__(config, log)
+        self._lines: dict[object, str] = {}
+
     def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
         line = re.search(r"rabbitmq-[\d.]+", nodeid)
-        return line[0] if line else "apart"
+        if file.startswith(_OPERATOR):
+            return f"{_APART} {_OPERATOR}"
+        return f"{line[0] if line else _APART} {file}"
+
+    def _assign_work_unit(self, node: object) -> None:
+        left = Counter(scope.partition(" ")[0] for scope in self.workqueue)
+        line = self._lines.get(node)
+        if line not in left:
+            workers = Counter(self._lines.values())
+            line = self._lines[node] = min(left, key=lambda line: (workers[line], -left[line]))
+        following = next(scope for scope in self.workqueue if scope.startswith(f"{line} "))
+        self.workqueue.move_to_end(following, last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,17 @@ import boto3
 import redis
 
 from tools.stack import steps, web
+from tools.stack.embedded import API_OFFSET
 from tools.stack.packages import Release
 from tools.stack.server import is_free
 from tools.stack.serverset import ADMINISTRATOR, Ports, ServerSet
 
-_FIRST_BASE = {"3.10": 18000, "4.0": 17800, "4.3": 18200}
-_BASE_STEP = 20
-_BASES_TRIED = 8
+BASES = range(17_160, 17_880, 30)
+"""Where sets of servers may be: thirty apart, no port of one is a port of another (see `Ports`)."""
+
+EMBEDDED_PORT = BASES.stop + API_OFFSET
+"""Of the one run of `tools.stack` that tests begin at a time, whose servers are like a set on the next base."""
+
 _OWN_PORTS = 18_900
 _OWN_PORTS_EACH = 80
 _own_ports = itertools.cycle(range(_OWN_PORTS_EACH))
@@ -89,11 +94,17 @@ def s3_client(servers: ServerSet):  # type: ignore[no-untyped-def]  # noqa: ANN2
 
 
 def create(release: Release, state: Path) -> ServerSet:
-    """Describe a set of the release on ports that are free now, the documented ones first."""
-    first, (worker, workers) = _FIRST_BASE[release.rabbitmq], _share()
-    bases = range(first, first + _BASES_TRIED * _BASE_STEP, _BASE_STEP)[worker::workers]
-    base = next(base for base in bases if all(map(is_free, _ports(base))))
+    """Describe a set of the release on ports that are free now, of those that this worker has to itself."""
+    worker, workers = _share()
+    base = next(base for base in BASES[worker::workers] if all(map(is_free, ports_of(base))))
     return ServerSet.create(state, base, release, prometheus=True)
+
+
+def tied(*command: str | Path) -> list[str | Path]:
+    """Return a command whose process the kernel kills with the main thread of this one, as when a run is killed."""
+    if threading.current_thread() is not threading.main_thread():
+        return [*command]  # the kernel would kill it with the thread that starts it
+    return ["setpriv", "--pdeathsig", "KILL", "--", *command]
 
 
 def free_port() -> int:
@@ -108,7 +119,8 @@ def _share() -> tuple[int, int]:
     return int(worker.removeprefix("gw")), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
-def _ports(base: int) -> list[int]:
+def ports_of(base: int) -> list[int]:
+    """Return where the servers of a set on this base listen."""
     ports, broker = Ports(base), Ports(base).broker
     listeners = [broker.amqp, broker.management, broker.metrics, broker.distribution, broker.mapper]
     return [*listeners, ports.store, ports.objects, ports.prometheus]

@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.samples import served
+from tests.integration.servers import EMBEDDED_PORT, ports_of, tied
 from tools.stack import web
 from tools.stack.embedded import API_OFFSET
 from tools.stack.process import Identity
 from tools.stack.server import LOOPBACK, is_free
-from tools.stack.serverset import Ports
 
-PORT = 18870
 START_SECONDS = 110.0
 END_SECONDS = 40.0
 PROCESSES = {
@@ -65,7 +64,7 @@ def run(home: Path, *arguments: str) -> Iterator[Run]:
     output = home / f"output-{time.monotonic_ns()}"
     with output.open("wb") as file:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "tools.stack", "run", "--port", str(PORT), *arguments],
+            tied(sys.executable, "-m", "tools.stack", "run", "--port", str(EMBEDDED_PORT), *arguments),
             env=os.environ | {"XDG_STATE_HOME": str(home)},
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -91,9 +90,7 @@ def eventually(met: Callable[[], bool], seconds: float) -> bool:
 
 
 def ports_are_free() -> bool:
-    ports = Ports(PORT - API_OFFSET)
-    own = (ports.broker.amqp, ports.broker.mapper, ports.broker.distribution, ports.store, ports.objects, PORT)
-    return all(map(is_free, own))
+    return all(map(is_free, [*ports_of(EMBEDDED_PORT - API_OFFSET), EMBEDDED_PORT]))
 
 
 def test_once_trains_and_predicts_and_ends(home: Path) -> None:
@@ -111,7 +108,7 @@ def test_it_stays_up_on_the_state_of_the_run_before_until_it_is_told_to_end(home
         staying.wait_for("Ctrl-C ends everything")
         started = staying.processes()
         assert set(started) == PROCESSES
-        assert web.call("GET", f"http://{LOOPBACK}:{PORT}/docs").status == web.OK
+        assert web.call("GET", f"http://{LOOPBACK}:{EMBEDDED_PORT}/docs").status == web.OK
 
         staying.supervisor.send_signal(signal.SIGTERM)
 
@@ -139,7 +136,7 @@ def test_the_example_tasks_have_pools_of_their_own(home: Path, monkeypatch: pyte
 def submitted(*arguments: str) -> str:
     """Return what `warren submit --wait` printed."""
     program = Path(sys.executable).with_name("warren")
-    command = [str(program), "submit", *arguments, "--wait", "--url", f"http://{LOOPBACK}:{PORT}"]
+    command = [str(program), "submit", *arguments, "--wait", "--url", f"http://{LOOPBACK}:{EMBEDDED_PORT}"]
     done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.consumer.crew import Crew
 from tests.integration.consumer.processes import install
-from tests.integration.servers import Workspace
+from tests.integration.servers import Workspace, tied
 from warren.broker.provision import provision
 from warren.pool import Pool
 from warren.topology import topology
@@ -67,4 +67,4 @@ def gather(workspace: Workspace, folder: Path) -> subprocess.Popen[str]:
         "WARREN_POOLS": NAMES,
     }
     command = [sys.executable, "-m", "gather", str(COUNT)]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(tied(*command), env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -65,8 +65,8 @@ class Identity:
 class Process:
     """A process with a pid file and a log in its state folder.
 
-    The kernel ends it when the thread that started it ends, however that comes about; the pid file is for the rest,
-    such as a process that was frozen then.
+    The kernel kills it when the thread that started it ends, however that comes about: asked to end, a server may be
+    frozen, or wait for clients. The pid file is for the rest, such as one whose starter died before the kernel knew.
     """
 
     def __init__(self, name: str, state: Path) -> None:
@@ -87,7 +87,7 @@ class Process:
             self.log.replace(self.log.with_suffix(".log.before"))
         with self.log.open("wb") as output:
             self._child = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", "--", *command.arguments],
+                ["setpriv", "--pdeathsig", "KILL", "--", *command.arguments],
                 env=command.environment,
                 cwd=command.folder,
                 stdin=subprocess.DEVNULL,

@@ -44,12 +44,6 @@ class Management:
         """Let go of the connections."""
         await self._http.aclose()
 
-    async def overview(self) -> dict[str, Any]:
-        """Return the broker's version and how the figures are kept."""
-        columns = "rabbitmq_version,rates_mode,disable_stats,node"
-        found: dict[str, Any] = (await self._ask("GET", "/api/overview", params={"columns": columns})).json()
-        return found
-
     async def nodes(self) -> list[dict[str, Any]]:
         """Return memory and disk of the nodes; the account needs the tag `monitoring`."""
         columns = "name,mem_alarm,mem_used,mem_limit,disk_free_alarm,disk_free,disk_free_limit"

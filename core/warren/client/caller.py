@@ -5,8 +5,9 @@ Forbidden here: how a caller is known; that is whoever's who lets them in.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from warren.record import Record
@@ -28,3 +29,15 @@ class Caller:
 
 ANYBODY: Final = Caller()
 """Whoever reaches Warren, where no names are asked for."""
+
+
+class ByCaller:
+    """Works for anybody; a copy of it, for one caller."""
+
+    _caller: Caller = ANYBODY
+
+    def by(self, caller: Caller) -> Self:
+        """Return the same for a caller, whose the tasks are that it submits, and for whom there are those it sees."""
+        its = copy.copy(self)
+        its._caller = caller  # noqa: SLF001 - of the same class
+        return its

@@ -8,10 +8,9 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from warren.client.caller import ANYBODY, Caller
+from warren.client.caller import ByCaller
 from warren.client.dead_letter import (
     MAX_PAGE,
     MAX_REPLAYS,
@@ -56,7 +55,7 @@ LOOKS: Final = 4
 """How many of the store's largest pages one call reads for a page of those that fit a filter."""
 
 
-class DeadLetters:
+class DeadLetters(ByCaller):
     """Lists, shows, replays and discards dead letters."""
 
     def __init__(self, submitter: Submitter, records: Records, payloads: Payloads, pools: Sequence[Pool]) -> None:
@@ -64,13 +63,6 @@ class DeadLetters:
         self._records = records
         self._payloads = payloads
         self._pools = pools
-        self._caller = ANYBODY
-
-    def by(self, caller: Caller) -> Self:
-        """Return the same for a caller, for whom there are the dead letters that it sees."""
-        its = copy.copy(self)
-        its._caller = caller  # noqa: SLF001 - of the same class
-        return its
 
     async def page(self, query: DeadLetterQuery) -> DeadLetterPage:
         """Return a page, the newest end first.

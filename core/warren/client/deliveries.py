@@ -5,13 +5,12 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
-import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from warren.client.caller import ANYBODY, Caller
+from warren.client.caller import ByCaller
 from warren.errors import NotEndedError, NoWebhookError, TaskNotFoundError
 from warren.webhook import Delivery, Webhook, WebhookState, event_type, webhook_id
 
@@ -95,18 +94,11 @@ class WebhookDocument(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
-class Deliveries:
+class Deliveries(ByCaller):
     """Tells of webhooks, and has them sent once more."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._caller = ANYBODY
-
-    def by(self, caller: Caller) -> Self:
-        """Return the same for a caller, for whom there are the webhooks of the tasks that it sees."""
-        its = copy.copy(self)
-        its._caller = caller  # noqa: SLF001 - of the same class
-        return its
 
     async def read(self, task_id: str) -> WebhookDocument:
         """Return what is known about a task's webhook.

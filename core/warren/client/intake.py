@@ -5,14 +5,13 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
-import copy
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from warren.client.caller import ANYBODY, Caller
+from warren.client.caller import ByCaller
 from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
@@ -56,7 +55,7 @@ class Order:
     """Whether somebody may wait later, so that a reply is worth its message."""
 
 
-class Intake:
+class Intake(ByCaller):
     """Accepts tasks and predictions, and tells how they stand."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per port
@@ -80,13 +79,6 @@ class Intake:
         self._pools = pools
         self._types = types or TaskTypes()
         self._admit = admit
-        self._caller = ANYBODY
-
-    def by(self, caller: Caller) -> Self:
-        """Return the same for a caller: what it submits is its own, and it sees what it may see."""
-        its = copy.copy(self)
-        its._caller = caller  # noqa: SLF001 - of the same class
-        return its
 
     async def submit(self, request: TaskRequest, order: Order) -> Record:
         """Accept a task; return its record, ended if that came about within the order's seconds.

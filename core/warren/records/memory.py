@@ -25,11 +25,11 @@ from warren.record import (
     TaskError,
     Verdict,
 )
-from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS
+from warren.records import LEASE_SECONDS, RESULT_TTL_SECONDS
+from warren.records.claiming import decide_claim
 from warren.records.cursor import read_cursor, write_cursor
 from warren.records.fields import milliseconds, outcome_fields, payload_fields, task_digest, without_payload
 from warren.records.ledger import Entry, Ledger
-from warren.records.poison import POISON
 from warren.records.sweeping import sweep
 from warren.records.webhooks.memory import MemoryWebhooks
 from warren.tasks import Task
@@ -92,7 +92,7 @@ class MemoryRecords:
             self._ledger.keep_open(entry, now)
         if entry.open:
             entry.set(accepted=True, pool=task.pool)
-        verdict, wait = self._verdict(entry, consumer, alone=alone)
+        verdict, wait = decide_claim(self._ledger, entry, now, consumer, alone=alone)
         if verdict is Verdict.CLAIMED:
             self._ledger.start(entry, consumer, now, alone=alone, lease_until=now + seconds)
         record = self._seen(entry)
@@ -270,13 +270,14 @@ class MemoryRecords:
         begin = read_cursor(after) if after is not None else None
         places = sorted(((milliseconds(ended), task_id) for task_id, ended in self._ledger.dead.items()), reverse=True)
         records: list[Record] = []
+        last = (0, "")
         for ended, task_id in places:
             if begin is not None and (ended, task_id) >= begin:
                 continue
             if len(records) == limit:
-                last = records[-1]
-                return DeadPage(records, write_cursor(milliseconds(last.finished_at or 0), last.id))
+                return DeadPage(records, write_cursor(last, (ended, task_id)))
             if entry := self._ledger.entry(task_id):
+                last = (ended, task_id)
                 records.append(without_payload(self._seen(entry)))
             else:
                 del self._ledger.dead[task_id]
@@ -326,38 +327,6 @@ class MemoryRecords:
         entry.set(changed_at=now)
         self._ledger.keep_open(entry, now)
         return Submission.UNACCEPTED, self._seen(entry)
-
-    def _verdict(  # noqa: PLR0911 - the verdicts are as many
-        self, entry: Entry, consumer: str, *, alone: bool
-    ) -> tuple[Verdict, float]:
-        now = self._now()
-        if not entry.open:
-            return Verdict.ENDED, 0
-        if entry.record.held:
-            return Verdict.HELD, 0
-        if self._ledger.expire_if_late(entry, now):
-            return Verdict.EXPIRED, 0
-        lease = entry.record.lease_until
-        if entry.record.state is State.STARTED and lease:
-            if lease > now:
-                mine = entry.record.consumer == consumer
-                return (Verdict.ADOPTED, 0) if mine else (Verdict.BUSY, lease - now)
-            if self._poisoned(entry, now):
-                return Verdict.POISON, 0
-        if entry.record.due_at and entry.record.due_at > now:
-            return Verdict.EARLY, entry.record.due_at - now
-        if entry.record.suspect and not alone:
-            entry.set(changed_at=now)  # its message is on its way again: nobody has forgotten it
-            return Verdict.ALONE, 0
-        return Verdict.CLAIMED, 0
-
-    def _poisoned(self, entry: Entry, now: float) -> bool:
-        entry.lapse(now)
-        if entry.record.lapses < MAX_LAPSES:
-            return False
-        entry.set(error=POISON)
-        self._ledger.finish(entry, State.FAILED, now)
-        return True
 
     def _let_go(self, entry: Entry, now: float, ttl_seconds: float) -> None:
         """Strike an entry off what is due, and let its life begin to run out."""

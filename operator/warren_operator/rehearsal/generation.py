@@ -16,18 +16,10 @@ from warren_operator.rehearsal.trace import Trace
 
 DAY: Final = 86_400.0
 
-
-class Shape(StrEnum):
-    """What the rate of arrivals does."""
-
-    STEADY = "steady"
-    """Nothing: a Poisson process."""
-    BURSTY = "bursty"
-    """It jumps between a fifth and five times the mean; quiet for 300 s and loud for 60 s on average."""
-    DIURNAL = "diurnal"
-    """It rises and falls with the day, by 80 %."""
-    STEP = "step"
-    """It is a third of the mean in the first and the last third, and 7/3 of it between."""
+# How many times the mean, and for how many seconds on average.
+_QUIET: Final = (0.2, 300.0)
+_LOUD: Final = (5.0, 60.0)
+_SWING: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +34,15 @@ class Recipe:
     service_seconds: float = 1.0
 
 
+class Shape(StrEnum):
+    """What the rate of arrivals does; the function that makes each says it."""
+
+    STEADY = "steady"
+    BURSTY = "bursty"
+    DIURNAL = "diurnal"
+    STEP = "step"
+
+
 def generate(recipe: Recipe) -> Trace:
     """Return the trace; the same recipe gives the same one."""
     chance = random.Random(f"{recipe.shape} {recipe.seed}")  # noqa: S311 - no secret
@@ -49,25 +50,29 @@ def generate(recipe: Recipe) -> Trace:
 
 
 def _steady(recipe: Recipe, chance: random.Random) -> Iterator[float]:
+    """Always the same: a Poisson process."""
     return _poisson(0.0, recipe.seconds, recipe.rate, chance)
 
 
 def _bursty(recipe: Recipe, chance: random.Random) -> Iterator[float]:
+    """A jump between a fifth and five times the mean: quiet for 300 s and loud for 60 s on average."""
     at, loud = 0.0, False
     while at < recipe.seconds:
-        end = min(recipe.seconds, at + chance.expovariate(1 / (_LOUD_SECONDS if loud else _QUIET_SECONDS)))
-        yield from _poisson(at, end, recipe.rate * (_LOUD if loud else _QUIET), chance)
+        times, seconds = _LOUD if loud else _QUIET
+        end = min(recipe.seconds, at + chance.expovariate(1 / seconds))
+        yield from _poisson(at, end, recipe.rate * times, chance)
         at, loud = end, not loud
 
 
 def _diurnal(recipe: Recipe, chance: random.Random) -> Iterator[float]:
-    """Thin a process of the highest rate out."""
+    """A rise and fall with the day, by 80 %: a process of the highest rate, thinned out."""
     for at in _poisson(0.0, recipe.seconds, recipe.rate * (1 + _SWING), chance):
         if chance.random() * (1 + _SWING) < 1 - _SWING * math.cos(2 * math.pi * at / DAY):
             yield at
 
 
 def _step(recipe: Recipe, chance: random.Random) -> Iterator[float]:
+    """A third of the mean in the first and the last third, and 7/3 of it between."""
     third = recipe.seconds / 3
     for index, factor in enumerate((1 / 3, 7 / 3, 1 / 3)):
         yield from _poisson(index * third, (index + 1) * third, recipe.rate * factor, chance)
@@ -80,11 +85,6 @@ def _poisson(begin: float, end: float, rate: float, chance: random.Random) -> It
         at += chance.expovariate(rate)
 
 
-_QUIET: Final = 0.2
-_LOUD: Final = 5.0
-_QUIET_SECONDS: Final = 300.0
-_LOUD_SECONDS: Final = 60.0
-_SWING: Final = 0.8
 _MAKERS: Final[dict[Shape, Callable[[Recipe, random.Random], Iterator[float]]]] = {
     Shape.STEADY: _steady,
     Shape.BURSTY: _bursty,

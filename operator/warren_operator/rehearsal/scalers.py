@@ -94,7 +94,7 @@ class Warren:
             ready=told.ready
             if told.consumers
             else self._wakenings.ready(queue, told.ready or 0, told.unacked or 0, now),
-            woken=not told.consumers and self._wakenings.heard(queue, now),
+            woken=self._wakenings.heard(queue, now),
         )
         decision, self._history = step(seen, self._spec, self._history, now)
         if decision.replicas != plant.replicas:

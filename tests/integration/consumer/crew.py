@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.integration.servers import Workspace
+from tests.integration.servers import Workspace, tied
 
 TASKS = '''
 """Tasks that write a row when they start and one when they end."""
@@ -113,7 +113,7 @@ class Crew:
             "WARREN_GRACE_SECONDS": "20",
             **settings,
         }
-        command = [str(Path(sys.executable).with_name("warren-consumer")), "--pool", pool]
+        command = tied(Path(sys.executable).with_name("warren-consumer"), "--pool", pool)
         log = self.folder / f"consumer-{len(self.processes)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=environment, stderr=output, stdout=output, cwd=self.folder)

@@ -22,7 +22,7 @@ import pytest
 
 from tests.integration.consumer.crew import Crew
 from tests.integration.producer.conftest import Producer, apply_topology
-from tests.integration.servers import Workspace
+from tests.integration.servers import Workspace, tied
 from tools.node import install
 from tools.stack import web
 from warren import Client
@@ -56,7 +56,7 @@ class Node:
     @contextmanager
     def worker(self, tasks: str = "./node_tasks.js") -> Iterator[subprocess.Popen[bytes]]:
         """Serve the pool cpu."""
-        command = ["node", "worker.js", self.url("carver"), "cpu", tasks]
+        command = tied("node", "worker.js", self.url("carver"), "cpu", tasks)
         environment = os.environ | {"ROWS": str(self.folder / "rows")}
         with (self.folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, env=environment)

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from tests.integration.consumer.conftest import Client, apply_topology, until
 from tests.integration.consumer.crew import Crew, ask, dependencies
-from tests.integration.servers import Workspace, free_port
+from tests.integration.servers import Workspace, free_port, tied
 from tools.stack import web
 from warren.broker.amqp import AmqpBroker
 from warren.clock import ManualClock
@@ -102,7 +102,7 @@ def foreign_worker(url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker that is not Warren's."""
     program = Path(__file__).with_name("foreign_worker.py")
     with (folder / "foreign.log").open("ab") as log:
-        command = [sys.executable, str(program), url, "cpu", str(folder / "rows")]
+        command = tied(sys.executable, program, url, "cpu", folder / "rows")
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         yield process

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tests.integration.servers import Workspace
+from tests.integration.servers import Workspace, tied
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
 from warren.message import Message
@@ -54,4 +54,4 @@ def listener(workspace: Workspace, *options: str) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WARREN_")}
     environment |= {"WARREN_BROKER_URL": workspace.broker_url("warren-producer"), "WARREN_POOLS": "cpu"}
     command = [str(Path(sys.executable).with_name("warren")), "events", "--count", "1", *options]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    return subprocess.Popen(tied(*command), env=environment, stdout=subprocess.PIPE)

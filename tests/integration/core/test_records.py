@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -13,16 +12,16 @@ import redis
 
 from tests.integration.servers import Workspace
 from warren.clock import SystemClock
-from warren.errors import IdempotencyConflictError, RecordsUnavailableError
+from warren.errors import RecordsUnavailableError
 from warren.message import decode_task, encode_task
 from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, TaskError, Verdict
 from warren.records import MAX_LAPSES, Records
 from warren.records.memory import MemoryRecords
-from warren.records.redis import KEYS, RedisRecords
+from warren.records.pipeline import MOST_TOGETHER
+from warren.records.redis import RedisRecords
 from warren.tasks import Payload, Task, TaskOptions, new_task_id
 
 DONE = Outcome(State.SUCCEEDED, result=b"42", result_type="application/json")
-CALLERS = (None, "ann", "bob")
 SHORT = 0.05
 """A lease, in seconds, that a test can wait for."""
 
@@ -88,44 +87,12 @@ async def test_a_new_record_is_answered_as_it_is_read_afterwards(records: Record
     assert created == read.model_copy(update={"now": created.now})
 
 
-async def test_an_idempotency_key_finds_the_first_submission(records: Records) -> None:
-    first = Task("echo", "cpu", Payload(b"1"), idempotency_key="k", caller="ann")
-    again = Task("echo", "cpu", Payload(b"1"), idempotency_key="k", caller="ann")
-    other = Task("echo", "cpu", Payload(b"2"), idempotency_key="k", caller="ann")
-    await records.create(first)
-    submission, record = await records.create(again)
-    assert (submission, record.id) == (Submission.UNACCEPTED, first.id)
-    with pytest.raises(IdempotencyConflictError, match=first.id):
-        await records.create(other)
-
-
-async def test_an_idempotency_key_is_its_callers(records: Records) -> None:
-    tasks = [Task("echo", "cpu", Payload(b"%d" % n), idempotency_key="k", caller=c) for n, c in enumerate(CALLERS)]
-    for task in tasks:
-        assert (await records.create(task))[0] is Submission.CREATED
-    for task, read in zip(tasks, await records.read([task.id for task in tasks]), strict=True):
-        assert read is not None
-        assert read.caller == task.caller
-
-
 async def test_a_flushed_store_learns_the_caller_from_the_message(records: Records) -> None:
     task = Task("echo", "cpu", caller="ann")
     await claimed(records, decode_task(encode_task(task), "cpu"))
     [record] = await records.read([task.id])
     assert record is not None
     assert record.caller == "ann"
-
-
-async def test_a_large_payload_is_the_same_submission_wherever_it_lies(records: Records) -> None:
-    body = b"[1, 2, 3]"
-    stored = Payload(b"", reference="s3://b/payloads/1", sha256=hashlib.sha256(body).hexdigest())
-    first = Task("echo", "cpu", Payload(body), idempotency_key="large")
-    await records.create(first)
-    _, record = await records.create(Task("echo", "cpu", stored, idempotency_key="large"))
-    assert record.id == first.id
-    other = Payload(b"", reference="s3://b/payloads/1", sha256=hashlib.sha256(b"else").hexdigest())
-    with pytest.raises(IdempotencyConflictError):
-        await records.create(Task("echo", "cpu", other, idempotency_key="large"))
 
 
 async def test_a_claim_leads_to_one_result(records: Records) -> None:
@@ -437,15 +404,6 @@ async def test_an_owned_record_lives_until_it_is_disowned(records: Records) -> N
     assert await state_of(records, task) is None
 
 
-async def test_an_idempotency_key_dies_with_its_record(records: Records) -> None:
-    task = Task("echo", "cpu", idempotency_key="dies")
-    await records.create(task)
-    await records.finish(await claimed(records, task), task, DONE)
-    await records.settle(task.id, ttl_seconds=SHORT)
-    await asyncio.sleep(2 * SHORT)
-    assert (await records.create(Task("other", "cpu", idempotency_key="dies")))[0] is Submission.CREATED
-
-
 async def test_what_is_due_and_gone_does_not_stand_before_others(records: Records) -> None:
     gone, kept = Task("train", "train-cpu", owner="mljob/z", reply_to="warren.reply.test"), an_awaited_task()
     for task in (gone, kept):
@@ -543,6 +501,17 @@ async def test_steps_are_known_to_a_store_that_was_restarted(store: RedisRecords
     assert [record and record.id for [record] in found] == [task.id for task in tasks]
 
 
+async def test_connections_that_the_store_has_closed_are_made_again(store: RedisRecords, workspace: Workspace) -> None:
+    """More steps than one round holds, so that all connections are in use, and all of them are gone."""
+    for _ in range(3):
+        tasks = [a_task() for _ in range(MOST_TOGETHER + 50)]
+        created = await asyncio.gather(*map(store.create, tasks))
+        assert {submission for submission, _ in created} == {Submission.CREATED}
+        with redis.Redis.from_url(workspace.records_url) as admin:
+            admin.client_kill_filter(_type="normal", skipme=True)
+        await store.ping()
+
+
 async def test_a_store_that_hangs_is_named_within_a_second_and_answers_rightly_afterwards(
     store: RedisRecords, workspace: Workspace
 ) -> None:
@@ -587,19 +556,3 @@ async def test_a_caller_that_gives_up_leaves_the_others_their_own_answers(store:
                 assert [record and record.id for record in answer] == [task.id]
             else:
                 assert isinstance(answer, asyncio.CancelledError)
-
-
-@pytest.mark.parametrize("reply_to", [None, "warren.reply.test"])
-async def test_an_idempotency_key_goes_with_its_record(
-    store: RedisRecords, workspace: Workspace, reply_to: str | None
-) -> None:
-    """The port does not show it, but keys that stayed would fill the store."""
-    task = Task("echo", "cpu", idempotency_key="k", reply_to=reply_to)
-    await store.create(task)
-    with redis.Redis.from_url(workspace.records_url) as admin:
-        assert admin.keys(f"{KEYS}*")
-        await store.finish(await claimed(store, task), task, DONE, ttl_seconds=SHORT)
-        if reply_to:
-            await store.settle(task.id, ttl_seconds=SHORT)
-        await asyncio.sleep(2 * SHORT)
-        assert not admin.keys(f"{KEYS}*")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
@@ -269,17 +269,24 @@ async def test_a_lapsed_record_is_abandoned_unless_its_consumer_comes_back(world
     assert [await records.abandon(record, LOST) for record in seen] == [True, False]
 
 
-@pytest.mark.parametrize("before", ["absent", "queued", "retrying", "handed back"])
+async def absent(*_: object) -> None:
+    pass
+
+
+BEFORE: Mapping[str, Callable[[Records, Task], Awaitable[object]]] = {
+    "absent": absent,
+    "queued": accepted,
+    "retrying": retrying_later,
+    "handed back": released,
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("end", [DONE, Outcome(State.FAILED, error=FAULT, payload=b"[1]")])
 async def test_a_result_without_a_lease_ends_what_nobody_works_on(world: World, before: str, end: Outcome) -> None:
     records = world.records
     task = Task("echo", "cpu", reply_to="replies")
-    if before == "queued":
-        await accepted(records, task)
-    elif before == "retrying":
-        await retrying_later(records, task)
-    elif before == "handed back":
-        await released(records, task)
+    await BEFORE[before](records, task)
     assert await records.end(task, end) is End.ENDED
     record = await the_record(records, task)
     assert (record.state, record.result, record.error) == (end.state, end.result, end.error)
@@ -322,15 +329,10 @@ async def test_what_a_worker_without_a_lease_says_of_its_work(world: World) -> N
     assert (await the_record(records, task)).attempt == 2
 
 
-@pytest.mark.parametrize("before", ["absent", "queued", "retrying", "handed back"])
+@pytest.mark.parametrize("before", BEFORE)
 async def test_the_first_word_of_a_worker_without_a_lease_begins_an_attempt(world: World, before: str) -> None:
     records, task = world.records, Task("echo", "cpu", reply_to="replies")
-    if before == "queued":
-        await accepted(records, task)
-    elif before == "retrying":
-        await retrying_later(records, task)
-    elif before == "handed back":
-        await released(records, task)
+    await BEFORE[before](records, task)
     attempts = int(before in {"retrying", "handed back"})
     first = before == "handed back"  # of a record that is started already, only the word without progress begins one
     assert await records.note(task, None if first else Progress(fraction=0.1)) is Note.BEGUN

@@ -10,43 +10,17 @@ import pytest
 import yaml
 
 from tests.integration.operator.conftest import Namespace
+from tests.integration.operator.deployments import deployment
 from warren_operator.cluster import Cluster, ConflictError, Document, Kind, Notice, Pod, ResourceNotFoundError, Scale
 from warren_operator.cluster.api import ApiCluster
 from warren_operator.cluster.memory import MemoryCluster
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "examples"
 IRIS = EXAMPLES / "iris.yaml"
-DEPLOYMENT = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "consumer"},
-    "spec": {
-        "replicas": 0,
-        "selector": {"matchLabels": {"app": "consumer"}},
-        "template": {
-            "metadata": {"labels": {"app": "consumer"}},
-            "spec": {"containers": [{"name": "consumer", "image": "warren.invalid/none:0"}]},
-        },
-    },
-}
+DEPLOYMENT = deployment("consumer")
 SELECTOR = "app=picky"
 SCHEDULER = "node(s) didn't match"
-PICKY = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "picky"},
-    "spec": {
-        "replicas": 2,
-        "selector": {"matchLabels": {"app": "picky"}},
-        "template": {
-            "metadata": {"labels": {"app": "picky"}},
-            "spec": {
-                "nodeSelector": {"warren.dev/there-is": "none"},
-                "containers": [{"name": "consumer", "image": "warren.invalid/none:0"}],
-            },
-        },
-    },
-}
+PICKY = deployment("picky", replicas=2, nodeSelector={"warren.dev/there-is": "none"})
 """No node is good enough for its pods."""
 QUEUED = {"type": "Queued", "status": "True", "reason": "Waiting", "lastTransitionTime": "2026-01-01T00:00:00Z"}
 

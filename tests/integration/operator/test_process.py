@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from tests.integration.operator.conftest import Namespace
-from tests.integration.servers import Workspace
+from tests.integration.operator.deployments import deployment
+from tests.integration.servers import Workspace, tied
 from warren.broker import Delivery
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
@@ -41,19 +42,7 @@ from warren_operator.permissions import PERMISSIONS
 EXAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "examples"
 POOL = DEFAULT_POOLS[1]
 WAKES = 20
-DEPLOYMENT = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "trainers"},
-    "spec": {
-        "replicas": 0,
-        "selector": {"matchLabels": {"app": "trainers"}},
-        "template": {
-            "metadata": {"labels": {"app": "trainers"}},
-            "spec": {"containers": [{"name": "trainer", "image": "warren.invalid/none:0"}]},
-        },
-    },
-}
+DEPLOYMENT = deployment("trainers")
 SCALING = {
     "apiVersion": "warren.dev/v1alpha1",
     "kind": "ConsumerPool",
@@ -79,7 +68,7 @@ class Operator:
         """Start the process."""
         program = Path(sys.executable).parent / "warren-operator"
         with self._log.open("a") as log:
-            self._process = subprocess.Popen([program], env=self._environment, stderr=log, stdout=log)
+            self._process = subprocess.Popen(tied(program), env=self._environment, stderr=log, stdout=log)
 
     def kill(self) -> None:
         """Let the process die without a word."""

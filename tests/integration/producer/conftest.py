@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.integration.servers import Workspace, free_port
+from tests.integration.servers import Workspace, free_port, tied
 from warren import Client
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
@@ -58,7 +58,7 @@ class Producer:
             **self.settings,
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([program], env=environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(tied(program), env=environ, stdout=log, stderr=log)
         self._wait(until)
 
     def stop(self) -> int:

@@ -83,7 +83,7 @@ async def test_a_key_is_replaced_without_a_request_that_fails(
                 await before.job(job.id).status()
     log = guarded.log.read_text()
     assert "API keys were read" in log
-    assert not [key for key in (old, new) if key.rpartition("_")[2] in log]
+    assert not [key for key in (old, new) if key.split("_", 2)[2] in log]
 
 
 async def test_a_task_is_its_keys_also_in_a_real_store(guarded: Producer, folder: Path, consumer: Consumer) -> None:
@@ -150,3 +150,16 @@ def test_a_body_that_never_ends_is_refused_while_it_comes(guarded: Producer, fol
     assert (b"max_body_bytes of the API key" in answer) is known
     assert memory_mb(guarded.process.pid, "VmHWM") - before < 40
     assert status(guarded, key) == 200
+
+
+def test_a_folder_that_never_was_stops_the_process_at_start(tmp_path: Path) -> None:
+    environ = {
+        "WARREN_BROKER_URL": "amqp://127.0.0.1:1",
+        "WARREN_RECORDS_URL": "redis://127.0.0.1:1",
+        "WARREN_KEYS_DIR": str(tmp_path / "typo"),
+    }
+    done = subprocess.run(
+        [PROGRAMS / "warren-producer"], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("warren-producer: WARREN_KEYS_DIR: there is no folder")

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.unit.gateway import answered_by
 from warren.cli import app
 from warren.client.problem import Problem
-from warren.client.web import WebGateway
 from warren.errors import WrongPoolError
 
 Run = Callable[..., Result]
@@ -36,12 +36,7 @@ class Api:
 @pytest.fixture(name="api")
 def _api(monkeypatch: pytest.MonkeyPatch) -> Api:
     api = Api()
-    transport = httpx2.MockTransport(api)
-    monkeypatch.setattr(
-        "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience, **more: WebGateway(url, patience=patience / 50, transport=transport, **more),
-    )
-    monkeypatch.delenv("WARREN_URL", raising=False)
+    answered_by(api, monkeypatch, haste=50)
     return api
 
 

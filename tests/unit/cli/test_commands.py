@@ -9,9 +9,9 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.unit.gateway import answered_by
 from warren.cli import app
 from warren.client.problem import PROBLEM_JSON, Problem
-from warren.client.web import WebGateway
 
 Run = Callable[..., Result]
 
@@ -43,12 +43,7 @@ def problem(status: int, code: str, detail: str = "what is wrong") -> httpx2.Res
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     """The API that the commands talk to."""
     api = Api()
-    transport = httpx2.MockTransport(api)
-    monkeypatch.setattr(
-        "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience, **more: WebGateway(url, patience=patience / 50, transport=transport, **more),
-    )
-    monkeypatch.delenv("WARREN_URL", raising=False)
+    answered_by(api, monkeypatch, haste=50)
     return api
 
 

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.unit.gateway import answered_by
 from warren.cli import app
-from warren.client.web import WebGateway
 
 Run = Callable[..., Result]
 
@@ -68,12 +68,7 @@ def answer(body: object) -> httpx2.Response:
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     """An API with three dead letters."""
     api = Api(3)
-    transport = httpx2.MockTransport(api)
-    monkeypatch.setattr(
-        "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience, **more: WebGateway(url, patience=patience / 50, transport=transport, **more),
-    )
-    monkeypatch.delenv("WARREN_URL", raising=False)
+    answered_by(api, monkeypatch, haste=50)
     return api
 
 

@@ -8,9 +8,9 @@ import httpx2
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.unit.gateway import answered_by
 from warren.cli import app
-from warren.client.web import WebGateway
-from warren.webhook import secret_key
+from warren.webhook import checked_secret
 
 ATTEMPT = {"at": "2026-11-21T08:00:00Z", "milliseconds": 41, "status": 500, "error": "the receiver answered 500"}
 WEBHOOK = {"id": "0196", "status": "pending", "type": "task.failed", "webhook_id": "0196_failed", "attempts": [ATTEMPT]}
@@ -25,12 +25,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[httpx2.Request]:
         asked.append(request)
         return httpx2.Response(200, json=WEBHOOK)
 
-    transport = httpx2.MockTransport(api)
-    monkeypatch.setattr(
-        "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience, **more: WebGateway(url, patience=patience, transport=transport, **more),
-    )
-    monkeypatch.delenv("WARREN_URL", raising=False)
+    answered_by(api, monkeypatch)
     return asked
 
 
@@ -50,4 +45,4 @@ def test_a_webhook_is_shown_with_its_attempts(command: str, method: str, request
 def test_a_secret_is_made() -> None:
     first, second = run("secret").output.strip(), run("secret").output.strip()
     assert first != second
-    assert len(secret_key(first)) == 32
+    assert checked_secret(first)

@@ -74,24 +74,14 @@ async def test_what_is_not_there_is_named(case: TrainingCase) -> None:
     ("estimator", "known"),
     [("LogisticRegression", "accuracy, f1_macro, log_loss"), ("SVC", "accuracy, f1_macro"), ("Ridge", "r2, rmse, mae")],
 )
-async def test_a_condition_on_a_metric_that_is_not_measured_is_refused_before_training(
-    case: TrainingCase, estimator: str, known: str
+def test_a_condition_on_a_metric_that_is_not_measured_is_refused_before_training(
+    tmp_path: Path, estimator: str, known: str
 ) -> None:
-    await case.store(IRIS.read_bytes())
-    model = {"name": "model", "promote": "acuracy >= 0.9"}
-    fault = await refusal(case, payload(model=model, parameters={"estimator": estimator}))
-    assert fault.code == "invalid-parameter"
-    assert fault.message == f"model.promote: there is no metric 'acuracy'; {estimator} is judged by {known}"
-
-
-async def test_a_version_that_another_task_made_is_no_result(case: TrainingCase) -> None:
-    await case.store(IRIS.read_bytes())
-    body = json.dumps(payload(version="v1")).encode()
-    await case.trainer(case.context(Task("train", "train-cpu", Payload(body), id="first")))
-    await case.trainer(case.context(Task("train", "train-cpu", Payload(body), id="first")))
-    fault = await refusal(case, payload(version="v1", parameters={"estimator": "SVC"}))
-    assert fault.code == "version-exists"
-    assert "the task first made" in fault.message
+    event = run_here(tmp_path, IRIS.read_bytes(), "species", metric="acuracy", estimator=estimator)
+    assert isinstance(event, Failed), event
+    assert (event.code, event.retryable) == ("invalid-parameter", False)
+    assert event.message == f"model.promote: there is no metric 'acuracy'; {estimator} is judged by {known}"
+    assert not (tmp_path / "model.onnx").exists()
 
 
 async def test_data_sets_come_from_allowed_prefixes_alone(case: TrainingCase) -> None:

@@ -104,7 +104,7 @@ class TrainingCase:
         return Context(task, 1, 1, self.progress.append)
 
 
-def run_here(folder: Path, data: bytes, target: str, **parameters: Any) -> Event:
+def run_here(folder: Path, data: bytes, target: str, *, metric: str | None = None, **parameters: Any) -> Event:
     """Do a run in this process, and return how it ended; the data set is CSV, or Parquet by its first bytes."""
     (folder / "dataset").write_bytes(data)
     form = "parquet" if data.startswith(b"PAR1") else "csv"
@@ -114,6 +114,7 @@ def run_here(folder: Path, data: bytes, target: str, **parameters: Any) -> Event
         format=form,
         target=target,
         parameters=parameters,
+        metric=metric,
         output=folder / "model.onnx",
     )
     return run(job, StringIO())

@@ -14,11 +14,11 @@ from warren.settings import Settings
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, shape = root.handlers[:], root.level, structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**shape)
 
 
 def test_what_libraries_say_has_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 
 from tests.unit.functions.api import Api
+from tests.unit.gateway import answered_by
 from warren.client import default
-from warren.client.web import WebGateway
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +24,5 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     """Give the API that is found at every address."""
     api = Api()
-    transport = httpx2.MockTransport(api)
-    monkeypatch.setattr(
-        "warren.client.asynchronous.WebGateway",
-        lambda url, *, patience, **more: WebGateway(url, patience=patience, transport=transport, **more),
-    )
+    answered_by(api, monkeypatch)
     return api

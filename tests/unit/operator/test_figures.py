@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.unit.operator.web import serving
 from warren_operator.figures import Figure
 from warren_operator.figures.counters import FinishedTasks
 from warren_operator.figures.history import EmptyQueues
@@ -76,30 +74,6 @@ def test_names_are_quoted_in_the_query() -> None:
     assert 'vhost="v"' in text
 
 
-@contextmanager
-def server(status: int, body: bytes) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}"
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
-
-
 @pytest.fixture
 async def closing() -> AsyncIterator[list[PrometheusFigures]]:
     made: list[PrometheusFigures] = []
@@ -114,7 +88,7 @@ async def test_whatever_is_not_prometheus_is_unavailable(
     status: int,
     body: bytes,
 ) -> None:
-    with server(status, body) as url:
+    with serving(body, status) as url:
         figures = PrometheusFigures(url)
         closing.append(figures)
         with pytest.raises(PrometheusUnavailableError, match=url):

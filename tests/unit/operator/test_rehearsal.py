@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean, pstdev
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from warren.resources import ConsumerPoolSpec
+from warren.resources import ConsumerPoolSpec, Target
 from warren_operator.rehearsal.clairvoyance import foresee
 from warren_operator.rehearsal.generation import DAY, Recipe, Shape, generate
 from warren_operator.rehearsal.keda import Keda
@@ -20,7 +21,7 @@ from warren_operator.rehearsal.scalers import Warren
 from warren_operator.rehearsal.trace import Trace
 
 
-def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0) -> ConsumerPoolSpec:
+def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0, rest: int = 60) -> ConsumerPoolSpec:
     return ConsumerPoolSpec.model_validate(
         {
             "queue": "q",
@@ -29,6 +30,7 @@ def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int =
             "maxReplicas": high,
             "concurrency": concurrency,
             "target": {"waitSeconds": target},
+            "scaleDown": {"stabilizationSeconds": rest},
         }
     )
 
@@ -87,10 +89,10 @@ def test_the_clairvoyant_is_a_bound() -> None:
 
 @pytest.mark.parametrize("shape", Shape)
 def test_a_seed_is_a_trace(shape: Shape) -> None:
-    recipe = Recipe(shape, 3, rate=5 if shape is not Shape.DIURNAL else 1, seconds=DAY)
+    recipe = Recipe(shape, 3, rate=1, seconds=DAY)
     trace = generate(recipe)
     assert list(trace.arrivals) == sorted(trace.arrivals) == list(generate(recipe).arrivals)
-    assert list(trace.arrivals) != list(generate(Recipe(shape, 4, 5, recipe.seconds)).arrivals)
+    assert list(trace.arrivals) != list(generate(replace(recipe, seed=4)).arrivals)
     assert len(trace.arrivals) / recipe.seconds == pytest.approx(recipe.rate, rel=0.2)
 
 
@@ -138,6 +140,13 @@ def test_figures_are_as_old_as_rabbitmq_makes_them() -> None:
         first[period] = next(at for at, replicas in outcome.curve if replicas > 2)
     # The refresh, Prometheus' next scrape and, one second later, the decision; that one works is known before.
     assert first == {1: 13, 5: 17}
+
+
+def test_the_last_pod_stays_until_the_figures_can_show_what_was_told() -> None:
+    by_tasks = pool(rest=0).model_copy(update={"target": Target(tasks_per_replica=1)})
+    outcome = rehearse(Trace.of("t", [0, 12, 60], 1), by_tasks, 10)
+    assert [count for _, count in outcome.curve] == [0, 1, 0, 1]
+    assert 22 <= outcome.curve[2][0] < 26
 
 
 @settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))

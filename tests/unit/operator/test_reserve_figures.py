@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.operator.test_pool_life import QUEUE, condition, create, status
+from tests.unit.operator.web import serving
 from tests.unit.operator.world import SETTINGS, World
 from warren.clock import ManualClock
 from warren.errors import BrokerUnavailableError, UnavailableError
-from warren.payloads import Payloads
 from warren_operator.cluster import Scale
-from warren_operator.composition import Operator, Ports
+from warren_operator.composition import Operator
 from warren_operator.figures import Figure
 from warren_operator.figures.broker import BrokerFigures, parse
 from warren_operator.figures.memory import MemoryFigures
@@ -78,32 +74,8 @@ async def test_nodes_that_cannot_be_asked_are_named() -> None:
     await figures.close()
 
 
-@contextmanager
-def node(exposition: str) -> Iterator[str]:
-    """Serve the exposition as a node does."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(exposition.encode())
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}"
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
-
-
 async def test_a_node_that_is_away_leaves_those_that_answer() -> None:
-    with node(TOLD) as one, node(TOLD.replace('queue="a"} 3', 'queue="a"} 4')) as other:
+    with serving(TOLD.encode()) as one, serving(TOLD.replace('queue="a"} 3', 'queue="a"} 4').encode()) as other:
         figures = BrokerFigures([one, "http://127.0.0.1:1", other])
         assert await figures.read(["a", "b"]) == {"a": Figure(4, 2, age=0)}
         await figures.close()
@@ -112,18 +84,9 @@ async def test_a_node_that_is_away_leaves_those_that_answer() -> None:
 async def test_a_pool_goes_on_by_the_brokers_figures_and_says_so(world: World) -> None:
     create(world)
     world.cluster.deployments["consumer"] = Scale(2, 2)
-    ports = Ports(
-        world.cluster,
-        ReserveFigures(MemoryFigures(), world.figures, world.clock, fresh_seconds=6),
-        world.records,
-        world.broker,
-        world.models,
-        Payloads(world.objects, "warren"),
-        partial(world.objects.ping, "warren"),
-        clock=world.clock,
-    )
+    figures = ReserveFigures(MemoryFigures(), world.figures, world.clock, fresh_seconds=6)
     world.figures.queues[QUEUE] = Figure(7, 1, age=0)
-    world.operator = Operator(ports, SETTINGS)
+    world.operator = Operator(replace(world.ports(), figures=figures), SETTINGS)
     await world.look()
     assert condition(world, "MetricsAvailable") == ("False", "MetricsUnknown")
     assert world.cluster.deployments["consumer"].wanted == 2

@@ -5,31 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 from tests.unit.operator.test_pool_life import QUEUE, create, status
 from tests.unit.operator.world import SETTINGS, World
 from warren.payloads import Payloads
 from warren.submission import Submitter
 from warren.tasks import Payload, Task
-from warren_operator.composition import Operator, Ports
+from warren_operator.composition import Operator
 from warren_operator.figures import Figure
 
 
 @asynccontextmanager
 async def listening(world: World) -> AsyncIterator[Operator]:
     """Run the operator's ear, with rounds only when the test wants one."""
-    ports = Ports(
-        world.cluster,
-        world.figures,
-        world.records,
-        world.broker,
-        world.models,
-        Payloads(world.objects, "warren"),
-        partial(world.objects.ping, "warren"),
-        clock=world.clock,
-    )
-    operator = Operator(ports, SETTINGS)
+    operator = Operator(world.ports(), SETTINGS)
     await operator.resync()
     await operator.pool_round()
     ear = asyncio.create_task(operator.wakes.run())

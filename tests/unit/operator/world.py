@@ -100,8 +100,12 @@ class World:
 
     def restart(self) -> Self:
         """Start another process of the operator: it knows nothing of what the last one knew."""
-        wrap = self.fuse.wrap
-        ports = Ports(
+        self.operator = Operator(self.ports(self.fuse.wrap), SETTINGS)
+        return self
+
+    def ports(self, wrap: Callable[[Any], Any] = lambda port: port) -> Ports:
+        """Return what an operator stands on, each of what it calls wrapped."""
+        return Ports(
             wrap(self.cluster),
             wrap(self.figures),
             wrap(self.records),
@@ -111,8 +115,6 @@ class World:
             partial(self.objects.ping, "warren"),
             clock=self.clock,
         )
-        self.operator = Operator(ports, SETTINGS)
-        return self
 
     async def look(self, *, seconds: float = 0.0) -> None:
         """Let the time pass, then list everything and do one round of each loop."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from warren import task
 from warren.broker.memory import MemoryBroker
+from warren.keyring import Keyring
 from warren.message import decode_task, encode_reply
 from warren.model import Manifest
 from warren.objects.memory import MemoryObjects
@@ -26,7 +27,6 @@ from warren.submission import Submitter
 from warren.tasks import JSON, Task
 from warren.topology import topology
 from warren_producer.app import create_app
-from warren_producer.keyring import Keyring
 from warren_producer.settings import ProducerSettings
 
 Work = Callable[[Task], Outcome]
@@ -133,6 +133,18 @@ def spacious_house(house: House) -> House:
         update={name: ProducerSettings.model_fields[name].default for name in ("max_body_bytes", "max_bodies_bytes")}
     )
     return house
+
+
+@pytest.fixture
+def short_waits(house: House) -> None:
+    """Let `Prefer: wait=1`, the shortest that can be asked for, be over sooner."""
+    house.settings = house.settings.model_copy(update={"max_wait_seconds": 0.2})
+
+
+@pytest.fixture
+def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test come soon to what comes with the next look at the records, for want of a reply or an event."""
+    monkeypatch.setattr("warren.client.watch.SWEEP_SECONDS", 0.05)
 
 
 @asynccontextmanager

@@ -53,6 +53,7 @@ async def test_an_unknown_version_is_404(api: httpx2.AsyncClient) -> None:
     assert (await api.post("/v1/models/iris@9/predict", json=ROWS)).status_code == 404
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_a_prediction_that_nobody_answers_is_504_and_expires(api: httpx2.AsyncClient, house: House) -> None:
     response = await api.post("/v1/models/iris/predict", json=ROWS, headers={"Prefer": "wait=1"})
     assert (response.status_code, response.json()["code"]) == (504, "timeout")

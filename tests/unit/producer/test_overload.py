@@ -67,6 +67,7 @@ async def test_who_may_wait_for_longer_or_need_not_wait_is_accepted(
     patient.cancel()
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_a_pool_that_sleeps_is_not_overloaded(
     api: httpx2.AsyncClient, house: House, load: Load, tmp_path: Path
 ) -> None:

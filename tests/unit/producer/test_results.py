@@ -61,6 +61,7 @@ async def test_clients_fetch_a_large_result_by_themselves(
         assert (await job.record()).value() == expected
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_a_result_may_be_waited_for(api: httpx2.AsyncClient, house: House) -> None:
     task_id = await submitted(api)
     early = await api.get(f"/v1/tasks/{task_id}/result", headers={"Prefer": "wait=1"})

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,9 @@ from tools.stack.process import Command, Identity, Process
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 PARENT = "import subprocess, sys, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+SLEEP = ("sleep", "60")
+DEAF = ("env", "--ignore-signal=TERM", *SLEEP)
+LOOSE = ("setpriv", "--pdeathsig", "clear", *SLEEP)
 LEADERLESS = """
 import ctypes, threading, time
 threading.Thread(target=lambda: (print('up', flush=True), time.sleep(60))).start()
@@ -28,7 +31,7 @@ from pathlib import Path
 from tools.stack.process import Command, Process
 
 process = Process("sleeper", Path(sys.argv[1]))
-process.start(Command(["sleep", "60"], {"PATH": "/usr/bin:/bin"}, Path("/")))
+process.start(Command(sys.argv[2:], {"PATH": "/usr/bin:/bin"}, Path("/")))
 print(process.pid, flush=True)
 time.sleep(60)
 """
@@ -65,14 +68,15 @@ def name_of(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-def supervised(state: Path) -> tuple[subprocess.Popen[str], Identity]:
-    """Start a process of another supervisor than this one."""
-    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(state)], stdout=subprocess.PIPE, text=True)
+def supervised(state: Path, *command: str) -> tuple[subprocess.Popen[str], Identity]:
+    """Start a process, which becomes `sleep`, of another supervisor than this one."""
+    arguments = [sys.executable, "-c", SUPERVISOR, str(state), *command]
+    supervisor = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert supervisor.stdout is not None
     with supervisor.stdout:
         identity = Identity.of(int(supervisor.stdout.readline()))
     assert identity is not None
-    assert eventually(lambda: name_of(identity.pid) != "setpriv")  # until then a supervisor's end goes unnoticed
+    assert eventually(lambda: name_of(identity.pid) == "sleep")  # until then a supervisor's end goes unnoticed
     return supervisor, identity
 
 
@@ -153,8 +157,13 @@ def test_the_log_of_the_run_before_is_kept_once(process: Process) -> None:
     assert process.log.with_suffix(".log.before").read_text() == "first\n"
 
 
-def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
-    supervisor, orphan = supervised(tmp_path)
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("command", [SLEEP, DEAF], ids=["listens", "deaf"])
+def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path, command: Sequence[str], *, frozen: bool) -> None:
+    supervisor, orphan = supervised(tmp_path, *command)
+    if frozen:
+        os.kill(orphan.pid, signal.SIGSTOP)
+        assert eventually(lambda: state_of(orphan.pid) == "T")
 
     supervisor.kill()
     supervisor.wait()
@@ -163,9 +172,7 @@ def test_a_process_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_process_that_survived_its_supervisor_is_ended_by_the_next_start(tmp_path: Path) -> None:
-    supervisor, orphan = supervised(tmp_path)
-    os.kill(orphan.pid, signal.SIGSTOP)
-    assert eventually(lambda: state_of(orphan.pid) == "T")
+    supervisor, orphan = supervised(tmp_path, *LOOSE)
     supervisor.kill()
     supervisor.wait()
     assert orphan.alive()
