@@ -10,7 +10,8 @@ LINE ?= 4.3
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-unit test-integration test-brokers test-contract test-e2e test-long lint format lock cluster cluster-down \
-	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks bench-autoscaler bench-scaling clean
+	images deploy undeploy check-bare chart test-faults soak soak-disk bench-tasks bench-autoscaler bench-keda bench-scaling \
+	bench-validation clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
@@ -91,9 +92,16 @@ bench-tasks: venv ## submits and finished tasks per second, beside peers
 bench-autoscaler: venv ## rehearsed scaling, beside KEDA's and a clairvoyant's
 	@$(RUN) -m benchmarks.autoscaler $(ARGS)
 
+bench-keda: venv ## the rehearsal's model of KEDA, beside KEDA itself; a quarter of an hour (ARGS="--seconds 120")
+	@$(RUN) -m benchmarks.keda $(ARGS)
+
 bench-scaling: venv ## wakes from zero and scale-downs under load, 20 times each, on the local cluster
 	@$(RUN) -m tools.suite cluster images load
 	@$(RUN) -m pytest tests/e2e/test_scaling.py --rounds 20 -q $(ARGS)
+
+bench-validation: venv ## a rehearsal of the operator, beside the operator on the local cluster; ten minutes
+	@$(RUN) -m tools.suite cluster images load
+	@$(RUN) -m pytest tests/e2e/test_rehearsal.py -q $(ARGS)
 
 clean: ## remove .venv and what tools left in the checkout
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out

@@ -61,7 +61,22 @@ class AtMost:
         return value <= self.bound
 
 
-Aim = AtLeast | MoreThan | AtMost
+@dataclass(frozen=True, slots=True)
+class Between:
+    """An aim: as much as the peer, give or take."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:g} - {self.high:g}"
+
+    def met(self, value: float) -> bool:
+        """Whether the value lies within, the ends included."""
+        return self.low <= value <= self.high
+
+
+Aim = AtLeast | MoreThan | AtMost | Between
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ itself are used here; nothing in this module starts what it has built.
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -34,6 +35,7 @@ _HELM_FLAGS = (
     f"-X {_HELM_CAPABILITIES}.k8sVersionMajor=1 -X {_HELM_CAPABILITIES}.k8sVersionMinor=34"
 )
 _LOCAL_PATH = "github.com/rancher/local-path-provisioner"
+_KEDA = "github.com/kedacore/keda/v2"
 _KUBECONFORM = "github.com/yannh/kubeconform"
 _VERSITYGW = "github.com/versity/versitygw"
 
@@ -56,6 +58,10 @@ class Tool:
     flags: str = ""
 
 
+def _keda(name: str) -> Tool:
+    return Tool(f"keda-{name}", "keda", _KEDA, f"{_KEDA}/cmd/{name}")
+
+
 def _kubernetes(name: str) -> Tool:
     return Tool(name, "kubernetes", "k8s.io/kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_FLAGS)
 
@@ -75,6 +81,8 @@ TOOLS = {
         Tool("coredns", "coredns", "github.com/coredns/coredns", "warren.dev/tools/go/coredns"),
         Tool("local-path-provisioner", "storage", _LOCAL_PATH, _LOCAL_PATH),
         Tool("kind", "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind"),
+        _keda("operator"),
+        _keda("adapter"),
         Tool("kubeconform", "kubeconform", _KUBECONFORM, f"{_KUBECONFORM}/cmd/kubeconform"),
         Tool("versitygw", "versitygw", _VERSITYGW, f"{_VERSITYGW}/cmd/versitygw"),
     )
@@ -86,10 +94,7 @@ def build(name: str) -> Path:
 
     Raises `GoBuildError` for an unknown name, a missing toolchain and a failed build.
     """
-    tool = TOOLS.get(name)
-    if tool is None:
-        message = f"no Go tool named {name!r}; known: {', '.join(sorted(TOOLS))}"
-        raise GoBuildError(message)
+    tool = _known(name)
     binary = binary_path(tool)
     if not binary.exists():
         with locked(binary):
@@ -117,25 +122,51 @@ def version(tool: Tool) -> str:
     return found.group(1)
 
 
+def module_folder(name: str) -> Path:
+    """Return where Go keeps the source of the tool's module, at the locked version: what is in it beside programs.
+
+    Raises `GoBuildError` for an unknown name, a missing toolchain and a module that cannot be had.
+    """
+    tool = _known(name)
+    command = [str(go()), "mod", "download", "-json", f"{tool.module}@{version(tool)}"]
+    result = _run(tool, command, capture=True)
+    if result.returncode:
+        raise GoBuildError(f"the module of {name} cannot be had: {' '.join(command)}\n{result.stdout}{result.stderr}")
+    return Path(json.loads(result.stdout)["Dir"])
+
+
+def _known(name: str) -> Tool:
+    tool = TOOLS.get(name)
+    if tool is None:
+        message = f"no Go tool named {name!r}; known: {', '.join(sorted(TOOLS))}"
+        raise GoBuildError(message)
+    return tool
+
+
 def _compile(tool: Tool, binary: Path) -> None:
     started = time.monotonic()
     print(f"building {tool.name} {version(tool)} from tools/go/{tool.family} ...", file=sys.stderr, flush=True)
     unfinished = binary.with_name(f"{binary.name}.{os.getpid()}.part")
     linker = f"-s -w {tool.flags.format(version=version(tool))}".strip()
     command = [str(go()), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", linker]
-    result = subprocess.run(
-        [*command, "-o", str(unfinished), tool.package],
-        cwd=FAMILIES / tool.family,
-        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"},
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    result = _run(tool, [*command, "-o", str(unfinished), tool.package])
     if result.returncode:
         message = f"building {tool.name} failed: {' '.join(command)}\n{result.stderr[-4000:]}"
         raise GoBuildError(message)
     unfinished.replace(binary)
     print(f"built {tool.name} in {time.monotonic() - started:.0f} s: {binary}", file=sys.stderr, flush=True)
+
+
+def _run(tool: Tool, command: Sequence[str], *, capture: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=FAMILIES / tool.family,
+        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"},
+        stdout=subprocess.PIPE if capture else None,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
 
 
 def go() -> Path:

@@ -12,11 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 ALLOWED_SKIPS = ("GPU", "torch")
+FAREWELL_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
 BY_LINE = ("-n", "3", "--dist", "loadscope")
-"""For tests that share servers (see tests/integration/conftest.py). They often wait: three workers fit two cores."""
+"""For tests that share servers (see tests/integration/conftest.py). They mostly wait: three workers fit two cores."""
 
 
 STAGES = (
@@ -120,14 +122,22 @@ def _wait(process: subprocess.Popen[bytes], limit: int) -> str:
     try:
         status = process.wait(limit)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end(process)
         return f"not done within {limit} s"
     except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
+        _end(process)
         raise
     return "ok" if status == 0 else f"exit status {status}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a stage, so that it tells what it has found so far, and kill what is left of it."""
+    os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(FAREWELL_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _count(report: Path, result: Result) -> None:

@@ -166,15 +166,13 @@ class Closing:
                 "state": outcome.state,
                 "finished_at": finished_at,
                 "error": outcome.error,
-                "result": outcome.result,
-                "result_type": outcome.result_type,
-                "result_ref": outcome.result_ref,
                 "progress": held.progress,
             }
         )
         self.events.tell(ended)
         if ended.awaited:
-            await self.conclude(held, ended)
+            result = {name: getattr(outcome, name) for name in ("result", "result_type", "result_ref")}
+            await self.conclude(held, ended.model_copy(update=result))
         else:
             await held.ack()
         return outcome.state.value

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from warren.broker.amqp import AmqpBroker
+from warren.collector import settle_in
 from warren.errors import SettingsError
+from warren.keyring import Keyring
 from warren.objects.s3 import S3Objects
 from warren.outbound.addresses import Allowed
 from warren.outbound.transport import Outbound
@@ -21,10 +23,8 @@ from warren.payloads import Payloads
 from warren.pool import Pool
 from warren.records.redis import RedisRecords
 from warren.repository import Repository
-from warren.webhook import secret_key
 from warren_consumer import work
 from warren_consumer.closing import Closing
-from warren_consumer.collector import settle_in
 from warren_consumer.depths.rabbitmq import RabbitDepths
 from warren_consumer.events import Events
 from warren_consumer.functions.executors import Executors
@@ -36,6 +36,7 @@ from warren_consumer.settings import ConsumerSettings
 from warren_consumer.system.assembly import Means, assemble
 from warren_consumer.system.duties import Duties
 from warren_consumer.system.metrics import SystemMetrics
+from warren_consumer.system.webhooks.signature import Signer
 from warren_consumer.worker import Terms, Worker
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class Parts:
     metrics: Metrics = field(init=False)
     executors: Executors = field(init=False)
     outbound: Outbound | None = field(init=False, default=None)
+    keyring: Keyring | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Make the adapters; none of them connects yet."""
@@ -95,7 +97,9 @@ class Parts:
         if self.depths is None:
             log.warning("lost tasks are not looked for: WARREN_BROKER_METRICS_URL is not set")
         if not settings.webhook_secrets:
-            log.warning("webhooks are not signed: WARREN_WEBHOOK_SECRETS is not set")
+            log.warning("webhooks of tasks without an API key are not signed: WARREN_WEBHOOK_SECRETS is not set")
+        if settings.keys_dir is not None:
+            self.keyring = Keyring(settings.keys_dir)
         self.outbound = Outbound(Allowed.parse(settings.callback_allow))
         return assemble(
             Means(
@@ -109,7 +113,7 @@ class Parts:
                 self.depths,
                 settings.result_ttl_seconds,
                 self.outbound,
-                tuple(map(secret_key, settings.webhook_secrets)),
+                Signer(settings.webhook_secrets, self.keyring),
             )
         )
 
@@ -132,6 +136,8 @@ async def serve(settings: ConsumerSettings) -> None:
         member = parts.member()
         if parts.outbound is not None:
             await stack.enter_async_context(parts.outbound)
+        if parts.keyring is not None:
+            await stack.enter_async_context(parts.keyring)
         probes = parts.probes()
         health = Health([*probes, "consuming"])
         if settings.metrics_port:

@@ -5,15 +5,16 @@ Forbidden here: reading the environment; `warren.settings.load` does.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from warren.outbound.addresses import Allowed
 from warren.pool import SYSTEM_POOL, Pool, PoolKind
 from warren.records import LEASE_SECONDS
-from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings, Words
-from warren.webhook import secret_key
+from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings, Words, words
+from warren.webhook import Secret
 
 HAND_BACK_SECONDS: Final = 30.0
 """How long before the end of its grace a stopping consumer hands back what it cannot finish."""
@@ -42,21 +43,17 @@ class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
 
     callback_allow: Words = ()
     """Where webhooks may go besides public addresses: networks, addresses and hosts (`10.1.2.0/24 *.apps.svc`)."""
-    webhook_secrets: Annotated[Words, Field(repr=False)] = ()
-    """What webhooks are signed with (`whsec_...`); of two, both sign: a receiver may know either. None: unsigned."""
+    webhook_secrets: Annotated[tuple[Secret, ...], BeforeValidator(words), Field(repr=False)] = ()
+    """What webhooks are signed with (`whsec_...`) unless an API key has a secret for those of its tasks; of two, both
+    sign: a receiver may know either. None: unsigned."""
+    keys_dir: Path | None = None
+    """The folder with the entries of the API keys (`warren keys create`), which sign the webhooks of their tasks."""
 
     @field_validator("callback_allow")
     @classmethod
     def _allows(cls, words: tuple[str, ...]) -> tuple[str, ...]:
         Allowed.parse(words)
         return words
-
-    @field_validator("webhook_secrets")
-    @classmethod
-    def _signs(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
-        for secret in secrets:
-            secret_key(secret)
-        return secrets
 
     @field_validator("pool")
     @classmethod

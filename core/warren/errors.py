@@ -162,6 +162,14 @@ class PayloadTooLargeError(WarrenError):
     title = "Payload too large"
 
 
+class BatchTooLargeError(WarrenError):
+    """A batch holds more tasks than its API key may ever submit at once."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "batch-too-large"
+    title = "Batch too large"
+
+
 class PayloadMissingError(WarrenError):
     """A task's payload is no longer in object storage."""
 
@@ -184,9 +192,10 @@ class NotEndedError(WarrenError):
     title = "Task has not ended"
 
 
-class NoWebhookError(NotFoundError):
-    """The task asked for no webhook."""
+class NoWebhookError(WarrenError):
+    """The task asked for no webhook, so that there is nothing to send and no log of it."""
 
+    status = HTTPStatus.CONFLICT
     code = "no-webhook"
     title = "No webhook"
 

@@ -22,13 +22,15 @@ UNKNOWN: Final = "unknown"
 MAX_ID_BYTES: Final = 255
 """AMQP's limit."""
 
+_NAME: Final = re.compile(TASK_NAME)
+
 
 def event_key(record: Record) -> str:
     """Return the routing key of the event that tells of the record's present state.
 
     A message that is no task may bear any name, and still gets a record. A key has one word for it, and a limit.
     """
-    name = record.name if re.fullmatch(TASK_NAME, record.name) else UNKNOWN
+    name = record.name if _NAME.fullmatch(record.name) else UNKNOWN
     return f"task.{record.state.value}.{name}"
 
 
@@ -36,7 +38,7 @@ def encode_event(record: Record) -> Message:
     """Return the event: the record as an API's user sees it, without its result."""
     own_id = f"{record.id}.{record.state.value}.{record.attempt}"
     return Message(
-        body=orjson.dumps(record.document()),
+        body=record.document_json(),
         # A foreign client's id of a task may be as long as AMQP lets it be.
         message_id=own_id if len(own_id.encode()) <= MAX_ID_BYTES else None,
         type=event_key(record),

@@ -2,7 +2,8 @@
 
 Whoever calls with a key is known by its name. Kept is an entry, which holds the key's SHA-256: a fast hash without a
 salt, because a key is 256 bits of chance. Salts and slow hashes protect what people choose, which can be guessed;
-nobody guesses a key, however fast a guess is checked, and every request has one checked.
+nobody guesses a key, however fast a guess is checked, and every request has one checked. What webhooks are signed with
+is kept as it is: whoever signs needs it.
 
 Forbidden here: I/O; what a caller may see of tasks.
 """
@@ -17,6 +18,8 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from warren.webhook import Secret, new_secret
 
 _FORM: Final = re.compile(r"warren_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
 """The words around what is secret let people, and scanners of repositories, see what they have before them."""
@@ -41,7 +44,7 @@ class Scope(StrEnum):
 
 
 class KeyEntry(BaseModel):
-    """What is kept of a key. It is no secret, but only whoever may give keys may write it."""
+    """What is kept of a key. Only whoever may give keys may write it, and it holds a secret, though not the key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +59,8 @@ class KeyEntry(BaseModel):
     """How fast all keys of the name together may call one producer, over ten seconds; None is for the usual rate."""
     max_body_bytes: Annotated[int, Field(ge=1024)] | None = None
     """The largest request; None is for the limit of all."""
+    webhook_secrets: Annotated[tuple[Secret, ...], Field(repr=False)] = ()
+    """What webhooks of the name's tasks are signed with, by each of them; none is for what those of nobody's are."""
 
     @property
     def file(self) -> str:
@@ -72,11 +77,11 @@ class KeyEntry(BaseModel):
 
     def text(self) -> str:
         """Return the entry as it is kept."""
-        return self.model_dump_json(exclude_none=True)
+        return self.model_dump_json(exclude_defaults=True)
 
 
 def new_key(name: str, scopes: tuple[Scope, ...], **limits: float | None) -> tuple[str, KeyEntry]:
-    """Return a new key and its entry; `limits` are fields of that.
+    """Return a new key and its entry; `limits` are fields of that. One that submits has a webhook secret.
 
     Raises:
         ValidationError: the name, the scopes or a limit are wrong.
@@ -85,7 +90,9 @@ def new_key(name: str, scopes: tuple[Scope, ...], **limits: float | None) -> tup
     key_id = secrets.token_hex(ID_BYTES)
     key = f"warren_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     values = {"name": name, "id": key_id, "scopes": scopes, "sha256": _sha256(key), **limits}
-    return key, KeyEntry.model_validate(values)
+    entry = KeyEntry.model_validate(values)
+    secrets_of_it = (new_secret(),) if entry.may(Scope.SUBMIT) else ()
+    return key, entry.model_copy(update={"webhook_secrets": secrets_of_it})
 
 
 def key_id(key: str) -> str | None:

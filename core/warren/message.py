@@ -57,6 +57,7 @@ _FIELD_HEADERS: Final = {
     "replay_of": "warren-replay-of",
 }
 _SHA256: Final = re.compile("[0-9a-fA-F]{64}")
+_NAME: Final = re.compile(TASK_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def decode_task(message: Message, pool: str) -> Task:
     if not message.message_id or not message.type:
         detail = "a task's message needs the properties message_id (a UUID) and type (the task's name)"
         raise InvalidRequestError(detail)
-    if not re.fullmatch(TASK_NAME, message.type):
+    if not _NAME.fullmatch(message.type):
         detail = f"the message's type {message.type!r} is no task's name: those match {TASK_NAME}"
         raise InvalidRequestError(detail)
     text = {name: message.headers.get(header) for name, header in _FIELD_HEADERS.items()}

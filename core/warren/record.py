@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -148,30 +148,32 @@ class Record(BaseModel):
         """Whether somebody waits for a reply. A webhook is another matter: the step that ends the task lists it."""
         return self.reply_to is not None
 
-    def document(self) -> dict[str, Any]:
-        """Return what an API's user sees of the record; the result is left to the caller, who knows its form."""
-        inner = {
-            "accepted",
-            "held",
-            "suspect",
-            "owner",
-            "fence",
-            "lease_until",
-            "changed_at",
-            "replays",
-            "result",
-            "payload",
-            "payload_size",
-            "payload_type",
-            "payload_ref",
-            "payload_sha256",
-            "now",
-            "reply_to",
-            "idempotency_key",
-            "result_ref",
-            "result_type",
-        }
-        return self.model_dump(mode="json", exclude=inner, exclude_none=True)
+    def document_json(self) -> bytes:
+        """Return what an API's user sees of the record, but for its result, whose form the caller knows."""
+        return self.model_dump_json(exclude=_INNER, exclude_none=True).encode()
+
+
+_INNER: Final = {
+    "accepted",
+    "held",
+    "suspect",
+    "owner",
+    "fence",
+    "lease_until",
+    "changed_at",
+    "replays",
+    "result",
+    "payload",
+    "payload_size",
+    "payload_type",
+    "payload_ref",
+    "payload_sha256",
+    "now",
+    "reply_to",
+    "idempotency_key",
+    "result_ref",
+    "result_type",
+}
 
 
 @dataclass(frozen=True, slots=True)

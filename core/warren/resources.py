@@ -25,6 +25,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 PAUSED: Final = f"{GROUP}/paused-replicas"
 """The annotation of a ConsumerPool that holds a count of replicas, whatever the work and the bounds."""
+_TOP: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 Time = Annotated[
     datetime,
@@ -262,16 +263,41 @@ ResourceT = TypeVar("ResourceT", MLJob, ConsumerPool)
 def parse(kind: type[ResourceT], document: Mapping[str, Any]) -> ResourceT:
     """Read a resource as the API server returns it.
 
+    Fields that this release does not know are those of a newer CRD: they are ignored, or a pool would stand still and a
+    job would fail for having been described to somebody newer. What a person wrote is read by `written`.
+
     Raises:
-        InvalidRequestError: a field is missing, unknown or out of range; the detail names it and its value.
+        InvalidRequestError: a field is missing or out of range; the detail names it and its value.
 
     """
     try:
-        return kind.model_validate(document)
+        return kind.model_validate(document, extra="ignore")
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequestError(f"{place}: {first['msg']} (it is {first['input']!r})") from error
+        raise _refusal(error) from error
+
+
+def written(document: Mapping[str, Any]) -> ConsumerPoolSpec:
+    """Read the spec of a ConsumerPool as a person wrote it into a file.
+
+    Raises:
+        InvalidRequestError: a field is missing, unknown or out of range; the detail names it and its value.
+        KeyError: there is no spec.
+
+    """
+    unknown = document.keys() - _TOP
+    if unknown:
+        name = min(map(str, unknown))
+        raise InvalidRequestError(f"{name}: there is no such field beside spec (known are {', '.join(sorted(_TOP))})")
+    try:
+        return ConsumerPoolSpec.model_validate(document["spec"])
+    except ValidationError as error:
+        raise _refusal(error, "spec") from error
+
+
+def _refusal(error: ValidationError, *place: str) -> InvalidRequestError:
+    first = error.errors()[0]
+    said = "there is no such field" if first["type"] == "extra_forbidden" else first["msg"]
+    return InvalidRequestError(f"{'.'.join((*place, *map(str, first['loc'])))}: {said} (it is {first['input']!r})")
 
 
 def status_document(status: MLJobStatus | ConsumerPoolStatus) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Settings: `WARREN_*` environment variables, derived from the field names of one typed class per component.
 
 A component's class is put together from the parts below. An unknown or malformed variable stops the process at start
-with a message that names it. Credentials and endpoint of object storage are the AWS SDK's own variables.
+with a message that names it. Credentials and endpoint of object storage are the AWS SDK's own variables. Packages of
+tasks read their own variables, of another prefix, in the same way.
 
 Forbidden here: defaults that only fit one deployment, reading the environment at import.
 """
@@ -22,11 +23,12 @@ from warren.records import LEAST_RESULT_TTL_SECONDS, RESULT_TTL_SECONDS
 PREFIX = "WARREN_"
 
 
-def _words(value: object) -> object:
+def words(value: object) -> object:
+    """Return the words of a text, by spaces or commas; anything else as it is."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Words = Annotated[tuple[str, ...], BeforeValidator(words)]
 """Words, by spaces or commas."""
 
 
@@ -87,31 +89,35 @@ class PoolsSettings(BaseModel):
     """`cpu train-cpu:train`: names, each with its kind where it is not `serve`."""
 
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
-def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, **overrides: object) -> SettingsT:
-    """Read a component's settings from the environment; `overrides` (command-line flags) come first.
+def load(
+    kind: type[SettingsT], environ: Mapping[str, str] | None = None, *, prefix: str = PREFIX, **overrides: object
+) -> SettingsT:
+    """Read settings from the environment; `overrides` (command-line flags) come first.
+
+    A package of tasks has a class and a `prefix` of its own: `MINE_`, all of whose variables are its.
 
     Raises:
         SettingsError: a variable is unknown, missing or malformed; the detail names each of them.
 
     """
     environ = os.environ if environ is None else environ
-    known = {f"{PREFIX}{name.upper()}": name for name in kind.model_fields}
-    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    known = {f"{prefix}{name.upper()}": name for name in kind.model_fields}
+    ours = {name: value for name, value in environ.items() if name.startswith(prefix)}
     problems = [f"{name}: unknown; {kind.__name__} knows {', '.join(sorted(known))}" for name in ours.keys() - known]
     values = {known[name]: value for name, value in ours.items() if name in known} | overrides
     try:
         settings = kind.model_validate(values)
     except ValidationError as error:
-        problems += [_problem(item["loc"], item["msg"]) for item in error.errors()]
+        problems += [_problem(prefix, item["loc"], item["msg"]) for item in error.errors()]
         raise SettingsError("; ".join(sorted(problems))) from error
     if problems:
         raise SettingsError("; ".join(sorted(problems)))
     return settings
 
 
-def _problem(location: tuple[int | str, ...], message: str) -> str:
+def _problem(prefix: str, location: tuple[int | str, ...], message: str) -> str:
     said = "required, but not set" if message == "Field required" else message
-    return f"{PREFIX}{str(location[0]).upper()}: {said}"
+    return f"{prefix}{str(location[0]).upper()}: {said}"

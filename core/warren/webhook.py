@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from warren.record import State
 
@@ -117,8 +114,8 @@ def new_secret() -> str:
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def secret_key(secret: str) -> bytes:
-    """Return the key that a secret stands for.
+def checked_secret(secret: str) -> str:
+    """Return the secret.
 
     Raises:
         ValueError: it is none; the message does not repeat it.
@@ -133,11 +130,8 @@ def secret_key(secret: str) -> bytes:
             f"a webhook secret is {SECRET_PREFIX} and {SHORTEST_SECRET} to {LONGEST_SECRET} bytes in base64; "
             "`warren webhooks secret` makes one"
         )
-    return key
+    return secret
 
 
-def signature(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the `webhook-signature`: one signature by each key, so that a receiver may know either of two."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    digests = (hmac.digest(key, signed, hashlib.sha256) for key in keys)
-    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+Secret = Annotated[str, AfterValidator(checked_secret)]
+"""What webhooks are signed with."""

@@ -92,7 +92,7 @@ class Operator:
         self.job_loop = Loop("mljobs", jobs.round, ports.clock, period=settings.tick_seconds)
         self.pool_loop = Loop("consumerpools", pools.round, ports.clock, period=settings.tick_seconds)
         self._list_loop = Loop("resync", self.resync, ports.clock, period=settings.resync_seconds)
-        self.wakes = Wakes(ports.broker, pools.wake)
+        self.wakes = Wakes(ports.broker, pools.wake, pools.miss)
         self.dependencies = Dependencies(
             "kubernetes",
             {

@@ -27,26 +27,34 @@ _PAUSE_SECONDS: Final = 1.0
 
 
 class Wakes:
-    """Passes each hint on, with the name of the queue that somebody publishes to."""
+    """Passes each hint on, with the name of the queue that somebody publishes to.
 
-    def __init__(self, broker: Broker, heard: Callable[[str], Awaitable[None]]) -> None:
+    Whenever it begins to listen, it says that there may have been hints before.
+    """
+
+    def __init__(self, broker: Broker, heard: Callable[[str], Awaitable[None]], missed: Callable[[], None]) -> None:
         self._broker = broker
         self._heard = heard
+        self._missed = missed
 
     async def run(self) -> None:
         """Listen until canceled."""
-        deaf = False
-        while True:
-            try:
-                async with self._broker.listen([_PATTERN]) as hints:
-                    deaf = False
-                    async for hint in hints:
-                        await self.pass_on((hint.message.type or "").removeprefix(WAKE_PREFIX))
-            except WarrenError as error:
-                if not deaf:
-                    _LOG.warning("hints of producers are not heard", reason=error.code, detail=error.detail)
-                deaf = True
-            await asyncio.sleep(_PAUSE_SECONDS)
+        async with asyncio.TaskGroup() as errands:  # what one pool's hint has to wait for holds up no other's
+            deaf = False
+            while True:
+                try:
+                    async with self._broker.listen([_PATTERN]) as hints:
+                        deaf = False
+                        self._missed()
+                        async for hint in hints:
+                            errands.create_task(self.pass_on((hint.message.type or "").removeprefix(WAKE_PREFIX)))
+                except WarrenError as error:
+                    if not deaf:
+                        _LOG.warning("hints of producers are not heard", reason=error.code, detail=error.detail)
+                    deaf = True
+                except Exception:  # noqa: BLE001 - a library's fault must not leave the operator deaf for good
+                    _LOG.exception("hints of producers are not heard")
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def pass_on(self, pool: str) -> None:
         """Say that somebody publishes to the pool. Nothing that goes wrong with one hint ends the listening."""

@@ -29,9 +29,10 @@ class Watched:
         """Return how many there are."""
         return len(self._documents)
 
-    def newest(self, document: Document) -> Document:
-        """Return the newest known document of the resource that this one is about."""
-        return self._documents.get(document["metadata"]["name"], document)
+    def newest(self, document: Document) -> Document | None:
+        """Return the newest known document of the resource that this one is about; None: it is gone."""
+        known = self._documents.get(document["metadata"]["name"])
+        return known if known is not None and known["metadata"]["uid"] == document["metadata"]["uid"] else None
 
     def put(self, document: Document) -> None:
         """Keep the document unless a newer one is known."""

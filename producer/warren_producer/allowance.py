@@ -29,18 +29,18 @@ class Allowance:
     at: float = 0.0
     """When `left` was so much, in seconds of a clock that does not jump."""
 
-    def take(self, rate: float, now: float) -> bool:
-        """Take one request out, if there is one; `rate` is in requests a second."""
+    def take(self, rate: float, now: float, count: int = 1) -> bool:
+        """Take so many requests out, if they are there, or else none; `rate` is in requests a second."""
         self.left = min(quota(rate), self.left + (now - self.at) * rate)
         self.at = now
-        if self.left < 1 - ROUNDING:
+        if self.left < count - ROUNDING:
             return False
-        self.left = max(0.0, self.left - 1)
+        self.left = max(0.0, self.left - count)
         return True
 
-    def wait(self, rate: float) -> float:
-        """Return how many seconds it takes until there is one again."""
-        return max(0.0, 1 - self.left) / rate
+    def wait(self, rate: float, count: int = 1) -> float:
+        """Return how many seconds it takes until there are so many again: `quota(rate)` at most."""
+        return max(0.0, count - self.left) / rate
 
     def headers(self, rate: float) -> dict[str, str]:
         """Return what tells the caller: how much there is in what time, what is left, and when all of it is back."""

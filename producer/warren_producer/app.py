@@ -46,11 +46,11 @@ from warren_producer.services import Services
 
 if TYPE_CHECKING:
     from warren.broker import Broker
+    from warren.keyring import Keyring
     from warren.objects import ObjectStore
     from warren.records import Records
     from warren.repository import Repository
     from warren.submission import Submitter
-    from warren_producer.keyring import Keyring
     from warren_producer.settings import ProducerSettings
 
 PROBE_KEY: Final = "warren.probe"

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 
 from warren.client.caller import Caller
-from warren.errors import ForbiddenError, RateLimitedError, UnauthorizedError, WarrenError
+from warren.errors import BatchTooLargeError, ForbiddenError, RateLimitedError, UnauthorizedError, WarrenError
 from warren.keys import KeyEntry, Scope
-from warren_producer.allowance import Allowance
+from warren_producer.allowance import Allowance, quota
 from warren_producer.bodies import OWN_LIMIT, let_pass
 from warren_producer.problems import on_fault
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as Request
 
-    from warren_producer.keyring import Keyring
+    from warren.keyring import Keyring
     from warren_producer.metrics import Metrics
 
 OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
@@ -49,6 +50,14 @@ class Admission:
 
     entry: KeyEntry
     keyring: Keyring
+    count: Callable[[int], None]
+    """Lets the request count as that many, for the tasks that it brings.
+
+    Raises:
+        BatchTooLargeError: its caller may never make so many at once.
+        RateLimitedError: its caller may not make so many now.
+
+    """
 
     @property
     def caller(self) -> Caller:
@@ -104,7 +113,7 @@ class Guard:
             scopes = " ".join(entry.scopes)
             raise ForbiddenError(f"the API key {entry.file} may not {wanted}: its scopes are {scopes}")
         self._metrics.keys.labels(entry.name, "admitted").inc()
-        return Admission(entry, self._keyring)
+        return Admission(entry, self._keyring, partial(self._charge_tasks, entry, told))
 
     def _entry(self, given: Sequence[str], told: dict[str, str]) -> KeyEntry:
         try:
@@ -121,8 +130,20 @@ class Guard:
         told |= allowance.headers(rate)
         if not granted:
             self._metrics.keys.labels(entry.name, "rate-limited").inc()
-            detail = f"the API key of {entry.name} may make {rate:g} requests a second; wait, or send tasks in batches"
+            detail = f"the API key of {entry.name} may make {rate:g} requests a second: wait"
             raise RateLimitedError(detail, retry_after=allowance.wait(rate))
+
+    def _charge_tasks(self, entry: KeyEntry, told: dict[str, str], tasks: int) -> None:
+        """Charge for the tasks of a request that was charged for as one."""
+        rate, allowance = entry.requests_per_second or self._rate, self._allowances[entry.name]
+        may = f"each of its {tasks} tasks counts as a request, of which the API key of {entry.name} may make"
+        if tasks > quota(rate):
+            raise BatchTooLargeError(f"{may} {quota(rate)} at once: send smaller batches")
+        granted = allowance.take(rate, time.monotonic(), tasks - 1)
+        told |= allowance.headers(rate)
+        if not granted:
+            self._metrics.keys.labels(entry.name, "rate-limited").inc()
+            raise RateLimitedError(f"{may} {rate:g} a second: wait", retry_after=allowance.wait(rate, tasks))
 
 
 def _found(keyring: Keyring, given: Sequence[str]) -> KeyEntry:

@@ -16,8 +16,10 @@ import uvloop
 from warren import logs
 from warren.broker.amqp import AmqpBroker
 from warren.client.task_type import TaskType
+from warren.collector import settle_in
 from warren.errors import SettingsError
 from warren.function import find_functions
+from warren.keyring import Keyring
 from warren.objects.s3 import S3Objects
 from warren.payloads import Payloads
 from warren.records.redis import RedisRecords
@@ -25,7 +27,6 @@ from warren.repository import Repository
 from warren.settings import load
 from warren.submission import Submitter
 from warren_producer.app import create_app
-from warren_producer.keyring import Keyring
 from warren_producer.server import Server
 from warren_producer.settings import ProducerSettings
 
@@ -71,6 +72,7 @@ async def _serve(settings: ProducerSettings, functions: list[TaskType], keyring:
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # uvicorn obeys them, then raises them again: closing comes first
+    settle_in()
     log.info("listening", url=f"http://{settings.host}:{settings.port}", docs="/docs")
     try:
         await server.serve()

@@ -7,13 +7,14 @@ Forbidden here: waiting.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header
 from pydantic import WithJsonSchema
 
-from warren_producer.services import Given
+from warren_producer.services import Given, Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ def _word(part: str) -> tuple[str, str]:
     return name.strip().lower(), value.strip().strip('"')
 
 
+def preferred(headers: Sequence[str], services: Services) -> Preferences:
+    """Return what the request's headers `Prefer` say together."""
+    return Preferences.parse(",".join(headers), services.max_wait_seconds)
+
+
 async def _preferences(
     services: Given,
     prefer: Annotated[
@@ -56,7 +62,7 @@ async def _preferences(
         ),
     ] = None,
 ) -> Preferences:
-    return Preferences.parse(",".join(prefer or ()), services.max_wait_seconds)
+    return preferred(prefer or (), services)
 
 
 Preferred = Annotated[Preferences, Depends(_preferences)]

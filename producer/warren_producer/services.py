@@ -51,15 +51,24 @@ class Services:
         )
 
 
-# Both are coroutines, so that they run here: FastAPI gives a thread to each plain function.
-async def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """Return the services as the request's caller may use them."""
     services = cast("Services", request.app.state.services)
-    admission = await _admission(request)
+    admission = _admission_of(request)
     return services if admission is None else services.by(admission.caller)
 
 
-async def _admission(request: Request) -> Admission | None:
+def _admission_of(request: Request) -> Admission | None:
     return cast("Admission | None", request.scope.get(ADMISSION))
+
+
+# Both are coroutines, so that they run here: FastAPI gives a thread to each plain function.
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+async def _admission(request: Request) -> Admission | None:
+    return _admission_of(request)
 
 
 Given = Annotated[Services, Depends(_services)]

@@ -174,7 +174,7 @@ def test_an_event_has_the_fields_that_are_described() -> None:
         error=TaskError(code="x", message="x"),
         progress={"fraction": 0.5},
     )
-    assert set(whole.document()) == set(MESSAGES["event"]["payload"]["properties"])
+    assert set(json.loads(whole.document_json())) == set(MESSAGES["event"]["payload"]["properties"])
 
 
 def test_a_wake_hint_is_written_so() -> None:

@@ -6,7 +6,7 @@ import base64
 
 from tests.contract.chart import CHART, release
 from warren.topology import users
-from warren.webhook import secret_key
+from warren.webhook import checked_secret
 
 SECRET = "warren-credentials"
 
@@ -14,7 +14,7 @@ SECRET = "warren-credentials"
 def test_every_password_is_there_long_and_of_its_own() -> None:
     data = dict(release().one("Secret", SECRET)["data"])
     webhooks = base64.b64decode(data.pop("webhooks")).decode()
-    assert len(secret_key(webhooks)) == 32
+    assert checked_secret(webhooks)
     assert data.keys() == {user.name for user in users()} | {"valkey", "s3-access-key", "s3-secret-key"}
     passwords = [base64.b64decode(value).decode() for value in data.values()]
     assert len(set(passwords)) == len(passwords)

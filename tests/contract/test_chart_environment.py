@@ -40,7 +40,7 @@ LEFT_ALONE = {
 
 OF_OTHERS = {
     "system": {"concurrency"},
-    "consumer": {"broker_metrics_url", "callback_allow", "webhook_secrets"},
+    "consumer": {"broker_metrics_url", "callback_allow", "keys_dir", "webhook_secrets"},
     "topology": {"log_level"},
 }
 """Fields of a class that is another component's as well, and that mean something to that one alone."""

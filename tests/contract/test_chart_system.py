@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.chart import release
+from tests.contract.chart import PRODUCTION, release
 from warren.pool import SYSTEM_POOL
 
 
@@ -25,3 +25,16 @@ def test_it_alone_signs_webhooks_and_knows_where_they_may_go() -> None:
     assert signing == {str(pod)}
     [variable] = [variable for variable in pod.main["env"] if variable["name"] == "WARREN_WEBHOOK_SECRETS"]
     assert variable["valueFrom"]["secretKeyRef"]["optional"], "a Secret of one's own may be older than webhooks are"
+
+
+def test_it_knows_the_keys_that_the_producers_know_and_no_other_consumer_does() -> None:
+    assert "keys" not in release().pod("Deployment", "warren-system").volumes
+    rendering = release(values=PRODUCTION)
+    system, producer = (rendering.pod("Deployment", f"warren-{name}") for name in ("system", "producer"))
+    assert system.settings["WARREN_KEYS_DIR"] == producer.settings["WARREN_KEYS_DIR"]
+    assert system.volumes["keys"] == producer.volumes["keys"]
+    assert [mount for mount in producer.main["volumeMounts"] if mount["name"] == "keys"] == [
+        mount for mount in system.main["volumeMounts"] if mount["name"] == "keys"
+    ]
+    assert system.spec["securityContext"]["fsGroup"]
+    assert {str(pod) for pod in rendering.pods if "keys" in pod.volumes} == {str(system), str(producer)}

@@ -96,6 +96,12 @@ def test_its_image_is_warrens_consumer_with_it(example: Example) -> None:
     assert re.findall(r"^FROM (\S+)", lines, re.MULTILINE)[-1] == "${WARREN}"
 
 
+def test_their_dockerfiles_are_one_that_serves_any_package() -> None:
+    """Each has it, for packages are there to be copied whole."""
+    [dockerfile] = {(example.source / "Dockerfile").read_text() for example in EXAMPLES}
+    assert not [name for example in EXAMPLES for name in (example.package, example.pool.name) if name in dockerfile]
+
+
 @each_example
 def test_its_readme_names_its_settings_and_its_failures(example: Example) -> None:
     readme = (example.source / "README.md").read_text()

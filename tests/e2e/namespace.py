@@ -155,6 +155,11 @@ class Sequence:
         """The values alone."""
         return [value for _, value in self._seen]
 
+    @property
+    def changes(self) -> list[tuple[float, str]]:
+        """The values with the times (by `time.monotonic`) at which they were first seen."""
+        return list(self._seen)
+
     def first(self, after: float, worth: Callable[[str], bool]) -> float | None:
         """Return when (by `time.monotonic`) it first took a value that is worth it, after that time; None: not yet."""
         return next((at for at, value in list(self._seen) if at > after and worth(value)), None)

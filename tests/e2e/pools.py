@@ -38,3 +38,11 @@ def hold(namespace: Namespace, pool: str, count: int) -> None:
 def let_go(namespace: Namespace, pool: str) -> None:
     """Leave the pool to the operator again."""
     namespace.patch("consumerpool", pool, {"adviseOnly": False})
+
+
+def resize(namespace: Namespace, pool: str, *, slots: int, most: int) -> None:
+    """Change how many tasks a consumer works on, at both places that the chart renders it to."""
+    let_go(namespace, pool)
+    fall_asleep(namespace, pool)
+    namespace.run("set", "env", f"deployment/{deployment(pool)}", f"WARREN_CONCURRENCY={slots}")
+    namespace.patch("consumerpool", pool, {"concurrency": slots, "maxReplicas": most})

@@ -16,7 +16,7 @@ from tests.e2e import foreign
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace, Sequence
 from tests.e2e.patience import until
-from tests.e2e.pools import deployment, fall_asleep, let_go, ready, replicas
+from tests.e2e.pools import deployment, fall_asleep, let_go, ready, replicas, resize
 from tests.e2e.workshop import SLOTS, Workshop
 from warren.client import Client, Job
 from warren.record import State
@@ -97,14 +97,6 @@ def _small_workshop(namespace: Namespace, workshop: Workshop) -> Iterator[Worksh
     resize(namespace, workshop.pool, slots=2, most=4)
     yield workshop
     resize(namespace, workshop.pool, slots=SLOTS, most=2)
-
-
-def resize(namespace: Namespace, pool: str, *, slots: int, most: int) -> None:
-    """Change how many tasks a consumer works on, at both places that the chart renders it to."""
-    let_go(namespace, pool)
-    fall_asleep(namespace, pool)
-    namespace.run("set", "env", f"deployment/{deployment(pool)}", f"WARREN_CONCURRENCY={slots}")
-    namespace.patch("consumerpool", pool, {"concurrency": slots, "maxReplicas": most})
 
 
 @pytest.mark.long

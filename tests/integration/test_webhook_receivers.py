@@ -20,8 +20,9 @@ from warren.clock import Clock, ManualClock, SystemClock
 from warren.outbound.addresses import Allowed
 from warren.outbound.transport import Outbound
 from warren.record import Record, State
-from warren.webhook import new_secret, secret_key
+from warren.webhook import new_secret
 from warren_consumer.system.webhooks.post import Post
+from warren_consumer.system.webhooks.signature import Signer
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 START_SECONDS = 30
@@ -76,7 +77,7 @@ async def listens(port: int) -> bool:
 
 async def sent(port: int, *secrets: str, clock: Clock | None = None) -> int | None:
     async with Outbound(Allowed.parse(["127.0.0.1"])) as outbound:
-        post = Post(outbound, [*map(secret_key, secrets)], clock or SystemClock())
+        post = Post(outbound, Signer(secrets), clock or SystemClock())
         attempt, _ = await post.send(f"http://127.0.0.1:{port}/", RECORD)
     return attempt.status
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from warren_consumer.depths import QueueDepths
     from warren_consumer.events import Events
     from warren_consumer.system.metrics import SystemMetrics
+    from warren_consumer.system.webhooks.signature import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ class Means:
     """None: lost tasks are not looked for."""
     result_ttl_seconds: float
     outbound: Outbound
-    webhook_keys: tuple[bytes, ...]
-    """What webhooks are signed with; none: they are not."""
+    signer: Signer
     clock: Clock = field(default_factory=SystemClock)
 
     @property
@@ -85,7 +85,7 @@ def _overdue(means: Means) -> Duty:
 
 
 def _webhooks(means: Means) -> Duty:
-    return Courier(means.records, Post(means.outbound, means.webhook_keys, means.clock), means.metrics)
+    return Courier(means.records, Post(means.outbound, means.signer, means.clock), means.metrics)
 
 
 def _reports(means: Means) -> Duty:

@@ -1,4 +1,4 @@
-"""`warren keys create`: API keys, and the entries by which the producers know them.
+"""`warren keys create`: API keys, and the entries by which the producers and the system pool know them.
 
 Forbidden here: what a key is. That is `warren.keys`.
 """
@@ -41,16 +41,17 @@ def create(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
     ] = None,
     max_body_bytes: Annotated[int | None, typer.Option(help="The largest request, if less than for all.")] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Write the entry into this folder, the producer's WARREN_KEYS_DIR.")
+        Path | None, typer.Option(help="Write the entry into this folder, WARREN_KEYS_DIR of producer and system pool.")
     ] = None,
-    secret: Annotated[str, typer.Option(help="The Secret that the producers read.")] = SECRET,
+    secret: Annotated[str, typer.Option(help="The Secret that the producers and the system pool read.")] = SECRET,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")] = "warren",
     output: Shown = Output.TABLE,
 ) -> None:
     """Make a key, print it this once, and the entry by which the producers know it.
 
-    Nothing but the entry is kept anywhere, and the key cannot be had from it. To replace a key, make another one of the
-    same name, use it, then take the entry of the old one away.
+    Nothing but the entry is kept anywhere, and the key cannot be had from it. With a key that submits comes a secret by
+    which webhooks of its tasks are signed. To replace a key, make another one of the same name, use it, let receivers
+    know its secret, then take the entry of the old one away.
     """
     key, entry = _new(name, tuple(scope or (Scope.SUBMIT, Scope.READ)), requests_per_second, max_body_bytes)
     if folder is not None:
@@ -60,6 +61,8 @@ def create(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
         show_json({"key": key, "file": entry.file, "entry": orjson.loads(entry.text()), "patch": patch})
     elif folder is not None:
         typer.echo(key)
+        for signing in entry.webhook_secrets:
+            typer.echo(f"webhooks of {entry.name} are signed with {signing}", err=True)
     else:
         typer.echo(_told(key, entry, f"kubectl -n {shlex.quote(namespace)} patch secret {shlex.quote(secret)}"))
 
@@ -72,9 +75,13 @@ def _new(name: str, scopes: tuple[Scope, ...], rate: float | None, size: int | N
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that is there as a whole or not at all; a reader passes names over that begin with a dot."""
+    """Write a file that is there as a whole or not at all; a reader passes names over that begin with a dot.
+
+    Others than its owner and group cannot read it: it holds a webhook secret.
+    """
     new = path.with_name(f".{path.name}")
     try:
+        new.touch(0o640)
         new.write_text(text)
         new.replace(path)
     except OSError as error:
@@ -84,12 +91,14 @@ def _write(path: Path, text: str) -> None:
 def _told(key: str, entry: KeyEntry, command: str) -> str:
     add = orjson.dumps({"stringData": {entry.file: entry.text()}}).decode()
     take = orjson.dumps({"data": {entry.file: None}}).decode()
+    signing = "".join(f"  {secret}\n\n" for secret in entry.webhook_secrets)
+    receivers = f"What webhooks of its tasks are signed with, for their receivers:\n\n{signing}" if signing else ""
     return f"""\
 The key of {entry.name}, shown this once (scopes: {" ".join(entry.scopes)}):
 
   {key}
 
-Its entry, which holds no secret, for the Secret that the producers read:
+{receivers}Its entry, from which the key cannot be had, for the Secret that the producers and the system pool read:
 
   {command} -p {shlex.quote(add)}
 

@@ -39,7 +39,7 @@ def redeliver(task_id: TaskId, output: Shown = Output.TABLE, url: Url = DEFAULT_
 
 @app.command()
 def secret() -> None:
-    """Print a new secret to sign webhooks with, for WARREN_WEBHOOK_SECRETS and for the receivers."""
+    """Print a new secret to sign webhooks with, for WARREN_WEBHOOK_SECRETS or a key's entry, and for the receivers."""
     typer.echo(new_secret())
 
 

@@ -8,7 +8,7 @@ Forbidden here: HTTP, imports of adapters.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
@@ -118,14 +118,17 @@ class BatchRefusedError(WarrenError):
         """The ids of the others, by place in the batch."""
 
 
-def packed(items: Mapping[int, BatchItem]) -> Iterator[tuple[list[int], bytes]]:
-    """Split items into bodies of batches that are neither long nor large; each comes with its items' places."""
+def packed(items: Mapping[int, BatchItem], most: Callable[[], int]) -> Iterator[tuple[list[int], bytes]]:
+    """Split items into bodies of batches that are neither long nor large; each comes with its items' places.
+
+    `most` tells how many items the next one may have.
+    """
     places: list[int] = []
     texts: list[bytes] = []
     size = 0
     for place, item in items.items():
         text = json_bytes(item.model_dump(mode="json", exclude_unset=True))
-        if texts and (len(texts) >= CALL_ITEMS or size + len(text) > CALL_BYTES):
+        if texts and (len(texts) >= most() or size + len(text) > CALL_BYTES):
             yield places, _body(texts)
             places, texts, size = [], [], 0
         places.append(place)

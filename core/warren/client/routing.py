@@ -6,10 +6,13 @@ Forbidden here: I/O, clocks, imports of adapters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from warren.errors import WrongPoolError
 from warren.pool import DEFAULT_POOLS, Pool, PoolKind
 from warren.training import TRAIN_TASK
+
+_USUAL: Final = frozenset(pool.name for pool in DEFAULT_POOLS)
 
 
 def choose_pool(task: str, pools: Sequence[Pool], *, wanted: str | None = None, usual: str | None = None) -> Pool:
@@ -43,8 +46,7 @@ def _default(kind: PoolKind, pools: Sequence[Pool]) -> Pool:
     fitting = [pool for pool in pools if pool.kind is kind]
     if not fitting:
         raise WrongPoolError(f"there is no pool of kind {kind}; pools: {_list(pools)}")
-    usual = {pool.name for pool in DEFAULT_POOLS}
-    return next((pool for pool in fitting if pool.name in usual), fitting[0])
+    return next((pool for pool in fitting if pool.name in _USUAL), fitting[0])
 
 
 def _list(pools: Iterable[Pool]) -> str:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from warren.client.batch import AcceptedItem, BatchAnswer, BatchItem, Fate, packed
+from warren.client.batch import CALL_ITEMS, AcceptedItem, BatchAnswer, BatchItem, Fate, packed
 from warren.client.dead_letter import (
     DeadLetter,
     DeadLetterDetail,
@@ -32,7 +33,14 @@ from warren.client.dead_letter import (
 from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.problem import PROBLEM_JSON, Problem
-from warren.errors import InvalidRequestError, NotFoundError, UnavailableError, WarrenError
+from warren.errors import (
+    BatchTooLargeError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimitedError,
+    UnavailableError,
+    WarrenError,
+)
 from warren.keys import KEY_EXAMPLE, key_id
 from warren.prediction import PredictResponse
 from warren.tasks import JSON, Payload, new_task_id
@@ -49,6 +57,9 @@ LONGEST_PAUSE_SECONDS: Final = 2.0
 DEAD_LETTERS: Final = "/v1/dead-letters"
 
 KEY_VARIABLE: Final = "WARREN_API_KEY"
+
+_POLICY: Final = re.compile(r'"key";q=(\d+)')
+"""How many requests an API key may make at once, as the producer tells with each answer."""
 
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -70,6 +81,8 @@ class WebGateway:
         self._patience = patience
         headers = authorization(os.environ.get(KEY_VARIABLE) if api_key is None else api_key)
         self._http = httpx2.AsyncClient(base_url=self._url, transport=transport, headers=headers)
+        self._most = CALL_ITEMS
+        """How many tasks go in one call: of what an API key may submit at once half, for which the wait is not long."""
 
     async def open(self) -> None:
         """Get ready: connections are made when they are needed."""
@@ -94,10 +107,13 @@ class WebGateway:
         pause, give_up, left = FIRST_PAUSE_SECONDS, time.monotonic() + self._patience, dict(enumerate(items))
         while left:
             fates |= await self._submit_all(left)
-            left = {place: item for place, item in left.items() if isinstance(fates[place], UnavailableError)}
-            if not left or time.monotonic() + pause > give_up:
+            again = {place: item for place, item in left.items() if isinstance(fates[place], UnavailableError)}
+            if len(again) < len(left):  # it goes on, if only at the speed that an API key allows
+                pause, give_up = FIRST_PAUSE_SECONDS, time.monotonic() + self._patience
+            left, wait = again, max(pause, _asked(fates[place] for place in again))
+            if not left or time.monotonic() + wait > give_up:
                 break
-            await asyncio.sleep(pause)
+            await asyncio.sleep(wait)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         return [fates[place] for place in range(len(items))]
 
@@ -161,13 +177,16 @@ class WebGateway:
     async def _submit_all(self, items: Mapping[int, BatchItem]) -> dict[int, Fate[str]]:
         """Send the items in as many calls as it takes; once nothing answers, the rest waits for another time."""
         fates: dict[int, Fate[str]] = {}
-        for places, body in packed(items):
+        for places, body in packed(items, lambda: self._most):
             try:
                 fates |= zip(places, await self._submit_part(len(places), body), strict=True)
             except UnavailableError as error:
                 return fates | dict.fromkeys(items.keys() - fates.keys(), error)
             except WarrenError as error:
-                fates |= dict.fromkeys(places, error)
+                if isinstance(error, BatchTooLargeError) and len(places) > self._most:  # it is known now
+                    fates |= await self._submit_all({place: items[place] for place in places})
+                else:
+                    fates |= dict.fromkeys(places, error)
         return fates
 
     async def _submit_part(self, count: int, body: bytes) -> list[Fate[str]]:
@@ -198,6 +217,8 @@ class WebGateway:
             what = str(error) or type(error).__name__
             detail = f"no answer from {self._url}: {what}; is this the API's address, and is the producer running?"
             raise UnavailableError(detail, retry_after=None) from error
+        if policy := _POLICY.match(answer.headers.get("RateLimit-Policy", "")):
+            self._most = min(CALL_ITEMS, max(1, int(policy[1]) // 2))
         if not answer.is_success:
             raise _fault(answer)
         return answer
@@ -241,6 +262,11 @@ def _read(kind: type[Document], answer: httpx2.Response) -> Document:
         return kind.model_validate_json(answer.content)
     except ValidationError as error:
         raise _unnamed(answer, None) from error
+
+
+def _asked(fates: Iterable[Fate[str]]) -> float:
+    """Return for how many seconds those that were refused for their API key's limit are to wait."""
+    return max((fate.retry_after or 0 for fate in fates if isinstance(fate, RateLimitedError)), default=0)
 
 
 def _wait(seconds: float) -> dict[str, str]:

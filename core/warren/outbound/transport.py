@@ -6,11 +6,14 @@ Forbidden elsewhere: any other way to a user's URL.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -59,6 +62,16 @@ class Answer:
     def url(self) -> str:
         """What answered, after redirects."""
         return str(self._response.url)
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the same request may be answered otherwise later: there were too many, or the server has a fault."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def retry_after(self, most: float = math.inf) -> float | None:
+        """Return for how many seconds, `most` at most, the server asks to be left alone; None where it does not."""
+        asked = seconds_of(self.headers.get("retry-after", ""), time.time())
+        return None if asked is None else min(asked, most)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Give the body piece by piece."""
@@ -187,6 +200,16 @@ def _request(method: str, url: str, headers: Mapping[str, str], content: bytes |
     own = {"accept": "*/*", "accept-encoding": "identity", "connection": "close", "user-agent": "warren"}
     times = httpx2.Timeout(None, connect=CONNECT_SECONDS).as_dict()
     return httpx2.Request(method, url, headers={**own, **headers}, content=content, extensions={"timeout": times})
+
+
+def seconds_of(retry_after: str, now: float) -> float | None:
+    """Return the seconds that a header `Retry-After` asks for: a number, or a date of HTTP's; None if it is neither."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _redirected(request: httpx2.Request, location: str) -> httpx2.Request:

@@ -8,7 +8,7 @@ Forbidden here: I/O.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from warren.record import Outcome, Progress, Record, State, TaskError
@@ -144,16 +144,22 @@ def task_digest(task: Task) -> str:
     return digest.hexdigest()
 
 
-def parse_record(fields: Mapping[str, bytes], now_ms: int) -> Record:
+def parse_record(fields: Iterable[tuple[bytes, bytes]], now_ms: int) -> Record:
     """Return the record that the store's fields say; fields that it has for itself are passed over."""
-    values = {name: _READ[name](raw) for name, raw in fields.items() if name in _READ}
-    known = {name: value for name, value in values.items() if value is not None}
-    known["running_seconds"] = int(fields.get("running_ms", b"0")) / 1000
+    known: dict[str, Any] = {}
+    for stored, raw in fields:
+        name, read = _READ.get(stored, _OWN)
+        if (value := read(raw)) is not None:
+            known[name] = value
     return Record(now=now_ms / 1000, **known)
 
 
 def _text(raw: bytes) -> str | None:
     return raw.decode() or None
+
+
+def _nothing(_: bytes) -> None:
+    return None
 
 
 def _flag(raw: bytes) -> bool:
@@ -172,7 +178,11 @@ def _error(raw: bytes) -> TaskError | None:
     return TaskError.model_validate_json(raw) if raw else None
 
 
-_READ: Final[dict[str, Callable[[bytes], Any]]] = {
+def _seconds(raw: bytes) -> float:
+    return int(raw) / 1000
+
+
+_READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     **dict.fromkeys(_TEXT, _text),
     **dict.fromkeys(_WHOLE, int),
     **dict.fromkeys(_FLAG, _flag),
@@ -185,3 +195,9 @@ _READ: Final[dict[str, Callable[[bytes], Any]]] = {
     "payload": bytes,
 }
 """How each field of a record is read."""
+
+_READ: Final = {name.encode(): (name, read) for name, read in _READERS.items()} | {
+    b"running_ms": ("running_seconds", _seconds)
+}
+_OWN: Final = ("", _nothing)
+"""Stands for the fields that the store has for itself."""

@@ -270,13 +270,14 @@ class MemoryRecords:
         begin = read_cursor(after) if after is not None else None
         places = sorted(((milliseconds(ended), task_id) for task_id, ended in self._ledger.dead.items()), reverse=True)
         records: list[Record] = []
+        last = (0, "")
         for ended, task_id in places:
             if begin is not None and (ended, task_id) >= begin:
                 continue
             if len(records) == limit:
-                last = records[-1]
-                return DeadPage(records, write_cursor(milliseconds(last.finished_at or 0), last.id))
+                return DeadPage(records, write_cursor(last, (ended, task_id)))
             if entry := self._ledger.entry(task_id):
+                last = (ended, task_id)
                 records.append(without_payload(self._seen(entry)))
             else:
                 del self._ledger.dead[task_id]

@@ -1,7 +1,8 @@
 """A pipeline to the store: what is asked for in one turn of the event loop goes there together.
 
 With `appendfsync always` the store pays for the disk once a round, however many steps the round brings; and this
-process pays for the network once. While a round is under way, what is asked for next gathers for the one after it.
+process pays for the network once. While a round is under way, what is asked for next gathers for the one after it. Each
+answer is told as it comes: who waits for it works on while the store is still at the rest of the round.
 
 Forbidden here: what is asked, and any outside library.
 """
@@ -15,8 +16,9 @@ from typing import Any, Final
 
 Command = Sequence[str | bytes | int | float]
 Answer = asyncio.Future[Any]
-Send = Callable[[Sequence[Command]], Awaitable[Sequence[Any]]]
-"""Carries commands to the store and returns their answers, in order; an answer may be an exception."""
+Tell = Callable[[int, Any], None]
+Send = Callable[[Sequence[Command], Tell], Awaitable[None]]
+"""Carries commands to the store and tells the answer to each, by its place among them; it may be an exception."""
 
 MOST_TOGETHER: Final = 256
 """How many commands one round holds: the store does nothing else meanwhile."""
@@ -78,15 +80,14 @@ class Pipeline:
 
     async def _carry(self, together: Sequence[tuple[Command, Answer]]) -> None:
         try:
-            said = await self._send([command for command, _ in together])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to know
-            said = [error] * len(together)
+            await self._send([command for command, _ in together], lambda place, word: _tell(together[place][1], word))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for those to know who have no answer yet
+            for _, answer in together:
+                _tell(answer, error)
         except asyncio.CancelledError:
             for _, answer in together:
                 answer.cancel()
             raise
-        for (_, answer), word in zip(together, said, strict=True):
-            _tell(answer, word)
 
 
 def _overdue(answers: Sequence[Answer]) -> None:

@@ -6,7 +6,7 @@ Forbidden here: deciding; the steps in `steps/` do.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from warren.record import (
     Verdict,
 )
 from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS, UNACCEPTED_SECONDS
-from warren.records.cursor import read_cursor, write_cursor
+from warren.records.cursor import Place, read_cursor, write_cursor
 from warren.records.fields import (
     Fields,
     milliseconds,
@@ -86,6 +86,7 @@ STEPS: Final = (
     "webhook_read",
     "webhook_again",
 )
+_POISON: Final = POISON.model_dump_json()
 _NAMES: Final = (
     "local TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, UNACCEPTED_MS = "
     f"'{PREFIX}', '{DUE}', '{OPEN}', '{DEAD}', '{WEBHOOKS}', '{CLAIMS}', {milliseconds(UNACCEPTED_SECONDS)}"
@@ -143,7 +144,7 @@ class RedisRecords:
             milliseconds(seconds),
             int(alone),
             MAX_LAPSES,
-            POISON.model_dump_json(),
+            _POISON,
             task.pool,
             *_flat(task_fields(task)),
         )
@@ -278,13 +279,13 @@ class RedisRecords:
         place: tuple[str | bytes | float, ...] = read_cursor(after) if after is not None else ()
         records: list[Record] = []
         while True:
-            answers, last = await self._store.run("dead", [], limit - len(records), *place)
+            answers, last, following = await self._store.run("dead", [], limit - len(records), *place)
             records += [_parse(answer)[1] for answer in answers]
             if not last:
                 return DeadPage(records)
             place = tuple(last)
             if len(records) == limit:
-                return DeadPage(records, write_cursor(int(last[0]), last[1].decode()))
+                return DeadPage(records, write_cursor(_place(*last), _place(*following)))
 
     async def discard(self, task_id: str, *, replayed_as: str | None = None) -> Record | None:
         """Strike a failed record off the dead letters and drop its payload."""
@@ -309,6 +310,10 @@ def _key(task_id: str) -> str:
     return PREFIX + task_id
 
 
+def _place(ended: bytes, task_id: bytes) -> Place:
+    return int(ended), task_id.decode()
+
+
 def _idempotency(task: Task) -> list[str]:
     if task.idempotency_key is None:
         return []
@@ -322,5 +327,5 @@ def _flat(fields: Fields) -> list[str | bytes]:
 def _parse(answer: Sequence[Any]) -> tuple[str, Record, float]:
     """Read what `answer()` of the prelude returns: verdict, wait in ms, the clock in ms, the record's fields."""
     word, wait, now, flat = answer
-    fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
-    return word.decode(), parse_record(fields, int(now)), int(wait) / 1000
+    fields = iter(flat)
+    return word.decode(), parse_record(zip(fields, fields, strict=True), int(now)), int(wait) / 1000

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final, cast
 
 from hiredis import pack_command
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AuthenticationError,
@@ -29,7 +29,7 @@ from redis.exceptions import (
 
 from warren.address import without_password
 from warren.errors import RecordsUnavailableError
-from warren.records.pipeline import Answer, Command, Pipeline
+from warren.records.pipeline import Answer, Command, Pipeline, Tell
 
 ANSWER_SECONDS: Final = 0.8
 """How long a step waits for the store, a second try over a new connection included: callers learn within a second."""
@@ -42,26 +42,23 @@ class Store:
     """The steps, by name, at the store of `url`; `names` is Lua that stands before the prelude."""
 
     def __init__(self, url: str, steps: Iterable[str], names: str) -> None:
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=ANSWER_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-        )
+        # It makes the connections, as the URL says, and keeps none: to take one from it and to give it back cost more
+        # than the round itself. Nor do they keep time, for which they would start a task with each write.
+        self._maker = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=ANSWER_SECONDS)
+        self._idle: list[AbstractConnection] = []
         self._where = without_password(url)
         self._scripts = {step: _script(step, names) for step in steps}
         self._digests = {step: hashlib.sha1(text).hexdigest() for step, text in self._scripts.items()}  # noqa: S324 - EVALSHA's
         self._pipeline = Pipeline(self._send, rounds=CONNECTIONS, seconds=ANSWER_SECONDS)
 
-    async def run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Any:  # noqa: ANN401
-        """Run one step.
+    def run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Coroutine[Any, Any, Any]:
+        """Run one step, asked for as soon as this is called; await its answer.
 
         Raises:
             RecordsUnavailableError: the store does not answer, or refuses.
 
         """
-        return await self._answer(self._ask(step, keys, *arguments))
+        return self._answer(self._ask(step, keys, *arguments))
 
     async def run_each(self, step: str, keys: Iterable[str]) -> Sequence[Any]:
         """Run a step for each of the keys, together."""
@@ -75,45 +72,65 @@ class Store:
     async def close(self) -> None:
         """Close the connections."""
         await self._pipeline.close()
-        await self._pool.aclose()
+        await self._forget()
 
     def _ask(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Answer:
         return self._pipeline.ask(("EVALSHA", self._digests[step], len(keys), *keys, *arguments))
 
-    async def _send(self, commands: Sequence[Command]) -> Sequence[Any]:
+    async def _send(self, commands: Sequence[Command], tell: Tell) -> None:
         """Send commands together; a store that was restarted is taught the scripts anew."""
+        unknown: dict[int, Command] = {}
+
+        def hear(place: int, word: object) -> None:
+            if isinstance(word, NoScriptError):
+                unknown[place] = commands[place]
+            else:
+                tell(place, word)
+
         async with asyncio.timeout(ANSWER_SECONDS):
-            answers = await self._exchange(commands)
-            unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            await self._exchange(dict(enumerate(commands)), hear)
             if unknown:
-                await self._exchange([("SCRIPT", "LOAD", text) for text in self._scripts.values()])
-                again = await self._exchange([commands[number] for number in unknown])
-                for number, answer in zip(unknown, again, strict=True):
-                    answers[number] = answer
-        return answers
+                lessons = (("SCRIPT", "LOAD", text) for text in self._scripts.values())
+                await self._exchange(dict(enumerate(lessons)), lambda *_: None)
+                await self._exchange(unknown, tell)
 
-    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands and return their answers; over a new connection where the pooled one turns out to be gone."""
-        packed = b"".join(pack_command(cast("tuple[Any]", tuple(command))) for command in commands)
+    async def _exchange(self, commands: dict[int, Command], tell: Tell) -> None:
+        """Have each command answered; over a new connection where the one at hand turns out to be gone."""
         try:
-            return await self._over(await self._connection(), packed, len(commands))
+            await self._over(commands, tell)
         except ConnectionError:
-            return await self._over(await self._connection(), packed, len(commands))
+            await self._forget()
+            await self._over(commands, tell)
 
-    async def _connection(self) -> AbstractConnection:
-        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-        return connection
+    async def _over(self, commands: dict[int, Command], tell: Tell) -> None:
+        """Use one connection for one exchange. One that was left in the middle of it is of no use to the next.
 
-    async def _over(self, connection: AbstractConnection, packed: bytes, count: int) -> list[Any]:
-        """Use one connection for one exchange. One that was left in the middle of it is of no use to the next."""
+        What was answered is struck off: it is not asked again.
+        """
+        connection = self._idle.pop() if self._idle else self._new_connection()
         try:
-            await connection.send_packed_command(packed)
-            return [await _said(connection) for _ in range(count)]
+            if connection.is_connected and await connection.can_read():
+                await connection.disconnect(nowait=True)  # nothing was asked: what there is to read is its end
+            if not connection.is_connected:
+                await connection.connect()  # type: ignore[no-untyped-call]
+            packed = (pack_command(cast("tuple[Any]", tuple(command))) for command in commands.values())
+            await connection.send_packed_command(b"".join(packed))
+            for place in tuple(commands):
+                tell(place, await _said(connection))
+                del commands[place]
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        finally:
-            await self._pool.release(connection)
+        self._idle.append(connection)
+
+    def _new_connection(self) -> AbstractConnection:
+        made: AbstractConnection = self._maker.make_connection()  # type: ignore[no-untyped-call]
+        return made
+
+    async def _forget(self) -> None:
+        """Close the connections that are not in use: a store that has gone has left none of them."""
+        while self._idle:
+            await self._idle.pop().disconnect(nowait=True)
 
     async def _answer(self, answer: Awaitable[Any]) -> Any:  # noqa: ANN401
         """Await what is asked of the store, and name it when it does not answer."""

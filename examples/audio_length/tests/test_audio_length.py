@@ -19,7 +19,7 @@ from audio_length import web
 from audio_length.settings import MEBIBYTE, load
 from audio_length.tasks import audio_length
 from warren import Fail, Retry
-from warren.errors import UnreachableError
+from warren.errors import SettingsError, UnreachableError, UrlRefusedError
 
 FILES = Path(__file__).parent / "files"
 """A tone of 2.5 seconds, written by flac, oggenc, opusenc and lame, which rounds up to whole frames."""
@@ -133,9 +133,11 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def fails(url: str) -> tuple[str, str]:
     """Return the code and the message with which the task fails for good."""
-    with pytest.raises(Fail) as failure:
+    with pytest.raises((Fail, UrlRefusedError)) as failure:
         audio_length(url)
-    return failure.value.code, failure.value.message
+    error = failure.value
+    assert isinstance(error, Fail | UrlRefusedError)
+    return error.code, error.message if isinstance(error, Fail) else error.detail
 
 
 @pytest.mark.parametrize("parts", [True, False])
@@ -302,5 +304,5 @@ def test_a_file_that_is_changed_meanwhile_is_read_again(site: Site) -> None:
     ("name", "value"), [("MOST_BYTES", "much"), ("MOST_BYTES", "10"), ("ALLOW", "http://a"), ("ALOW", "127.0.0.1")]
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
-    with pytest.raises(Fail, match=f"AUDIO_LENGTH_{name}"):
+    with pytest.raises(SettingsError, match=f"AUDIO_LENGTH_{name}"):
         load({f"AUDIO_LENGTH_{name}": value})

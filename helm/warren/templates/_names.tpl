@@ -36,7 +36,7 @@ warren-{{ index . 1 }}:{{ $image.tag | default (index . 0).Chart.AppVersion }}
 {{ .Values.credentials.existingSecret | default (printf "%s-credentials" (include "warren.fullname" .)) }}
 {{- end }}
 
-{{/* The Secret with the entries of the API keys. */}}
+{{/* The Secret with the entries of the API keys, for the producers and the system pool. */}}
 {{- define "warren.keys" -}}
 {{ .Values.producer.keys.secret | default (printf "%s-keys" (include "warren.fullname" .)) }}
 {{- end }}

@@ -34,6 +34,20 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* Where API keys are on: the folder with their entries. */}}
+{{- define "warren.keys.mount" -}}
+{{- if .Values.producer.keys.enabled -}}
+- {name: keys, mountPath: /etc/warren/keys, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "warren.keys.volume" -}}
+{{- if .Values.producer.keys.enabled -}}
+# Optional: without the Secret the pods start, refuse everybody, and take the keys as soon as there are some.
+- {name: keys, secret: {secretName: {{ include "warren.keys" . }}, optional: true, defaultMode: 0440}}
+{{- end }}
+{{- end }}
+
 {{/* Annotations by which a Prometheus finds a pod's metrics: the port. */}}
 {{- define "warren.scraped" -}}
 prometheus.io/scrape: "true"

@@ -5,15 +5,15 @@ Forbidden here: the decision itself, and the outside libraries behind the ports.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
 
-from warren.errors import InvalidRequestError, UnavailableError, WarrenError
+from warren.errors import InvalidRequestError, UnavailableError, UnroutableError, WarrenError
 from warren.resources import ConsumerPool, parse, status_document
+from warren.topology import TASKS
 from warren_operator import metrics
 from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
 from warren_operator.figures.counters import FinishedTasks
@@ -21,6 +21,7 @@ from warren_operator.pool.crew import Crews
 from warren_operator.pool.history import History
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.scaling import step
+from warren_operator.pool.standing import Standing
 from warren_operator.pool.status import Look, decided, turned, without_target
 from warren_operator.pool.wakening import Wakenings
 
@@ -64,8 +65,9 @@ class PoolReconciler:
         self._wakenings = Wakenings()
         self._crews = Crews(cluster)
         self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
-        self._turn = asyncio.Lock()
-        self._histories: dict[str, History] = {}
+        self._standings: dict[str, Standing] = {}
+        self._roused: set[str] = set()
+        self._missed = False
         self._measured: dict[str, tuple[str, str]] = {}
 
     async def round(self) -> None:
@@ -79,22 +81,49 @@ class PoolReconciler:
         self._finished.observe(queues, figures)
         for document, _ in pools:
             await self._one(document)
+        await self._catch_up(pools)
+
+    def miss(self) -> None:
+        """Note that hints may have been lost until now: the next round asks for what they would have told."""
+        self._missed = True
 
     async def wake(self, queue: str) -> None:
         """Look at the queue's pools at once if nobody serves them: somebody publishes, which figures show only later.
 
-        What waits is asked of the broker itself. That a pool is served needs no more than to be remembered.
+        What waits is asked of the broker itself. That a pool is served, is held by an annotation or was never looked at
+        needs no more than to be remembered.
         """
-        known = [(document, pool) for document, pool in self._pools() if pool.spec.queue == queue]
-        asleep = [document for document, pool in known if self._asleep(pool)]
-        if known:
-            self._wakenings.hear(queue, self._clock.now())
-        if not asleep:
+        self._wakenings.hear(queue, self._clock.now())
+        if queue in self._roused:  # somebody waits to look, and will see this one as well
+            return
+        self._roused.add(queue)
+        try:
+            sleepers = [document for document, pool in self._pools(queue) if await self._sleeps(pool)]
+        finally:
+            self._roused.discard(queue)
+        if not sleepers:
             return
         with contextlib.suppress(WarrenError):  # one replica is wanted anyhow
             self._wakenings.count(queue, (await self._broker.depth(queue)).ready, self._clock.now())
-        for document in asleep:
+        for document in sleepers:
             await self._one(document)
+
+    async def _catch_up(self, pools: Collection[tuple[Document, ConsumerPool]]) -> None:
+        """Ask the broker once, after hints may have been lost, what waits for the pools that sleep."""
+        if not (self._missed and pools):
+            return
+        self._missed = False
+        asleep = {pool.spec.queue for _, pool in pools if await self._sleeps(pool)}
+        for queue in asleep:
+            if not queue.startswith(f"{TASKS}."):
+                continue  # others' queues have no hints, nor may this account ask for what they hold
+            try:
+                if (await self._broker.depth(queue)).ready:
+                    await self.wake(queue)
+            except UnroutableError:
+                continue  # the pool's condition asks whether it has been declared
+            except UnavailableError:
+                return  # the figures will tell
 
     async def check(self) -> None:
         """Say whether the last round had Prometheus' figures.
@@ -108,14 +137,18 @@ class PoolReconciler:
         if trouble:
             raise UnavailableError(trouble)
 
-    def _pools(self) -> list[tuple[Document, ConsumerPool]]:
-        return [(document, pool) for document in self._watched if (pool := self._parse(document))]
+    def _pools(self, queue: str | None = None) -> list[tuple[Document, ConsumerPool]]:
+        """Return the pools, or those of one queue."""
+        documents = (one for one in self._watched if queue is None or one.get("spec", {}).get("queue") == queue)
+        return [(document, pool) for document in documents if (pool := self._parse(document))]
 
-    def _asleep(self, pool: ConsumerPool) -> bool:
-        """Whether no replica is up, as far as was seen."""
-        history = self._histories.get(pool.metadata.uid)
-        last = history.last if history else None
-        return last is not None and not (last.replicas if last.consumers is None else last.consumers)
+    async def _sleeps(self, pool: ConsumerPool) -> bool:
+        """Whether a hint is all that can tell of work; a look that is under way may be putting it to sleep."""
+        standing = self._standings.get(pool.metadata.uid)
+        if standing is None or pool.paused is not None:
+            return False
+        async with standing.turn:
+            return standing.asleep
 
     def _parse(self, document: Document) -> ConsumerPool | None:
         try:
@@ -128,7 +161,7 @@ class PoolReconciler:
     def _forget(self, pools: Iterable[ConsumerPool]) -> None:
         """Forget the pools that are gone, with their series: an alert must not go on about them."""
         alive = {pool.metadata.uid: _labels(pool) for pool in pools}
-        self._histories = {uid: history for uid, history in self._histories.items() if uid in alive}
+        self._standings = {uid: standing for uid, standing in self._standings.items() if uid in alive}
         for labels in set(self._measured.values()) - set(alive.values()):
             for gauge in metrics.POOL_GAUGES:
                 with contextlib.suppress(KeyError):
@@ -142,28 +175,41 @@ class PoolReconciler:
             return {}, error.detail
 
     async def _one(self, document: Document) -> None:
-        """Look at one pool; a round and a hint take turns."""
-        async with self._turn:
-            document = self._watched.newest(document)
-            if (pool := self._parse(document)) is not None:
-                await self._reconcile(document, pool)
+        """Look at one pool, unless it is gone; a round and a hint take turns."""
+        standing = self._standings.setdefault(document["metadata"]["uid"], Standing())
+        async with standing.turn:
+            newest = self._watched.newest(document)
+            if newest is not None and (pool := self._parse(newest)) is not None:
+                await self._reconcile(newest, pool, standing)
 
-    async def _reconcile(self, document: Document, pool: ConsumerPool) -> None:
+    async def _reconcile(self, document: Document, pool: ConsumerPool, standing: Standing) -> None:
+        """Let no pool's trouble become every pool's."""
         outcome = "ok"
         try:
             figure, unknown = self._figure(pool)
-            status = await self._scale(document, pool, figure, unknown)
+            status = await self._scale(document, pool, standing, figure, unknown)
             await self._write(document, pool, status)
         except ConflictError:
             outcome = "conflict"
-            self._watched.put(await self._cluster.get(Kind.CONSUMER_POOL, pool.metadata.name))
+            await self._refresh(document)
         except ResourceNotFoundError:
             outcome = "gone"
             self._watched.drop(document)
         except UnavailableError as error:
             outcome = "unavailable"
             _LOG.warning("a pool was not reconciled", pool=pool.metadata.name, detail=error.detail)
+        except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
+            outcome = "error"
+            _LOG.exception("a pool could not be reconciled", pool=pool.metadata.name)
         metrics.RECONCILES.labels("consumerpool", outcome).inc()
+
+    async def _refresh(self, document: Document) -> None:
+        try:
+            self._watched.put(await self._cluster.get(Kind.CONSUMER_POOL, document["metadata"]["name"]))
+        except ResourceNotFoundError:
+            self._watched.drop(document)
+        except UnavailableError:
+            return  # the next full list brings it
 
     def _figure(self, pool: ConsumerPool) -> tuple[Figure | None, str | None]:
         """Return the pool's figures, or why they are not known."""
@@ -186,6 +232,7 @@ class PoolReconciler:
         self,
         document: Document,
         pool: ConsumerPool,
+        standing: Standing,
         figure: Figure | None,
         unknown: str | None,
     ) -> ConsumerPoolStatus:
@@ -194,13 +241,17 @@ class PoolReconciler:
             scale = await self._cluster.scale(pool.spec.scale_target_ref.name)
         except ResourceNotFoundError as error:
             return without_target(pool, figure, error.detail, unknown, now)
-        seen = self._observation(pool, scale.wanted, figure)
-        known = self._histories.get(pool.metadata.uid) or History.resumed(pool.status.service_seconds)
+        standing.wanted = scale.wanted
+        seen = self._observation(pool, standing, figure)
+        known = standing.history or History.resumed(pool.status.service_seconds)
         decision, history = step(seen, pool.spec, known, now)
-        self._histories[pool.metadata.uid] = history
+        standing.history = history
         _measure(pool, seen, decision)
         if decision.replicas != scale.wanted and not pool.spec.advise_only:
-            if figure and 0 < decision.replicas < scale.wanted:
+            standing.wanted = decision.replicas
+            if not decision.replicas:
+                self._wakenings.sleep(pool.spec.queue)
+            elif figure and decision.replicas < scale.wanted:
                 await self._crews.rank(scale.selector, figure.busy, pool.spec.concurrency)
             await self._apply(document, pool, scale.wanted, decision)
         complaint = await self._complaint(seen, scale.selector)
@@ -213,13 +264,15 @@ class PoolReconciler:
         self._crews.forget(selector)
         return ""
 
-    def _observation(self, pool: ConsumerPool, replicas: int, figure: Figure | None) -> Observation:
-        queue, now = pool.spec.queue, self._clock.now()
+    def _observation(self, pool: ConsumerPool, standing: Standing, figure: Figure | None) -> Observation:
+        queue, now, replicas = pool.spec.queue, self._clock.now(), standing.wanted or 0
         woken = self._wakenings.heard(queue, now)
         if figure is None:
             return Observation(replicas, woken=woken, paused=pool.paused)
         finished = None if figure.instead else self._finished.total(queue)
         consumers = figure.consumers if figure.consumers is not None or finished is None else 0
+        if consumers is not None:
+            consumers = standing.staying(replicas, consumers, figure.busy)
         return Observation(
             replicas,
             figure.ready if consumers else self._wakenings.ready(queue, figure.ready, figure.unacked, now),
@@ -227,7 +280,7 @@ class PoolReconciler:
             finished,
             figure.running,
             consumers,
-            woken=woken and not consumers,
+            woken=woken,
             paused=pool.paused,
         )
 

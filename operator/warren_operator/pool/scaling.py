@@ -76,7 +76,7 @@ def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     if not seen.known:
         return _hold(seen, spec)
     found = demand(seen, spec, history, now)
-    if seen.woken and not found.replicas:
+    if seen.woken and not found.replicas and not spec.min_replicas:
         found = _WAKING
     up, down = math.ceil(found.replicas), math.ceil(found.kept)
     low, high = _bounded(up, spec), _bounded(down, spec)
@@ -133,7 +133,8 @@ def _shrink(  # noqa: PLR0913, PLR0917 - it needs whatever there is
 ) -> Decision:
     """Decide on fewer replicas, or on waiting for that."""
     rest, holding = spec.scale_down.stabilization_seconds, -(-seen.in_flight // spec.concurrency)
-    patient = max([wish, *(count for at, count in history.wishes if at > now - rest)])
+    # What was wanted under another maxReplicas is no reason to stay above this one.
+    patient = min(spec.max_replicas, max([wish, *(count for at, count in history.wishes if at > now - rest)]))
     careful = min(seen.replicas, max(patient, holding))
     if careful < seen.replicas:
         reason, sentence = _goodbye(seen, spec, careful, found)

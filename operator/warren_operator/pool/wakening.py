@@ -19,7 +19,8 @@ class Wakenings:
         self._counted: dict[str, tuple[float, int]] = {}
 
     def hear(self, queue: str, now: float) -> None:
-        """Note that somebody publishes to the queue."""
+        """Note that somebody publishes to the queue, whether or not a pool is known that serves it: one may be soon."""
+        self._heard = {name: at for name, at in self._heard.items() if now - at < LATE_SECONDS}
         self._heard[queue] = now
 
     def count(self, queue: str, ready: int, now: float) -> None:
@@ -37,3 +38,8 @@ class Wakenings:
         """
         at, counted = self._counted.get(queue, (now, 0))
         return max(known, counted - unacked) if now - at < LATE_SECONDS else known
+
+    def sleep(self, queue: str) -> None:
+        """Forget what was said before the pool is put to sleep: it must not wake it for what has been done."""
+        self._heard.pop(queue, None)
+        self._counted.pop(queue, None)

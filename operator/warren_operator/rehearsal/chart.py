@@ -40,10 +40,7 @@ def draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | 
         times = [at for at, _ in outcome.curve] + [trace.seconds]
         counts = [count for _, count in outcome.curve]
         replicas.step(times, [*counts, counts[-1]], where="post", label=outcome.scaler, linewidth=1)
-        longest = [0.0] * (BINS + 1)
-        for at, wait in zip(trace.arrivals, outcome.waits, strict=False):
-            longest[int(at / width)] = max(longest[int(at / width)], wait)
-        waits.plot([index * width for index in range(BINS + 1)], longest, label=outcome.scaler, linewidth=1)
+        _waits(waits, trace, outcome, width)
     replicas.set_ylabel("replicas")
     replicas.legend(loc="upper right")
     waits.set_ylabel("longest wait (s)")
@@ -63,3 +60,12 @@ def _rates(axes: Axes, trace: Trace, width: float) -> None:
     axes.step([index * width for index in range(BINS + 1)], [count / width for count in counts], where="post")
     axes.set_ylabel("arrivals / s")
     axes.set_title(trace.name)
+
+
+def _waits(axes: Axes, trace: Trace, outcome: Outcome, width: float) -> None:
+    longest = [0.0] * (BINS + 1)
+    for at, wait in zip(trace.arrivals, outcome.waits, strict=False):
+        longest[int(at / width)] = max(longest[int(at / width)], wait)
+    # Where no waits are known, a line would say that there were none.
+    shown = longest if outcome.waits else []
+    axes.plot([index * width for index in range(len(shown))], shown, label=outcome.scaler, linewidth=1)

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from warren.cli.connection import Output, Shown
 from warren.cli.display import show_json
 from warren.errors import InvalidRequestError, SettingsError
-from warren.resources import ConsumerPoolSpec
+from warren.resources import ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.rehearsal import Outcome, foretold, rehearse, rehearse_keda
 from warren_operator.rehearsal.trace import Trace, read_trace, write_trace
@@ -105,14 +104,11 @@ def read_pool(path: Path) -> ConsumerPoolSpec:
     except ImportError as error:
         raise SettingsError(f"reading YAML needs an extra: {_EXTRA}") from error
     try:
-        document: Any = yaml.safe_load(path.read_text())
-        return ConsumerPoolSpec.model_validate(document["spec"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        return written(yaml.safe_load(path.read_text()))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRequestError(f"{path} is no ConsumerPool: {error!r}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in ("spec", *first["loc"]))
-        raise InvalidRequestError(f"{path}: {place}: {first['msg']} (it is {first['input']!r})") from error
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"{path}: {error.detail}") from error
 
 
 def rows(outcomes: Sequence[Outcome], spec: ConsumerPoolSpec) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 KEDA looks every 30 s whether a sleeping Deployment is to be woken (to one replica), and lets it sleep 300 s after the
 queue was last seen with work. In between the HPA decides every 15 s, from the queue's length at that time (ready and
-un-acknowledged, as by KEDA's `protocol: http`): no change within 10 %, at most 4 more pods or twice as many per 15 s,
-down to the highest recommendation of the last 300 s.
+un-acknowledged, as by KEDA's `protocol: http`): no change within 10 %, at most twice as many pods or 4 (the HPA that
+KEDA makes has no `behavior`, so that of 4 more does not hold), down to the highest recommendation of the last 300 s.
+`python -m benchmarks.keda` holds all of this against KEDA itself.
 
 Forbidden here: what Warren decides.
 """
@@ -26,6 +27,7 @@ SYNC_SECONDS: Final = 15
 TOLERANCE: Final = 0.1
 STABILIZATION_SECONDS: Final = 300
 SCALE_UP_PODS: Final = 4
+"""So many pods there may be at once, however few there are."""
 SCALE_UP_FACTOR: Final = 2
 
 
@@ -62,14 +64,13 @@ class Keda:
                 plant.scale(self._least)
         elif self._sleeps and plant.replicas and plant.now - self._active_at >= COOLDOWN_SECONDS:
             plant.scale(0)
-            self._recommended.clear()
 
     def _decide(self, plant: Plant) -> None:
         current, length = plant.replicas, self._depths.ready + self._depths.unacked
         ratio = length / (self._value * current)
         raw = current if abs(ratio - 1) <= TOLERANCE else math.ceil(length / self._value)
         wanted = max(self._least, self._patient(raw, plant.now))
-        limit = max(current + SCALE_UP_PODS, current * SCALE_UP_FACTOR)
+        limit = max(SCALE_UP_PODS, current * SCALE_UP_FACTOR)
         plant.scale(min(wanted, limit, self._most))
 
     def _patient(self, wanted: int, now: float) -> int:

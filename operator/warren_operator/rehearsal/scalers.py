@@ -41,14 +41,15 @@ class Scaler(Protocol):
 
 @dataclass(slots=True)
 class Depths:
-    """What RabbitMQ says of a queue: true at the last refresh."""
+    """What RabbitMQ says of a queue: true at the last refresh, which comes every `period` seconds."""
 
+    period: int = STATISTICS_SECONDS
     ready: int = 0
     unacked: int = 0
 
     def second(self, plant: Plant, second: int) -> None:
         """Refresh the figures when that is due."""
-        if second % STATISTICS_SECONDS == 0:
+        if second % self.period == 0:
             self.ready, self.unacked = plant.ready, plant.running
 
 
@@ -58,9 +59,9 @@ class Warren:
     name = "warren"
     wakes = True
 
-    def __init__(self, spec: ConsumerPoolSpec) -> None:
+    def __init__(self, spec: ConsumerPoolSpec, statistics_seconds: int = STATISTICS_SECONDS) -> None:
         self._spec = spec
-        self._depths = Depths()
+        self._depths = Depths(statistics_seconds)
         self._history = History()
         self._scraped = Observation(0, 0, 0, 0.0, 0, 0)
         self._wakenings = Wakenings()
@@ -93,7 +94,7 @@ class Warren:
             ready=told.ready
             if told.consumers
             else self._wakenings.ready(queue, told.ready or 0, told.unacked or 0, now),
-            woken=not told.consumers and self._wakenings.heard(queue, now),
+            woken=self._wakenings.heard(queue, now),
         )
         decision, self._history = step(seen, self._spec, self._history, now)
         if decision.replicas != plant.replicas:

@@ -18,7 +18,7 @@ from warren.errors import UnavailableError, WarrenError
 from warren.record import Record
 from warren.tasks import JSON
 from warren_producer.problems import problems
-from warren_producer.services import Given
+from warren_producer.services import Admitted, Given
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
@@ -47,13 +47,16 @@ BatchKey = Annotated[
     },
 )
 async def submit_batch(
-    request: Request, body: BatchRequest, services: Given, idempotency_key: BatchKey = None
+    request: Request, body: BatchRequest, services: Given, admitted: Admitted, idempotency_key: BatchKey = None
 ) -> Response:
     """Accept up to 10,000 tasks, each for itself: one that is wrong is refused with its problem, the others are not.
 
     A body that is no batch is 422 as a whole. While something that is needed is away, the tasks that could not be
-    accepted carry that 503; where none could be, the answer is 503 as a whole.
+    accepted carry that 503; where none could be, the answer is 503 as a whole. Each task counts as a
+    request to an API key's limit.
     """
+    if admitted is not None:
+        admitted.count(len(body.tasks))
     fates = await Batches(services.intake).submit(body.tasks, idempotency_key)
     first = fates[0]
     if isinstance(first, UnavailableError) and all(isinstance(fate, UnavailableError) for fate in fates):

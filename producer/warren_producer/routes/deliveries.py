@@ -20,12 +20,12 @@ router = APIRouter(prefix="/v1/tasks", tags=["webhooks"])
     "/{task_id}/deliveries",
     summary="Read the delivery log of a task's webhook",
     response_model=WebhookDocument,
-    responses=problems(404, 503),
+    responses=problems(404, 409, 503),
 )
 async def deliveries(task_id: TaskId, services: Given) -> Response:
     """Tell where a task's webhook stands, and of each attempt to deliver it.
 
-    404 `no-webhook`: the task was submitted without `callback_url`.
+    409 `no-webhook`: the task was submitted without `callback_url`.
     """
     document = await services.deliveries.read(task_id)
     return Response(document.json_bytes(), media_type=JSON)
@@ -41,7 +41,7 @@ async def deliveries(task_id: TaskId, services: Given) -> Response:
 async def redeliver(task_id: TaskId, services: Given) -> Response:
     """Send the webhook of a task that has ended, whatever became of it before, and begin its retries anew.
 
-    It keeps its `webhook-id`. 409 `not-ended`: there is nothing to tell yet.
+    It keeps its `webhook-id`. 409 `not-ended`: there is nothing to tell yet. 409 `no-webhook`: there is nobody to tell.
     """
     document = await services.deliveries.again(task_id)
     return Response(document.json_bytes(), 202, media_type=JSON)

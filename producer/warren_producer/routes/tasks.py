@@ -14,6 +14,7 @@ from warren.client.documents import TaskDocument, TaskRequest
 from warren.client.intake import MAX_KEY, Order
 from warren.record import Record
 from warren.tasks import JSON
+from warren_producer.plain import PlainSubmit
 from warren_producer.preferences import Preferences, Preferred
 from warren_producer.problems import problems
 from warren_producer.services import Given
@@ -32,17 +33,6 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post(
-    "",
-    status_code=202,
-    summary="Submit a task",
-    response_model=TaskDocument,
-    responses={
-        200: {"model": TaskDocument, "description": "With `Prefer: wait=N`: the task has ended."},
-        202: {"description": "The task is accepted; `Location` is where it is read."},
-        **problems(413, 422, 503),
-    },
-)
 async def submit(
     body: TaskRequest, services: Given, preferences: Preferred, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -53,6 +43,22 @@ async def submit(
     record = await services.intake.submit(body, order)
     services.metrics.accept(record)
     return accepted(record, preferences)
+
+
+router.add_api_route(
+    "",
+    submit,
+    methods=["POST"],
+    status_code=202,
+    summary="Submit a task",
+    response_model=TaskDocument,
+    responses={
+        200: {"model": TaskDocument, "description": "With `Prefer: wait=N`: the task has ended."},
+        202: {"description": "The task is accepted; `Location` is where it is read."},
+        **problems(413, 422, 503),
+    },
+    route_class_override=PlainSubmit,
+)
 
 
 @router.get("/{task_id}", summary="Read a task", response_model=TaskDocument, responses=problems(404, 503))

@@ -12,6 +12,7 @@ from tests.integration.consumer.crew import Crew
 from tests.integration.servers import Workspace
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
+from warren.client.watch import Watch
 from warren.objects.s3 import S3Objects
 from warren.payloads import Payloads
 from warren.pool import DEFAULT_POOLS
@@ -68,6 +69,11 @@ class Client:
                 await asyncio.sleep(0.2)
         await until(lambda: {task.id for task in tasks} <= set(self.replies), 15)
         return await self.read(tasks)
+
+    async def watched(self, tasks: list[Task], within: float) -> list[Record]:
+        """Wait for each task's end as the API's process does, whose reply queue goes with its connection."""
+        async with Watch(self.broker, self.records) as watch:
+            return await asyncio.gather(*(watch.wait(task.id, within) for task in tasks))
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -17,6 +17,7 @@ from warren.message import decode_task, encode_task
 from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, TaskError, Verdict
 from warren.records import MAX_LAPSES, Records
 from warren.records.memory import MemoryRecords
+from warren.records.pipeline import MOST_TOGETHER
 from warren.records.redis import RedisRecords
 from warren.tasks import Payload, Task, TaskOptions, new_task_id
 
@@ -498,6 +499,17 @@ async def test_steps_are_known_to_a_store_that_was_restarted(store: RedisRecords
     )
     assert [submission for submission, _ in created] == [Submission.UNACCEPTED] * 20
     assert [record and record.id for [record] in found] == [task.id for task in tasks]
+
+
+async def test_connections_that_the_store_has_closed_are_made_again(store: RedisRecords, workspace: Workspace) -> None:
+    """More steps than one round holds, so that all connections are in use, and all of them are gone."""
+    for _ in range(3):
+        tasks = [a_task() for _ in range(MOST_TOGETHER + 50)]
+        created = await asyncio.gather(*map(store.create, tasks))
+        assert {submission for submission, _ in created} == {Submission.CREATED}
+        with redis.Redis.from_url(workspace.records_url) as admin:
+            admin.client_kill_filter(_type="normal", skipme=True)
+        await store.ping()
 
 
 async def test_a_store_that_hangs_is_named_within_a_second_and_answers_rightly_afterwards(

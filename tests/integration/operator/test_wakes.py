@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from tests.integration.servers import Workspace
@@ -29,20 +30,34 @@ POOL = DEFAULT_POOLS[0]
 TASKS = 5
 
 
+@dataclass(frozen=True)
+class Stage:
+    """An operator that listens, and whom it hears."""
+
+    operator: Operator
+    cluster: MemoryCluster
+    figures: MemoryFigures
+    submitter: Submitter
+
+    @property
+    def wanted(self) -> int:
+        """How many replicas the pool is set to."""
+        return self.cluster.deployments["consumer"].wanted
+
+
 @asynccontextmanager
-async def listening(workspace: Workspace, cluster: MemoryCluster) -> AsyncIterator[Operator]:
-    broker = AmqpBroker(workspace.broker_url("warren-operator"))
-    figures, objects = MemoryFigures(), MemoryObjects()
+async def listening(workspace: Workspace, **spec: object) -> AsyncIterator[Stage]:
+    """Let the operator look once and then only listen: whatever happens from here is the hints' doing."""
+    urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
+    await provision(topology(DEFAULT_POOLS), *urls, lambda _: None)
+    cluster, figures, objects = MemoryCluster(), MemoryFigures(), MemoryObjects()
+    cluster.deployments["consumer"] = Scale(0, 0)
+    cluster.create(Kind.CONSUMER_POOL, "cpu", {"queue": POOL.queue, "scaleTargetRef": {"name": "consumer"}, **spec})
     figures.queues[POOL.queue] = Figure(0, 0, age=1)
-    ports = Ports(
-        cluster,
-        figures,
-        MemoryRecords(),
-        broker,
-        Repository(objects, "warren"),
-        Payloads(objects, "warren"),
-        partial(objects.ping, "warren"),
-    )
+    own, other = (AmqpBroker(workspace.broker_url(f"warren-{name}")) for name in ("operator", "producer"))
+    payloads = Payloads(objects, "warren")
+    ping = partial(objects.ping, "warren")
+    ports = Ports(cluster, figures, MemoryRecords(), own, Repository(objects, "warren"), payloads, ping)
     settings = OperatorSettings(
         namespace="warren",
         broker_url=workspace.broker_url("warren-operator"),
@@ -53,28 +68,36 @@ async def listening(workspace: Workspace, cluster: MemoryCluster) -> AsyncIterat
     await operator.resync()
     await operator.pool_round()
     ear = asyncio.create_task(operator.wakes.run())
+    await asyncio.sleep(1)
     try:
-        yield operator
+        yield Stage(operator, cluster, figures, Submitter(other, MemoryRecords(), payloads))
     finally:
         ear.cancel()
-        await broker.close()
+        await own.close()
+        await other.close()
 
 
 async def test_a_submitted_task_wakes_its_pool_and_what_waits_is_counted(workspace: Workspace) -> None:
-    urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
-    await provision(topology(DEFAULT_POOLS), *urls, lambda _: None)
-    cluster = MemoryCluster()
-    cluster.deployments["consumer"] = Scale(0, 0)
-    cluster.create(Kind.CONSUMER_POOL, "cpu", {"queue": POOL.queue, "scaleTargetRef": {"name": "consumer"}})
-    broker = AmqpBroker(workspace.broker_url("warren-producer"))
-    submitter = Submitter(broker, MemoryRecords(), Payloads(MemoryObjects(), "warren"))
-    try:
-        async with listening(workspace, cluster):
-            await asyncio.sleep(1)  # no round looks: whatever happens from here is the hint's doing
-            await asyncio.gather(*(submitter.submit(Task(name="add", pool=POOL.name)) for _ in range(TASKS)))
-            async with asyncio.timeout(10):
-                while cluster.deployments["consumer"].wanted < TASKS:
-                    submitter.hint(POOL.name)
-                    await asyncio.sleep(0.05)
-    finally:
-        await broker.close()
+    async with listening(workspace) as stage:
+        await asyncio.gather(*(stage.submitter.submit(Task(name="add", pool=POOL.name)) for _ in range(TASKS)))
+        async with asyncio.timeout(10):
+            while stage.wanted < TASKS:
+                stage.submitter.hint(POOL.name)
+                await asyncio.sleep(0.05)
+
+
+async def test_a_task_that_comes_the_moment_after_the_last_replica_is_sent_away_wakes_its_pool(
+    workspace: Workspace,
+) -> None:
+    """The last figures still tell of a consumer and of nothing that waits."""
+    async with listening(workspace, scaleDown={"stabilizationSeconds": 0}) as stage:
+        stage.figures.queues[POOL.queue] = Figure(0, 1, age=1, consumers=1)
+        await stage.operator.pool_round()
+        assert stage.wanted == 1
+        stage.figures.queues[POOL.queue] = Figure(0, 0, age=1, consumers=1)
+        await stage.operator.pool_round()
+        assert stage.wanted == 0
+        await stage.submitter.submit(Task(name="add", pool=POOL.name))
+        async with asyncio.timeout(10):
+            while not stage.wanted:  # noqa: ASYNC110 - the cluster in memory tells nobody
+                await asyncio.sleep(0.005)

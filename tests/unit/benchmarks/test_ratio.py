@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.figure import Aim, AtLeast, AtMost, Figure, MoreThan, report
+from benchmarks.figure import Aim, AtLeast, AtMost, Between, Figure, MoreThan, report
 from benchmarks.ratio import Pair, Ratio
 
 
@@ -57,6 +57,10 @@ def test_nine_pairs_are_too_few() -> None:
         (MoreThan(1), 1.001, True),
         (AtMost(2.5), 2.5, True),
         (AtMost(2.5), 2.501, False),
+        (Between(0.9, 1.1), 0.9, True),
+        (Between(0.9, 1.1), 1.1, True),
+        (Between(0.9, 1.1), 0.899, False),
+        (Between(0.9, 1.1), 1.101, False),
     ],
 )
 def test_the_mean_decides_whether_the_aim_is_met(aim: Aim, mean: float, *, met: bool) -> None:

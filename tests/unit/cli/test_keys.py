@@ -15,8 +15,8 @@ from warren import AsyncClient, Client
 from warren.cli import app
 from warren.client.web import WebGateway
 from warren.errors import ForbiddenError, InvalidRequestError, TaskNotFoundError, UnauthorizedError
+from warren.keyring import Keyring
 from warren.keys import KeyEntry, Scope, new_key
-from warren_producer.keyring import Keyring
 
 
 def created(*arguments: str) -> str:
@@ -35,7 +35,18 @@ def test_it_prints_the_key_once_and_the_commands_that_let_it_in_and_refuse_it() 
     assert entry.fits(key)
     assert (entry.name, entry.scopes, file) == ("ci", (Scope.READ,), entry.file)
     assert json.loads(take[-1]) == {"data": {file: None}}
-    assert told.count(key.rpartition("_")[2]) == 1
+    assert told.count(key.split("_", 2)[2]) == 1
+    assert "whsec_" not in told, "there are no webhooks of a key that only reads"
+
+
+def test_what_webhooks_of_its_tasks_are_signed_with_comes_with_it() -> None:
+    told = created("ci")
+    [secret] = [line.strip() for line in told.splitlines() if line.startswith("  whsec_")]
+    [(_, text)] = json.loads(shlex.split(next(line for line in told.splitlines() if "kubectl" in line))[-1])[
+        "stringData"
+    ].items()
+    assert KeyEntry.model_validate_json(text).webhook_secrets == (secret,)
+    assert secret not in repr(KeyEntry.model_validate_json(text))
 
 
 def test_for_programs_it_is_json() -> None:
@@ -47,12 +58,15 @@ def test_for_programs_it_is_json() -> None:
 
 
 async def test_a_folders_entry_is_what_a_producer_reads(tmp_path: Path) -> None:
-    key = created("ci", "--folder", str(tmp_path)).strip()
+    result = CliRunner().invoke(app, ["keys", "create", "ci", "--folder", str(tmp_path)])
+    key = result.stdout.strip()
     keyring = Keyring(tmp_path)
     await keyring.read()
     entry = keyring.find(key)
     assert entry is not None
     assert os.listdir(tmp_path) == [entry.file]  # noqa: PTH208
+    assert not (tmp_path / entry.file).stat().st_mode & 0o007, "it holds a secret"
+    assert result.stderr.split()[-1:] == [*entry.webhook_secrets]
 
 
 @pytest.mark.parametrize(

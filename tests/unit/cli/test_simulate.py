@@ -70,12 +70,18 @@ def test_a_mistake_is_told_in_words(
     assert said in result.stderr
 
 
+SPEC = "spec: {queue: q, scaleTargetRef: {name: d}}"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[]", "is no ConsumerPool"),
         ("a: [", "is no ConsumerPool"),
         ("spec: {queue: q}", "spec.scaleTargetRef: Field required"),
+        (f"{SPEC[:-1]}, scaleDown: {{seconds: 5}}}}", "spec.scaleDown.seconds: there is no such field (it is 5)"),
+        (f"{SPEC[:-1]}, maxReplica: 5}}", "spec.maxReplica: there is no such field (it is 5)"),
+        (f"{SPEC}\nmaxReplicas: 5", "maxReplicas: there is no such field beside spec"),
     ],
 )
 def test_a_file_that_is_no_pool(tmp_path: Path, text: str, said: str) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tests.unit.gateway import answered_by
 from warren.cli import app
-from warren.webhook import secret_key
+from warren.webhook import checked_secret
 
 ATTEMPT = {"at": "2026-11-21T08:00:00Z", "milliseconds": 41, "status": 500, "error": "the receiver answered 500"}
 WEBHOOK = {"id": "0196", "status": "pending", "type": "task.failed", "webhook_id": "0196_failed", "attempts": [ATTEMPT]}
@@ -45,4 +45,4 @@ def test_a_webhook_is_shown_with_its_attempts(command: str, method: str, request
 def test_a_secret_is_made() -> None:
     first, second = run("secret").output.strip(), run("secret").output.strip()
     assert first != second
-    assert len(secret_key(first)) == 32
+    assert checked_secret(first)

@@ -17,6 +17,7 @@ from warren.outbound.transport import Outbound
 from warren.record import Record
 from warren.records import UNACCEPTED_SECONDS
 from warren.tasks import Payload, Task
+from warren.webhook import new_secret
 from warren_consumer.depths.memory import MemoryDepths
 from warren_consumer.results import Results
 from warren_consumer.system.assembly import Means
@@ -28,9 +29,10 @@ from warren_consumer.system.overdue import Overdue
 from warren_consumer.system.reports import Reports
 from warren_consumer.system.stream import Stream
 from warren_consumer.system.sweeping import Sweeping
+from warren_consumer.system.webhooks.signature import Signer
 
 TTL = 3600.0
-KEY = b"k" * 32
+SECRET = new_secret()
 """What webhooks are signed with."""
 REJECTED = {"x-death": [{"reason": "rejected", "count": 1, "queue": POOL.queue}]}
 
@@ -53,7 +55,7 @@ class SystemCase(Stage):
             MemoryDepths(self.broker),
             TTL,
             Outbound(Allowed.parse(["127.0.0.1"])),
-            (KEY,),
+            Signer([SECRET]),
             self.clock,
         )
         self.orphans = Orphans(self.records, self.broker, MemoryDepths(self.broker), [POOL], now=self.clock.now)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.integration.consumer.processes import install
 from warren import Fail, Retry
-from warren.errors import UrlRefusedError
+from warren.errors import SettingsError, UrlRefusedError
 from warren.function import find_functions
 from warren.record import Progress
 from warren.tasks import Payload, Task
@@ -112,6 +112,17 @@ async def test_a_users_url(consumer: Consumer, site: str) -> None:
     assert await consumer.call("beginning_of", url=site) == "hello"
     with pytest.raises(UrlRefusedError, match="MINE_ALLOW"):
         await consumer.call("beginning_of", url="http://169.254.169.254/latest")
+    assert await consumer.call("page_at", url=site) == "hello"
+    with pytest.raises(Retry, match="answers 429"):
+        await consumer.call("page_at", url=f"{site}/busy")
+
+
+async def test_settings_of_ones_own(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINE_ALLOW", "*.media.svc 10.1.2.0/24")
+    assert await consumer.call("hosts_allowed") == ["*.media.svc", "10.1.2.0/24"]
+    monkeypatch.setenv("MINE_MOST", "7")
+    with pytest.raises(SettingsError, match="MINE_MOST: unknown; Settings knows MINE_ALLOW, MINE_MOST_BYTES"):
+        await consumer.call("hosts_allowed")
 
 
 async def test_writing_once(consumer: Consumer, tmp_path: Path) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from standardwebhooks.webhooks import Webhook as Signature
 
 from tests.receiver import Received, Receiver, response
 from tests.unit.consumer.stage import until
-from tests.unit.consumer.system_case import KEY, SystemCase
+from tests.unit.consumer.system_case import SECRET, SystemCase
 from warren.outbound.addresses import Allowed
 from warren.outbound.transport import Outbound
 from warren.record import Outcome, State, TaskError
@@ -41,7 +41,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def sending(case: SystemCase, resolve: Any = None) -> AsyncIterator[None]:
     async with Outbound(Allowed.parse(["127.0.0.0/8"]), resolve=resolve) as outbound:
-        post = Post(outbound, [KEY], case.clock)
+        post = Post(outbound, case.means.signer, case.clock)
         running = asyncio.create_task(Courier(case.records, post, case.means.metrics).run())
         try:
             yield
@@ -88,8 +88,8 @@ async def test_a_receiver_is_told_how_a_task_ended(case: SystemCase) -> None:
     named, at = request.headers["webhook-id"], request.headers["webhook-timestamp"]
     assert named == f"{task.id}_succeeded"
     assert int(at) == int(case.clock.now())
-    expected = base64.b64encode(hmac.digest(KEY, f"{named}.{at}.".encode() + request.body, "sha256")).decode()
-    assert request.headers["webhook-signature"] == f"v1,{expected}"
+    expected = Signature(SECRET).sign(named, datetime.fromtimestamp(int(at), UTC), request.body.decode())
+    assert request.headers["webhook-signature"] == expected
     [attempt] = webhook.attempts
     assert (attempt.status, attempt.error) == (204, None)
     assert case.counted("warren_system_webhooks_total", "delivered") == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from warren.webhook import WebhookState
-from warren_consumer.system.webhooks.post import seconds_of
 from warren_consumer.system.webhooks.verdict import HOUR, PAUSES, Attempt, judge
 
 PENDING, OVER = WebhookState.PENDING, None
@@ -60,20 +59,3 @@ def test_a_receiver_may_be_away_for_a_day_and_not_for_ever() -> None:
 )
 def test_a_busy_receiver_says_when_it_wants_it(status: int, after: float | None, tries: int, again: float) -> None:
     assert judge(Attempt(status, retry_after=after), tries, 0.5).again_seconds == pytest.approx(again)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("120", 120),
-        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
-        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
-        ("soon", None),
-        ("-5", None),
-        ("٣", None),
-        ("Thu, 01 Jan 999999 00:01:00 GMT", None),
-    ],
-)
-def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
-    assert seconds_of(header, 1767225600.0) == seconds

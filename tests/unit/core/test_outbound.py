@@ -12,7 +12,7 @@ import pytest
 from tests.receiver import Received, Receiver, response
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.outbound.addresses import Allowed, is_public
-from warren.outbound.transport import Outbound, Resolve, _redirected, _request
+from warren.outbound.transport import Outbound, Resolve, _redirected, _request, seconds_of
 
 LOOPBACK = Allowed.parse(["127.0.0.1"])
 
@@ -286,3 +286,44 @@ async def test_what_cannot_be_reached_is_said_without_secrets() -> None:
 
     with pytest.raises(UnreachableError, match="not found"):
         await status(Outbound(resolve=nobody), "http://receiver.example/?token=hush")
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "in_trouble", "after"),
+    [
+        (200, {}, False, None),
+        (404, {}, False, None),
+        (429, {"retry_after": "7"}, True, 7),
+        (500, {}, True, None),
+        (503, {"retry_after": "99999999"}, True, 3600),
+    ],
+)
+async def test_an_answer_tells_whether_and_when_to_ask_again(
+    status: int,
+    asked: dict[str, str],
+    in_trouble: bool,  # noqa: FBT001
+    after: float | None,
+) -> None:
+    async with (
+        Receiver([response(status, b"", **asked)]).listening() as receiver,
+        Outbound(LOOPBACK) as outbound,
+        outbound.send("GET", receiver.url) as answer,
+    ):
+        assert (answer.in_trouble, answer.retry_after(3600)) == (in_trouble, after)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", None),
+        ("120", 120),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("soon", None),
+        ("-5", None),
+        ("٣", None),
+        ("Thu, 01 Jan 999999 00:01:00 GMT", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
+    assert seconds_of(header, 1767225600.0) == seconds

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from warren.records.pipeline import Command, Pipeline
+from warren.records.pipeline import Command, Pipeline, Tell
 
 
 class Store:
@@ -19,11 +18,12 @@ class Store:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
+    async def send(self, commands: Sequence[Command], tell: Tell) -> None:
         """Carry one round."""
         self.rounds.append(list(commands))
         await self.open.wait()
-        return [ValueError("bad") if "bad" in command else command[0] for command in commands]
+        for place, command in enumerate(commands):
+            tell(place, ValueError("bad") if "bad" in command else command[0])
 
 
 @pytest.fixture(name="store")
@@ -61,15 +61,33 @@ async def test_an_error_reaches_its_own_caller(store: Store) -> None:
 
 
 async def test_a_lost_round_is_told_to_everyone_in_it_and_no_one_else() -> None:
-    async def send(commands: Sequence[Command]) -> list[Any]:
-        if commands[0] == ("lost",):
-            raise ConnectionError("gone")
-        return [None] * len(commands)
+    async def send(commands: Sequence[Command], tell: Tell) -> None:
+        for place, [word] in enumerate(commands):
+            if word == "lost":
+                raise ConnectionError("gone")
+            tell(place, word)
 
     pipeline = Pipeline(send, rounds=1, seconds=5)
-    lost = [pipeline.ask(("lost",)), pipeline.ask(("too",))]
+    before, *lost = [pipeline.ask((word,)) for word in ("before", "lost", "too")]
     assert [type(said) for said in await asyncio.gather(*lost, return_exceptions=True)] == [ConnectionError] * 2
-    assert await pipeline.ask(("next",)) is None
+    assert await before == "before"
+    assert await pipeline.ask(("next",)) == "next"
+
+
+async def test_an_answer_is_told_while_the_rest_of_its_round_is_under_way() -> None:
+    rest = asyncio.Event()
+
+    async def send(commands: Sequence[Command], tell: Tell) -> None:
+        for place, [word] in enumerate(commands):
+            tell(place, word)
+            await rest.wait()
+
+    pipeline = Pipeline(send, rounds=1, seconds=5)
+    first, second = pipeline.ask(("first",)), pipeline.ask(("second",))
+    assert await first == "first"
+    assert not second.done()
+    rest.set()
+    assert await second == "second"
 
 
 async def test_a_caller_that_gives_up_disturbs_no_other_and_is_not_sent_any_more(store: Store) -> None:

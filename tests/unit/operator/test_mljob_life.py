@@ -128,6 +128,14 @@ async def test_a_pool_that_cannot_do_it_fails_the_job(world: World, changes: dic
     assert world.job().metadata.finalizers == ()
 
 
+async def test_what_only_a_newer_release_knows_of_a_job_does_not_fail_it(world: World) -> None:
+    create(world, colour="red", dataset={**IRIS["dataset"], "sheet": 2})
+    await world.look()
+    await world.work_off()
+    await world.look(seconds=1)
+    assert world.job().status.phase is Phase.COMPLETE
+
+
 async def test_a_description_that_cannot_be_read_fails_the_job_alone(world: World) -> None:
     world.cluster.create(Kind.MLJOB, "odd", {**IRIS, "backoffLimit": "many"})
     create(world)

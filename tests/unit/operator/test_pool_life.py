@@ -120,6 +120,16 @@ async def test_scaled_by_hand_it_is_pulled_back_within_its_bounds(world: World) 
     assert world.cluster.deployments["consumer"].wanted == 5
 
 
+async def test_fewer_at_most_are_fewer_at_once(world: World) -> None:
+    create(world)
+    world.figures.queues[QUEUE] = Figure(10, 0, age=1)
+    await world.look()
+    assert world.cluster.deployments["consumer"].wanted == 5
+    world.cluster.edit(Kind.CONSUMER_POOL, "cpu", maxReplicas=2)
+    await world.look(seconds=2)
+    assert (world.cluster.deployments["consumer"].wanted, status(world).reason) == (2, "AboveMaximum")
+
+
 async def test_the_status_is_written_only_when_it_changes(world: World) -> None:
     create(world)
     world.figures.queues[QUEUE] = Figure(0, 0, age=1)
@@ -137,6 +147,15 @@ async def test_one_pool_that_cannot_be_read_stops_no_other(world: World) -> None
     world.figures.queues[QUEUE] = Figure(5, 0, age=1)
     await world.look()
     assert world.cluster.deployments["consumer"].wanted == 3
+
+
+async def test_a_pool_that_a_newer_release_described_is_scaled_by_what_is_known_of_it(world: World) -> None:
+    create(world, colour="red", target={"waitSeconds": 5, "percentile": 99})
+    document = world.cluster.document(Kind.CONSUMER_POOL, "cpu")
+    await world.cluster.write_status(Kind.CONSUMER_POOL, document, {"replicas": 0, "forecast": {"replicas": 7}})
+    world.figures.queues[QUEUE] = Figure(5, 0, age=1)
+    await world.look()
+    assert (world.cluster.deployments["consumer"].wanted, status(world).desired_replicas) == (3, 3)
 
 
 async def test_a_pool_that_is_gone_leaves_no_series(world: World) -> None:

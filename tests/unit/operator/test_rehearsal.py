@@ -11,16 +11,17 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from warren.resources import ConsumerPoolSpec
+from warren.resources import ConsumerPoolSpec, Target
 from warren_operator.rehearsal.clairvoyance import foresee
 from warren_operator.rehearsal.generation import DAY, Recipe, Shape, generate
 from warren_operator.rehearsal.keda import Keda
 from warren_operator.rehearsal.plant import Plant
 from warren_operator.rehearsal.rehearsal import foretold, keda_value, rehearse, rehearse_keda
+from warren_operator.rehearsal.scalers import Warren
 from warren_operator.rehearsal.trace import Trace
 
 
-def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0) -> ConsumerPoolSpec:
+def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0, rest: int = 60) -> ConsumerPoolSpec:
     return ConsumerPoolSpec.model_validate(
         {
             "queue": "q",
@@ -29,6 +30,7 @@ def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int =
             "maxReplicas": high,
             "concurrency": concurrency,
             "target": {"waitSeconds": target},
+            "scaleDown": {"stabilizationSeconds": rest},
         }
     )
 
@@ -108,7 +110,7 @@ def test_keda_polls_a_sleeping_pool_doubles_and_takes_its_time_to_sleep() -> Non
     trace = Trace.of("t", [index / 10 for index in range(1200)], 1)
     outcome = rehearse_keda(trace, pool(high=64), 10, 1)
     ups = [count for (_, before), (_, count) in pairwise(outcome.curve) if count > before]
-    assert ups[:4] == [1, 5, 10, 20]
+    assert ups[:4] == [1, 4, 8, 16]
     assert outcome.curve[1][0] == 15
     plant, keda = Plant(Trace.of("t", [0], 1), concurrency=1, start_seconds=10), Keda(pool(), 1)
     for second in range(400):
@@ -127,6 +129,24 @@ def test_a_wake_starts_the_first_pod_at_once() -> None:
     outcome = rehearse(Trace.of("t", [30.5], 1), pool(), 10)
     assert outcome.curve[1] == (30.7, 1)
     assert outcome.waits[0] == pytest.approx(10.2)
+
+
+def test_figures_are_as_old_as_rabbitmq_makes_them() -> None:
+    trace = Trace.of("burst", [11.0] * 200, 1)
+    spec = pool(low=1)
+    first = {}
+    for period in (1, 5):
+        outcome = rehearse(trace, spec, 1, Warren(spec, period))
+        first[period] = next(at for at, replicas in outcome.curve if replicas > 2)
+    # The refresh, Prometheus' next scrape and, one second later, the decision; that one works is known before.
+    assert first == {1: 13, 5: 17}
+
+
+def test_the_last_pod_stays_until_the_figures_can_show_what_was_told() -> None:
+    by_tasks = pool(rest=0).model_copy(update={"target": Target(tasks_per_replica=1)})
+    outcome = rehearse(Trace.of("t", [0, 12, 60], 1), by_tasks, 10)
+    assert [count for _, count in outcome.curve] == [0, 1, 0, 1]
+    assert 22 <= outcome.curve[2][0] < 26
 
 
 @settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))

@@ -69,6 +69,8 @@ def measured(
         (Observation(0, 0, 0, woken=True), spec(), 1, Reason.WOKEN),
         (Observation(0, woken=True), spec(), 1, Reason.WOKEN),
         (Observation(3, 0, 12, woken=True), spec(), 3, Reason.BACKLOG),
+        (Observation(1, 0, 0, consumers=1, woken=True), spec(rest=0), 1, Reason.WOKEN),
+        (Observation(1, 0, 0, consumers=1, woken=True), spec(low=1, rest=0), 1, Reason.IDLE),
         # what is under way counts, by whoever knows of it
         (Observation(1, 1, 4), spec(), 2, Reason.BACKLOG),
         (Observation(0, 0, 1), spec(), 1, Reason.BACKLOG),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from warren import task
 from warren.broker.memory import MemoryBroker
+from warren.keyring import Keyring
 from warren.message import decode_task, encode_reply
 from warren.model import Manifest
 from warren.objects.memory import MemoryObjects
@@ -26,7 +27,6 @@ from warren.submission import Submitter
 from warren.tasks import JSON, Task
 from warren.topology import topology
 from warren_producer.app import create_app
-from warren_producer.keyring import Keyring
 from warren_producer.settings import ProducerSettings
 
 Work = Callable[[Task], Outcome]

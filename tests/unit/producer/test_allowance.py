@@ -31,6 +31,15 @@ def test_the_headers_tell_what_is_left_and_when_all_is_back() -> None:
     assert allowance.headers(2) == {"RateLimit-Policy": '"key";q=20;w=10', "RateLimit": '"key";r=14;t=3'}
 
 
+def test_many_are_taken_together_or_not_at_all() -> None:
+    allowance = Allowance()
+    assert allowance.take(2, 0.0, 15)
+    assert not allowance.take(2, 0.0, 6)
+    assert allowance.wait(2, 6) == 0.5
+    assert allowance.take(2, 0.0, 5)
+    assert allowance.wait(2, 20) == 10
+
+
 def test_a_refusal_takes_nothing() -> None:
     allowance = Allowance()
     assert allowance.take(0.1, 0.0)

@@ -56,7 +56,7 @@ async def test_without_a_webhook_there_is_no_log(api: httpx2.AsyncClient) -> Non
     task_id = await submitted(api)
     for method in ("GET", "POST"):
         missing = await api.request(method, f"/v1/tasks/{task_id}/deliveries")
-        assert (missing.status_code, missing.json()["code"]) == (404, "no-webhook")
+        assert (missing.status_code, missing.json()["code"]) == (409, "no-webhook")
         unknown = await api.request(method, "/v1/tasks/nobody/deliveries")
         assert (unknown.status_code, unknown.json()["code"]) == (404, "task-not-found")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -15,10 +17,14 @@ from structlog.testing import capture_logs
 
 from tests.unit.producer.conftest import House, answer, serving
 from tests.unit.producer.test_dead_letters import BOOM
+from warren import AsyncClient
+from warren.client.dead_letter import MAX_PAGE
+from warren.client.dead_letters import LOOKS
+from warren.client.web import WebGateway
+from warren.keyring import Keyring
 from warren.keys import KeyEntry, Scope, new_key
 from warren.record import Outcome, State
 from warren.tasks import Task
-from warren_producer.keyring import Keyring
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
 """Of what the API describes."""
@@ -260,6 +266,29 @@ async def test_ones_own_dead_letter_is_found_behind_many_of_others(gate: Gate, h
     assert [letter["id"] for letter in page["dead_letters"]] == [oldest]
 
 
+async def test_the_next_page_is_found_by_no_strangers_id(gate: Gate, house: House) -> None:
+    bob, ann = await gate.admit("bob"), await gate.admit("ann")
+    mine, strangers = [], []
+    for _ in range(LOOKS * MAX_PAGE // 100 + 2):
+        mine.append(await submit(gate, bob))
+        await house.consume("cpu", fails)
+        for _ in range(100):
+            task = Task("echo", "cpu", caller="ann")
+            await house.records.end(task, fails(task))
+            strangers.append(task.id)
+        await asyncio.sleep(0.002)
+    found, query = [], ""
+    while True:
+        page = (await gate.http.get(f"/v1/dead-letters?limit=50{query}", headers=bob)).json()
+        found += [letter["id"] for letter in page["dead_letters"]]
+        assert not [task_id for task_id in strangers if task_id in str(page)]
+        if "next" not in page:
+            break
+        query = f"&after={quote(page['next'])}"
+    assert found == mine[::-1]
+    assert (await gate.http.get("/v1/dead-letters", headers=ann)).json()["dead_letters"]
+
+
 async def test_a_replay_stays_with_whom_the_task_belonged_to(gate: Gate, house: House) -> None:
     ann, admin = await gate.admit("ann"), await gate.admit("root", *ADMIN)
     task_id = await submit(gate, ann)
@@ -287,6 +316,39 @@ async def test_more_requests_than_a_name_may_make_are_told_to_wait(gate: Gate) -
     assert answers[3].headers["Retry-After"] == "4"
     assert (await gate.http.get("/v1/pools", headers=other)).headers["RateLimit-Policy"] == '"key";q=1000;w=10'
     assert "RateLimit" not in (await gate.http.get("/healthz", headers=first)).headers
+
+
+async def test_each_task_of_a_batch_counts_as_a_request(gate: Gate, house: House) -> None:
+    ci = await gate.admit("ci", requests_per_second=0.5)
+
+    async def sent(count: int) -> httpx2.Response:
+        return await gate.http.post("/v1/tasks/batch", json={"tasks": [{"task": "echo"}] * count}, headers=ci)
+
+    large = await sent(6)
+    detail = problem(large, 413, "batch-too-large")["detail"]
+    assert "each of its 6 tasks counts as a request" in detail
+    assert "5 at once: send smaller batches" in detail
+    assert "Retry-After" not in large.headers
+    first = await sent(3)
+    assert (first.status_code, first.json()["accepted"]) == (202, 3)
+    assert first.headers["RateLimit"] == '"key";r=1;t=8'
+    too_soon = await sent(2)
+    assert "0.5 a second: wait" in problem(too_soon, 429, "rate-limited")["detail"]
+    assert too_soon.headers["Retry-After"] == "4"
+    assert house.waiting("cpu") == 3
+    assert "RateLimit" in (await sent(1)).headers
+
+
+async def test_a_client_splits_a_batch_by_what_its_key_may_send_at_once(spacious_house: House, tmp_path: Path) -> None:
+    async with guarded(spacious_house, tmp_path) as gate:
+        ci = await gate.admit("ci", requests_per_second=40)
+        transport = gate.http._transport  # noqa: SLF001 - the producer under test
+        gateway = WebGateway("http://api", patience=6, api_key=ci["Authorization"].split()[1], transport=transport)
+        began = time.monotonic()
+        async with AsyncClient.over(gateway) as client:
+            jobs = await client.submit_many([{"task": "echo", "args": {"n": n}} for n in range(440)])
+    assert len({job.id for job in jobs}) == spacious_house.waiting("cpu") == 440
+    assert time.monotonic() - began > 0.9, "400 at once, and then 40 a second"
 
 
 async def test_a_request_that_a_key_is_not_good_for_counts_too(gate: Gate) -> None:

@@ -1,9 +1,10 @@
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tools.gobuild import FAMILIES, TOOLS, GoBuildError, Tool, binary_path, build, version
+from tools.gobuild import FAMILIES, TOOLS, GoBuildError, Tool, binary_path, build, module_folder, version
 
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=lambda tool: tool.name)
@@ -22,7 +23,8 @@ def test_the_parts_of_kubernetes_are_of_one_version() -> None:
     assert set(re.findall(r"=> k8s\.io/\S+ v0\.(\S+)", text)) == {release}
 
 
-def test_an_unknown_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("look", [build, module_folder])
+def test_an_unknown_tool_is_named(look: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(GoBuildError, match="no Go tool named 'kubelett'"):
-        build("kubelett")
+        look("kubelett")

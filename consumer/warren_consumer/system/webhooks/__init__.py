@@ -2,6 +2,7 @@
 
     courier   takes those whose time has come, and sees that no receiver keeps others waiting
     post      one attempt: the signed request and its answer
+    signature whose secrets it is signed with
     verdict   what follows from an answer
 
 Forbidden here: any way to a receiver but `warren.outbound`.

@@ -6,9 +6,7 @@ Forbidden here: deciding what follows, and any word of a URL but its host in wha
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -17,13 +15,14 @@ import structlog
 from warren.client.documents import TaskDocument
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.tasks import JSON
-from warren.webhook import Delivery, event_type, signature, webhook_id
+from warren.webhook import Delivery, event_type, webhook_id
 from warren_consumer.system.webhooks.verdict import Attempt
 
 if TYPE_CHECKING:
     from warren.clock import Clock
     from warren.outbound.transport import Outbound
     from warren.record import Record
+    from warren_consumer.system.webhooks.signature import Signer
 
 LARGEST_RESULT: Final = 64 * 1024
 """Results over this size are told by where they are read: many receivers take no more than 100 kB."""
@@ -35,11 +34,11 @@ log = structlog.get_logger(__name__)
 
 
 class Post:
-    """Sends webhooks, signed with each of the keys; with none, unsigned."""
+    """Sends webhooks."""
 
-    def __init__(self, outbound: Outbound, keys: Sequence[bytes], clock: Clock) -> None:
+    def __init__(self, outbound: Outbound, signer: Signer, clock: Clock) -> None:
         self._outbound = outbound
-        self._keys = keys
+        self._signer = signer
         self._clock = clock
 
     async def send(self, url: str, record: Record) -> tuple[Attempt, Delivery]:
@@ -61,7 +60,7 @@ class Post:
             async with self._outbound.send(
                 "POST", url, headers=self._headers(record, at, body), content=body
             ) as answer:
-                status, after = answer.status, seconds_of(answer.headers.get("retry-after"), at)
+                status, after = answer.status, answer.retry_after()
                 await answer.read(MOST_READ)
         except UrlRefusedError as error:
             return Attempt(error=error.detail, refused=True)
@@ -73,7 +72,8 @@ class Post:
     def _headers(self, record: Record, at: float, body: bytes) -> dict[str, str]:
         named = webhook_id(record.id, record.state)
         headers = {"content-type": JSON, "webhook-id": named, "webhook-timestamp": str(int(at))}
-        return headers | {"webhook-signature": signature(self._keys, named, int(at), body)} if self._keys else headers
+        signature = self._signer.sign(record.caller, named, int(at), body)
+        return headers | {"webhook-signature": signature} if signature else headers
 
 
 def payload(record: Record) -> bytes:
@@ -88,15 +88,3 @@ def payload(record: Record) -> bytes:
         "data": orjson.Fragment(document.json_bytes()),
     }
     return orjson.dumps(told)
-
-
-def seconds_of(retry_after: str | None, now: float) -> float | None:
-    """Return the seconds that a header `Retry-After` asks for: a number, or a date of HTTP's."""
-    if retry_after is None:
-        return None
-    if retry_after.isascii() and retry_after.isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None

@@ -15,14 +15,16 @@ local function without_payload(key)
 end
 
 local rank, limit = 0, tonumber(ARGV[1])
-if ARGV[2] then -- the place of one that may be gone by now is found by putting it back for a moment
-  local back = redis.call('ZADD', DEAD, 'NX', ARGV[2], ARGV[3])
-  rank = redis.call('ZREVRANK', DEAD, ARGV[3])
-  if back == 1 then redis.call('ZREM', DEAD, ARGV[3]) else rank = rank + 1 end
+if ARGV[2] then -- a place is found by putting something there for a moment, where nothing is
+  local id, known = ARGV[3], redis.call('ZSCORE', DEAD, ARGV[3])
+  if known and tonumber(known) ~= tonumber(ARGV[2]) then id = id .. '\0' end -- it is another's whole id
+  local put = redis.call('ZADD', DEAD, 'NX', ARGV[2], id)
+  rank = redis.call('ZREVRANK', DEAD, id)
+  if put == 1 then redis.call('ZREM', DEAD, id) else rank = rank + 1 end
 end
-local more = redis.call('ZCARD', DEAD) > rank + limit
-local page, found, last = redis.call('ZREVRANGE', DEAD, rank, rank + limit - 1, 'WITHSCORES'), {}, false
-for at = 1, #page, 2 do
+local page, found, last = redis.call('ZREVRANGE', DEAD, rank, rank + limit, 'WITHSCORES'), {}, false
+local following = #page > 2 * limit and {page[#page], page[#page - 1]}
+for at = 1, math.min(#page, 2 * limit), 2 do
   local id = page[at]
   last = {page[at + 1], id}
   if redis.call('EXISTS', TASK .. id) == 1 then
@@ -31,4 +33,4 @@ for at = 1, #page, 2 do
     redis.call('ZREM', DEAD, id)
   end
 end
-return {found, more and last}
+return {found, following and last, following}

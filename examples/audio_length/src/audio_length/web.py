@@ -16,7 +16,6 @@ from typing import BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
 from warren import Fail, Retry
-from warren.errors import UrlRefusedError
 from warren.outbound.addresses import Allowed
 from warren.outbound.transport import Answer, Outbound
 
@@ -66,25 +65,18 @@ class Web:
             Fail: no attempt can have it.
             Retry: another attempt may.
             UnreachableError: there was no answer.
+            UrlRefusedError: the URL leads to where nothing may be fetched.
 
         """
-        async with Outbound(self.allowed) as outbound:
-            try:
-                async with self._request(outbound, 0, count) as answer:
-                    if answer.status == HTTPStatus.PARTIAL_CONTENT:
-                        return await self._part(answer, 0, count)
-                    return await self._whole(answer)
-            except UrlRefusedError as error:
-                raise Fail(error.code, error.detail) from error
+        async with Outbound(self.allowed) as outbound, self._request(outbound, 0, count) as answer:
+            if answer.status == HTTPStatus.PARTIAL_CONTENT:
+                return await self._part(answer, 0, count)
+            return await self._whole(answer)
 
     async def part(self, start: int, count: int, *, of: Part) -> Part:
         """Return a later part of the file that an earlier one is of. Raises what `begin` raises."""
-        async with Outbound(self.allowed) as outbound:
-            try:
-                async with self._request(outbound, start, count) as answer:
-                    found = await self._part(answer, start, count)
-            except UrlRefusedError as error:
-                raise Fail(error.code, error.detail) from error
+        async with Outbound(self.allowed) as outbound, self._request(outbound, start, count) as answer:
+            found = await self._part(answer, start, count)
         if (found.size, found.version) != (of.size, of.version):
             raise Retry(f"the file at {self.host} was changed while it was read")
         return found
@@ -138,8 +130,8 @@ class Web:
             raise Fail("not-found", f"{said}: there is no such file")
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise Fail("not-audio", f"the file at {self.host} is empty")
-        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Retry(said, after=_pause(answer))
+        if answer.in_trouble:
+            raise Retry(said, after=answer.retry_after(LONGEST_PAUSE))
         if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
             raise Fail("refused", f"{said}: it does not give the file to us")
         if answer.headers.get("content-encoding", "identity") != "identity":
@@ -152,8 +144,3 @@ def _empty() -> BinaryIO:
 
 def _media_type(answer: Answer) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _pause(answer: Answer) -> float | None:
-    told = answer.headers.get("retry-after", "")
-    return min(int(told), LONGEST_PAUSE) if told.isdecimal() else None

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from warren import Fail
+from warren import settings
 from warren.outbound.addresses import Allowed
 
 PREFIX: Final = "LOTTERY_RESULTS_"
@@ -36,12 +36,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings.
 
     Raises:
-        Fail: the URL is not set or none, or a variable is unknown.
+        SettingsError: the URL is not set or none, or a variable is unknown.
 
     """
-    given = {name.removeprefix(PREFIX).lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        said = "; ".join(f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
-        raise Fail("wrong-settings", f"{said} (set it for the consumers of the pool)") from error
+    return settings.load(Settings, environ, prefix=PREFIX)

@@ -11,7 +11,6 @@ from typing import Final
 
 from lottery_results.settings import Settings
 from warren import Fail, Retry
-from warren.errors import UrlRefusedError
 from warren.outbound.transport import Answer, Outbound
 
 SECONDS: Final = 20.0
@@ -28,26 +27,26 @@ async def fetch(settings: Settings) -> str:
         Fail: no attempt can have it.
         Retry: the server is in trouble; another attempt may have it.
         UnreachableError: there was no answer.
+        UrlRefusedError: the page was moved to where nothing may be fetched.
 
     """
-    async with Outbound(settings.allowed) as outbound:
-        try:
-            async with outbound.send("GET", settings.url, headers={"accept": "text/html"}, seconds=SECONDS) as answer:
-                _check(answer)
-                page = await answer.read(MOST_BYTES + 1)
-        except UrlRefusedError as error:
-            raise Fail(error.code, error.detail) from error
+    wanted = {"accept": "text/html"}
+    async with (
+        Outbound(settings.allowed) as outbound,
+        outbound.send("GET", settings.url, headers=wanted, seconds=SECONDS) as answer,
+    ):
+        _check(answer)
+        page = await answer.read(MOST_BYTES + 1)
     if len(page) > MOST_BYTES:
         raise Fail("page-too-large", f"{settings.url} is larger than {MOST_BYTES} bytes: is it the right page?")
     return page.decode(_charset(answer), errors="replace")
 
 
 def _check(answer: Answer) -> None:
-    status, said = answer.status, f"{answer.url} answers {answer.status}"
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        told = answer.headers.get("retry-after", "")
-        raise Retry(said, after=min(int(told), LONGEST_PAUSE) if told.isdecimal() else None)
-    if status != HTTPStatus.OK:
+    said = f"{answer.url} answers {answer.status}"
+    if answer.in_trouble:
+        raise Retry(said, after=answer.retry_after(LONGEST_PAUSE))
+    if answer.status != HTTPStatus.OK:
         raise Fail("page-refused", f"{said}: is LOTTERY_RESULTS_URL still the page's address?")
     kind = _header(answer).get_content_type()
     if kind not in {"text/html", "application/xhtml+xml"}:

@@ -3,7 +3,7 @@
 In a cluster the folder is a Secret. A key that is added or taken away there is valid, or refused, from the next reading
 on. What cannot be read as an entry is no key, and keeps nobody else out.
 
-Forbidden here: what a key is good for.
+Forbidden here: what a key is good for, and what its webhooks are signed with.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Keyring:
         """Read the keys, and go on reading them."""
         await self.read()
         if not self._entries:
-            log.warning("no API key is valid: every request is refused", folder=str(self._folder))
+            log.warning("there is no API key", folder=str(self._folder))
         self._reading = asyncio.create_task(self._go_on())
         return self
 
@@ -62,6 +62,10 @@ class Keyring:
         """Return the entry of a key; None if the key is not valid."""
         entry = self._entries.get(key_id(key) or "")
         return entry if entry is not None and entry.fits(key) else None
+
+    def of(self, name: str) -> list[KeyEntry]:
+        """Return the entries of a name's keys."""
+        return [entry for entry in self._entries.values() if entry.name == name]
 
     def holds(self, entry: KeyEntry) -> bool:
         """Tell whether the entry is still there as it was."""

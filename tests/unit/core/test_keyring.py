@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from warren import keyring as module
+from warren.keyring import Keyring
 from warren.keys import KeyEntry, Scope, new_key
-from warren_producer import keyring as module
-from warren_producer.keyring import Keyring
 
 
 def put(folder: Path, name: str = "ci", *scopes: Scope) -> tuple[str, KeyEntry]:
@@ -101,7 +101,19 @@ async def test_what_is_no_entry_is_named_without_its_contents_and_keeps_nobody_o
         await keyring.read()
     assert keyring.find(key) == entry
     assert [line["file"] for line in logs if line["log_level"] == "error"] == ["binary", "pasted", "wrong", "zz-twice"]
-    assert key.split("_")[2] not in str(logs)
+    assert key.split("_", 2)[2] not in str(logs)
+
+
+async def test_a_webhook_secret_that_is_none_is_named_without_telling_it(tmp_path: Path) -> None:
+    key, entry = put(tmp_path)
+    (tmp_path / entry.file).write_text(entry.model_copy(update={"webhook_secrets": ("hush-hush",)}).text())
+    keyring = Keyring(tmp_path)
+    with capture_logs() as logs:
+        await keyring.read()
+    assert keyring.find(key) is None
+    [said] = [line for line in logs if line["log_level"] == "error"]
+    assert said["why"].startswith("webhook_secrets.0: Value error, a webhook secret is whsec_ and 24 to 64 bytes")
+    assert "hush" not in str(logs)
 
 
 async def test_a_folder_that_is_gone_holds_no_keys_and_one_that_is_unreadable_those_known(

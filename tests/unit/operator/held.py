@@ -1,0 +1,58 @@
+"""An API server that takes its time for one Deployment, or fails for it in a way that nobody thought of."""
+
+from __future__ import annotations
+
+import asyncio
+
+from warren.clock import Clock
+from warren_operator.cluster import Document, Kind, Scale
+from warren_operator.cluster.memory import MemoryCluster
+
+
+class HeldCluster(MemoryCluster):
+    """An API server that takes its time for one Deployment."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.held: tuple[str, str] = ("", "")
+        """What it takes its time for, a read or a write, and of which Deployment."""
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.broken: set[str] = set()
+        """Deployments whose scale cannot be read, for no reason that has a name."""
+        self.vanishing = ""
+        """A pool that is deleted right before it is read."""
+        self.looks = 0
+        """How often a scale was read."""
+
+    def hold(self, verb: str, deployment: str) -> None:
+        """Hold the next call of this kind until `go_on` is set."""
+        self.held = (verb, deployment)
+        self.reached.clear()
+        self.go_on.clear()
+
+    async def get(self, kind: Kind, name: str) -> Document:
+        """Return it, or what comes of one that vanishes."""
+        if name == self.vanishing:
+            self.remove(kind, name)
+        return await super().get(kind, name)
+
+    async def scale(self, deployment: str) -> Scale:
+        """Answer when it may."""
+        self.looks += 1
+        if deployment in self.broken:
+            raise RuntimeError(deployment)
+        await self._hold("read", deployment)
+        return await super().scale(deployment)
+
+    async def write_scale(self, deployment: str, replicas: int) -> None:
+        """Answer when it may; it is written by then."""
+        self.looks -= 1  # the one in memory reads before it writes
+        await super().write_scale(deployment, replicas)
+        await self._hold("write", deployment)
+
+    async def _hold(self, verb: str, deployment: str) -> None:
+        if self.held == (verb, deployment):
+            self.held = ("", "")
+            self.reached.set()
+            await self.go_on.wait()
