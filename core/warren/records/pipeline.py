@@ -2,7 +2,8 @@
 
 With `appendfsync always` the store pays for the disk once a round, however many steps the round brings; and this
 process pays for the network once. While a round is under way, what is asked for next gathers for the one after it. Each
-answer is told as it comes: who waits for it works on while the store is still at the rest of the round.
+answer is told as it comes, in the order of asking: who waits for it works on while the store is still at the rest of the
+round, and what was submitted first is published first.
 
 Forbidden here: what is asked, and any outside library.
 """
@@ -24,6 +25,41 @@ MOST_TOGETHER: Final = 256
 """How many commands one round holds: the store does nothing else meanwhile."""
 
 
+class Round:
+    """Commands that go to the store together. It tells no answer before every one of the rounds ahead is told."""
+
+    def __init__(self, wanted: Sequence[tuple[Command, Answer]]) -> None:
+        self.commands = [command for command, _ in wanted]
+        self.over = False
+        self._answers = [answer for _, answer in wanted]
+        self._first = False
+        self._held: list[tuple[Answer, object]] = []
+
+    def hear(self, place: int, word: object) -> None:
+        """Tell the answer to the command at that place, now or when it is this round's turn."""
+        if self._first:
+            _tell(self._answers[place], word)
+        else:
+            self._held.append((self._answers[place], word))
+
+    def fail(self, error: Exception) -> None:
+        """Tell all of it to those who have no answer yet."""
+        for place in range(len(self._answers)):
+            self.hear(place, error)
+
+    def cancel(self) -> None:
+        """Give up whatever is not told."""
+        for answer in self._answers:
+            answer.cancel()
+
+    def be_first(self) -> None:
+        """Tell what has come so far, and all else as it comes."""
+        self._first = True
+        for answer, word in self._held:
+            _tell(answer, word)
+        self._held.clear()
+
+
 class Pipeline:
     """Gathers commands into rounds, of which at most `rounds` are under way at once.
 
@@ -38,6 +74,7 @@ class Pipeline:
         self._turn: list[Answer] = []
         self._waiting: deque[tuple[Command, Answer]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._in_order: deque[Round] = deque()
         self._called = False
 
     def ask(self, command: Command) -> Answer:
@@ -70,24 +107,33 @@ class Pipeline:
             together = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
             wanted = [(command, answer) for command, answer in together if not answer.done()]
             if wanted:
-                carrying = asyncio.create_task(self._carry(wanted))
-                self._under_way.add(carrying)
-                carrying.add_done_callback(self._arrived)
+                self._start(Round(wanted))
+
+    def _start(self, one: Round) -> None:
+        self._in_order.append(one)
+        self._in_order[0].be_first()
+        carrying = asyncio.create_task(self._carry(one))
+        self._under_way.add(carrying)
+        carrying.add_done_callback(self._arrived)
 
     def _arrived(self, carried: asyncio.Task[None]) -> None:
         self._under_way.discard(carried)
         self._begin()
 
-    async def _carry(self, together: Sequence[tuple[Command, Answer]]) -> None:
+    async def _carry(self, one: Round) -> None:
         try:
-            await self._send([command for command, _ in together], lambda place, word: _tell(together[place][1], word))
+            await self._send(one.commands, one.hear)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is for those to know who have no answer yet
-            for _, answer in together:
-                _tell(answer, error)
+            one.fail(error)
         except asyncio.CancelledError:
-            for _, answer in together:
-                answer.cancel()
+            one.cancel()
             raise
+        finally:
+            one.over = True
+            while self._in_order and self._in_order[0].over:
+                self._in_order.popleft()
+                if self._in_order:
+                    self._in_order[0].be_first()
 
 
 def _overdue(answers: Sequence[Answer]) -> None:

@@ -138,3 +138,48 @@ async def test_what_is_not_answered_in_time_is_told_so_sent_or_not(store: Store)
     store.open.set()
     assert await pipeline.ask(("next",)) == "next"
     assert store.rounds == [[("sent",)], [("next",)]]
+
+
+async def test_what_was_asked_first_is_told_first_though_a_later_round_is_faster() -> None:
+    slow, told = asyncio.Event(), list[str]()
+
+    async def send(commands: Sequence[Command], tell: Tell) -> None:
+        if ("first",) in commands:
+            await slow.wait()
+        for place, [word] in enumerate(commands):
+            tell(place, word)
+
+    async def ask(word: str) -> None:
+        told.append(await pipeline.ask((word,)))
+
+    pipeline = Pipeline(send, rounds=2, seconds=5)
+    asking = [asyncio.create_task(ask("first"))]
+    await asyncio.sleep(0.01)
+    asking.append(asyncio.create_task(ask("second")))
+    await asyncio.sleep(0.01)
+    assert told == []
+    slow.set()
+    await asyncio.gather(*asking)
+    assert told == ["first", "second"]
+    assert await pipeline.ask(("third",)) == "third"
+
+
+async def test_a_lost_round_lets_the_one_behind_it_be_told() -> None:
+    lost = asyncio.Event()
+
+    async def send(commands: Sequence[Command], tell: Tell) -> None:
+        if ("lost",) in commands:
+            await lost.wait()
+            raise ConnectionError("gone")
+        tell(0, "answered")
+
+    pipeline = Pipeline(send, rounds=2, seconds=5)
+    first = pipeline.ask(("lost",))
+    await asyncio.sleep(0.01)
+    second = pipeline.ask(("second",))
+    await asyncio.sleep(0.01)
+    assert not second.done()
+    lost.set()
+    with pytest.raises(ConnectionError):
+        await first
+    assert await second == "answered"
