@@ -2,7 +2,7 @@
 
 With `appendfsync always` the store pays for the disk once a round, however many steps the round brings; and this
 process pays for the network once. While a round is under way, what is asked for next gathers for the one after it. Each
-answer is told as it comes, in the order of asking: who waits for it works on while the store is still at the rest of the
+answer is told as it comes, in the order of asking: who waits for it works on while the store is at the rest of the
 round, and what was submitted first is published first.
 
 Forbidden here: what is asked, and any outside library.
