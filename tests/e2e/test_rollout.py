@@ -26,7 +26,7 @@ def test_an_upgrade_interrupts_nobody(release: Release, namespace: Namespace, cl
     until("all tasks are started", lambda: all(job.status is State.STARTED for job in jobs), seconds=40)
     before = [job.record() for job in jobs]
     assert len({record.consumer for record in before}) >= 2
-    first_end = min(record.started_at or 0.0 for record in before) + SECONDS
+    first_end = min(record.started_at.timestamp() for record in before if record.started_at) + SECONDS
     old = set(ready(namespace, "cpu"))
     with namespace.watched(f"deployment/{deployment('cpu')}", "{.spec.replicas}") as pool:
         with diary.stage("helm upgrade of every component"):
