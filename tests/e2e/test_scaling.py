@@ -17,7 +17,9 @@ from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace, Sequence
 from tests.e2e.patience import until
 from tests.e2e.pools import deployment, fall_asleep, let_go, ready, replicas, resize
+from tests.e2e.release import Release
 from tests.e2e.workshop import SLOTS, Workshop
+from tools.cluster.layout import FAKE_GPUS
 from warren.client import Client, Job
 from warren.record import State
 
@@ -226,6 +228,45 @@ def test_the_schedulers_words_are_in_the_pools_condition(namespace: Namespace, p
     diary.say(message)
     assert "node(s) didn't match" in message
     until("there is an Event of it", lambda: "Unschedulable" in events(namespace, picky), seconds=15)
+
+
+GPUS = "gpu"
+GPU_VALUES = (
+    f"pools.{GPUS}.enabled=true",
+    f"pools.{GPUS}.component=consumer",
+    f"pools.{GPUS}.concurrency=1",
+    f"pools.{GPUS}.maxReplicas={FAKE_GPUS + 1}",
+    f"pools.{GPUS}.resources.requests.cpu=50m",
+    f"pools.{GPUS}.scaleDown.stabilizationSeconds=5",
+)
+"""The chart's own pool of consumers with an accelerator each, one more than the node says that it has."""
+
+
+@pytest.fixture(name="gpus")
+def _gpus(release: Release, diary: Diary) -> str:
+    """Have that pool."""
+    with diary.stage("helm upgrade with a pool of accelerators"):
+        release.upgrade(*GPU_VALUES)
+    return GPUS
+
+
+def test_a_pool_takes_the_accelerators_that_there_are_and_gives_them_back(
+    namespace: Namespace, gpus: str, client: Client, diary: Diary
+) -> None:
+    def told() -> str:
+        found = condition(namespace, gpus, "Limited")
+        return str(found["message"]) if found.get("reason") == "Unschedulable" else ""
+
+    with namespace.watched(f"deployment/{deployment(gpus)}", WANTED) as counts:
+        request = {"task": "sleep", "args": {"seconds": 10}, "options": {"pool": gpus}}
+        jobs = client.submit_many([request] * (FAKE_GPUS + 1))
+        message = until("the pool says that it finds no more", told, seconds=40)
+        assert "Insufficient nvidia.com/gpu" in message
+        until("all that there are work", lambda: len(ready(namespace, gpus)) == FAKE_GPUS, seconds=40)
+        assert ended(jobs) == {(State.SUCCEEDED, 1)}
+        fall_asleep(namespace, gpus)
+    diary.say(f"{counts}\n{message}")
+    assert max(counts.values) == str(FAKE_GPUS + 1)
 
 
 @pytest.fixture(name="celery")

@@ -90,7 +90,8 @@ def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: f
         f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "
         f"{rates.capacity:.2g}/s, a pod starts in {start:.0f} s"
     )
-    found = min(max(steady, draining, riding), most)
+    # What comes seldom is no work meanwhile: how long a pool stays up for it is for the stabilization time to say.
+    found = 0.0 if history.quiet and not seen.work else min(max(steady, draining, riding), most)
     return Demand(found, found * (1 + MARGIN), words)
 
 

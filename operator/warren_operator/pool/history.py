@@ -112,6 +112,12 @@ class History:
         return None if newest is None or long is None else min(newest, long[0])
 
     @property
+    def quiet(self) -> bool:
+        """Whether it is known that nothing arrived in the newest seconds."""
+        newest = self._rate(SHORT_SECONDS)
+        return newest is not None and newest[0] == 0
+
+    @property
     def service_seconds(self) -> float | None:
         """How long a task keeps a slot; None: not known (yet)."""
         return self.slots.seconds / self.slots.tasks if self.slots.tasks and self.slots.seconds else None

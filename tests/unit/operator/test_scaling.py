@@ -166,6 +166,17 @@ def test_no_arrivals_are_no_idleness_while_tasks_are_under_way() -> None:
         assert "0 ready and 10 under way" in decision.message
 
 
+def test_a_pool_sleeps_as_soon_as_its_stabilization_time_lets_it() -> None:
+    """One task a while ago makes a rate for a minute: no reason to stay up for so long."""
+    arrived = tuple((NOW - 60 + second, float(second >= 45)) for second in range(0, 61, 2))
+    for ago, replicas, reason in ((4, 1, Reason.STABILIZING), (6, 0, Reason.IDLE)):
+        history = replace(measured(0, 1, wishes=((NOW - ago, 1),)), arrived=arrived)
+        decision = decide(Observation(1, 0, 0, 1, 0, 1), spec(rest=5), history, NOW)
+        assert (decision.replicas, decision.reason) == (replicas, reason)
+    lately = replace(measured(0, 1), arrived=((NOW - 60, 0.0), (NOW - 8, 0.0), (NOW - 6, 1.0), (NOW, 1.0)))
+    assert decide(Observation(1, 0, 0, 1, 0, 1), spec(rest=5), lately, NOW).replicas == 1
+
+
 def test_no_flapping_about_a_whole_number() -> None:
     rule = spec(per=1, rest=0, high=100)
     assert decide(Observation(40, 41, 0), rule, History(), NOW).replicas == 41
