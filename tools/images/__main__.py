@@ -12,6 +12,7 @@ from tools.gobuild import GoBuildError
 from tools.images import components, containerd, docker, examples, standins
 from tools.images.buildah import ImageError
 from tools.images.chroot import ChrootError
+from tools.node import NodeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _ACTIONS[options.action](options)
-    except (ImageError, ChrootError, ClusterError, DebianError, GoBuildError) as error:
+    except (ImageError, ChrootError, ClusterError, DebianError, GoBuildError, NodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -41,14 +42,14 @@ def _parser() -> argparse.ArgumentParser:
 def _choose(parser: argparse.ArgumentParser) -> None:
     known = components.COMPONENTS
     parser.add_argument("--component", action="append", choices=known, help="default: all but consumer-gpu; repeatable")
-    parser.add_argument("--examples", action="store_true", help="those of the example task packages as well")
+    parser.add_argument("--examples", action="store_true", help="those of examples/ as well")
     parser.add_argument("--registry", default=components.LOCAL_REGISTRY, help="prefix of the names (%(default)s)")
     parser.add_argument("--tag", help="default: the project's version")
 
 
 def _images(options: argparse.Namespace) -> dict[str, str]:
     """Return the names of the chosen components' images."""
-    chosen = [*(options.component or components.DEFAULT), *(examples.PACKAGES if options.examples else ())]
+    chosen = [*(options.component or components.DEFAULT), *(examples.COMPONENTS if options.examples else ())]
     return {component: components.name(component, options.registry, options.tag) for component in chosen}
 
 
@@ -65,7 +66,7 @@ def _stand_ins(_: argparse.Namespace) -> None:
 def _build(options: argparse.Namespace) -> None:
     for component, image in _images(options).items():
         started = time.monotonic()
-        if component in examples.PACKAGES:
+        if component in examples.COMPONENTS:
             examples.build(component, image, components.name("consumer", options.registry, options.tag))
         else:
             components.build(component, image)

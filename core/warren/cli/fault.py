@@ -27,7 +27,8 @@ from warren.errors import (
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the task failed, was canceled or expired, or any other fault; 2 wrong usage, input, "
-    "settings or API key; 3 not found, or a task without a webhook; 4 not in time; 5 Warren or something that it needs is away, try again."
+    "settings or API key; 3 not found, or a task without a webhook; 4 not in time; 5 Warren or something that it "
+    "needs is away, try again."
 )
 
 _CODES: Final[tuple[tuple[tuple[type[WarrenError], ...], int], ...]] = (
