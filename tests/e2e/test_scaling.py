@@ -24,6 +24,7 @@ from warren.record import State
 BURST = 200
 METRIC_SECONDS = 1 + 2
 """RabbitMQ's statistics in the release, and the scrape."""
+WAKE_SECONDS = 0.5
 SHORT, SHORTS = 0.3, 16
 LONG, LONGS = 8.0, 2
 PROMETHEUS = "deployment/warren-prometheus"
@@ -67,7 +68,7 @@ def test_a_sleeping_pool_is_woken_at_once(namespace: Namespace, client: Client, 
     p95 = sorted(waits)[math.ceil(0.95 * rounds) - 1]
     diary.say(f"confirm to patch: {', '.join(f'{wait:.2f}' for wait in waits)} s; p95 {p95:.2f} s")
     diary.say(f"to the first result: median {statistics.median(firsts):.1f} s, at most {max(firsts):.1f} s")
-    assert p95 < METRIC_SECONDS
+    assert p95 < WAKE_SECONDS
     assert any(reason in events(namespace, "cpu") for reason in ("ScaledWoken", "ScaledBacklog"))
 
 

@@ -27,7 +27,7 @@ START_SECONDS: Final = 15.0
 _MEMORY: Final = 200.0
 """A measured speed is that of about so many newest tasks."""
 _ENOUGH: Final = 20.0
-"""So many tasks make a measured capacity."""
+"""So many tasks make a measured capacity, and so many is what a former process had measured worth."""
 _BUSY_SHARE: Final = 0.9
 """A consumer with so many of its slots taken is busy."""
 _LASTING_SECONDS: Final = 600.0
@@ -79,7 +79,8 @@ class History:
     @classmethod
     def resumed(cls, service_seconds: float | None) -> Self:
         """Return a history that starts with what a former process had measured."""
-        return cls(slots=Measure(service_seconds, 1.0)) if service_seconds else cls()
+        # With some weight: tasks under way give time before they give ends, and long ones would look longer still.
+        return cls(slots=Measure(service_seconds * _ENOUGH, _ENOUGH)) if service_seconds else cls()
 
     def after(self, seen: Observation, now: float, concurrency: int) -> History:
         """Return the history with one more observation in it."""

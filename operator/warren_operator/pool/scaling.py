@@ -81,7 +81,7 @@ def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     up, down = math.ceil(found.replicas), math.ceil(found.kept)
     low, high = _bounded(up, spec), _bounded(down, spec)
     if low >= seen.replicas:
-        return _serve(spec, up, low, found)
+        return _serve(seen, spec, up, low, found)
     return _shrink(seen, spec, history, now, high, found)
 
 
@@ -111,13 +111,15 @@ def _hold(seen: Observation, spec: ConsumerPoolSpec) -> Decision:
     return Decision(replicas, Reason.METRICS_UNKNOWN, message, replicas)
 
 
-def _serve(spec: ConsumerPoolSpec, wanted: int, replicas: int, found: Demand) -> Decision:
+def _serve(seen: Observation, spec: ConsumerPoolSpec, wanted: int, replicas: int, found: Demand) -> Decision:
     sentence = f"{found.words}: {wanted}"
     if wanted > spec.max_replicas:
         sentence = f"{sentence}, but maxReplicas is {spec.max_replicas}"
         return Decision(replicas, Reason.AT_MAXIMUM, sentence, replicas)
     if found is _WAKING:
         return Decision(replicas, Reason.WOKEN, found.words, replicas)
+    if not found.replicas and seen.in_flight:
+        return Decision(replicas, Reason.BUSY, f"{found.words}: {replicas} stay for these", replicas)
     if not found.replicas:
         return Decision(replicas, Reason.IDLE, f"no work; minReplicas is {spec.min_replicas}", replicas)
     return Decision(replicas, Reason.BACKLOG, sentence, replicas)
@@ -153,7 +155,7 @@ def _goodbye(seen: Observation, spec: ConsumerPoolSpec, replicas: int, found: De
     if seen.replicas > spec.max_replicas:
         limit = f"maxReplicas is {spec.max_replicas}"
         return Reason.ABOVE_MAXIMUM, f"the Deployment was set to {seen.replicas}, {limit}"
-    if not found.replicas:
+    if not found.replicas and not seen.in_flight:
         rest = spec.scale_down.stabilization_seconds
         return Reason.IDLE, f"no work for {rest} s; minReplicas is {spec.min_replicas}"
     return Reason.BACKLOG, f"{found.words}: {replicas}"

@@ -88,6 +88,13 @@ def test_a_former_process_knew_the_speed() -> None:
     assert History.resumed(None).capacity(4) is None
 
 
+def test_long_tasks_look_little_longer_to_a_new_process_before_the_first_has_ended() -> None:
+    history = History.resumed(32)
+    for now in range(0, 22, 2):
+        history = history.after(Observation(2, 0, 10, 0.0, 10, 2), now, 8)
+    assert history.service_seconds == 32 + 10 * 20 / 20
+
+
 def test_nobody_takes_what_waits() -> None:
     history = History().after(Observation(1, 5, 0), 10, CONCURRENCY)
     assert history.after(Observation(1, 5, 0), 20, CONCURRENCY).untaken_since == 10

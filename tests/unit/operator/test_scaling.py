@@ -156,6 +156,16 @@ def test_what_was_recommended_lately_holds() -> None:
     assert (held.replicas, held.reason) == (8, Reason.STABILIZING)
 
 
+def test_no_arrivals_are_no_idleness_while_tasks_are_under_way() -> None:
+    history = measured(0, 32, wishes=((NOW - 100, 4),))
+    fewer = decide(Observation(4, 0, 10, 0, 10, 4), spec(concurrency=8), history, NOW)
+    assert (fewer.replicas, fewer.reason) == (2, Reason.BACKLOG)
+    least = decide(Observation(2, 0, 10, 0, 10, 2), spec(low=2, concurrency=8), history, NOW)
+    assert (least.replicas, least.reason) == (2, Reason.BUSY)
+    for decision in (fewer, least):
+        assert "0 ready and 10 under way" in decision.message
+
+
 def test_no_flapping_about_a_whole_number() -> None:
     rule = spec(per=1, rest=0, high=100)
     assert decide(Observation(40, 41, 0), rule, History(), NOW).replicas == 41
@@ -208,6 +218,7 @@ def test_what_holds_whatever_is_seen(seen: Observation, rule: ConsumerPoolSpec, 
     decision = decide(seen, rule, history, NOW)
     assert rule.min_replicas <= decision.replicas <= max(seen.replicas, rule.max_replicas)
     assert decision.wish <= max(seen.replicas, rule.max_replicas)
+    assert not (decision.reason is Reason.IDLE and seen.work), "whoever works is not idle"
     if decision.replicas < seen.replicas:
         assert seen.known, "unknown is not zero"
         assert decision.replicas * rule.concurrency >= seen.in_flight, "what is under way keeps its slot"
