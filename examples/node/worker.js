@@ -22,7 +22,10 @@ export class Failure extends Error {
   }
 }
 
-/** Takes tasks off the pool's queue until the connection ends; `tasks` holds an async function for each name. */
+/**
+ * Takes tasks off the pool's queue until the connection ends or it is told to stop (SIGTERM): then it takes no more, and
+ * sees those at hand through. `tasks` holds an async function for each name.
+ */
 export async function serve(url, pool, tasks) {
   const connection = await amqp.connect(url);
   const channel = await connection.createConfirmChannel();
@@ -42,8 +45,21 @@ export async function serve(url, pool, tasks) {
     await new Assignment(channel, pool, message).seeThrough(tasks);
     channel.ack(message); // only now: the broker has confirmed what was published
   };
-  await channel.consume(`warren.tasks.${pool}`, (message) => take(message).catch(() => connection.close()));
-  await lost;
+  const atHand = new Set();
+  const { consumerTag } = await channel.consume(`warren.tasks.${pool}`, (message) => {
+    const taken = take(message).catch(() => connection.close());
+    atHand.add(taken);
+    taken.finally(() => atHand.delete(taken));
+  });
+  await Promise.race([lost, told("SIGTERM")]);
+  await Promise.race([lost, channel.cancel(consumerTag)]); // whatever was delivered before is among those at hand
+  while (atHand.size) await Promise.race([lost, Promise.all(atHand)]);
+  await connection.close();
+}
+
+/** Resolves when the process is sent the signal; as the first process of a container it would do nothing by itself. */
+function told(signal) {
+  return new Promise((resolve) => process.once(signal, resolve));
 }
 
 /** A task at hand. */

@@ -138,7 +138,9 @@ class Guard:
         rate, allowance = entry.requests_per_second or self._rate, self._allowances[entry.name]
         may = f"each of its {tasks} tasks counts as a request, of which the API key of {entry.name} may make"
         if tasks > quota(rate):
-            raise BatchTooLargeError(f"{may} {quota(rate)} at once: send smaller batches")
+            raise BatchTooLargeError(
+                f"{may} {quota(rate)} at once: send smaller batches, or replay with a smaller limit"
+            )
         granted = allowance.take(rate, time.monotonic(), tasks - 1)
         told |= allowance.headers(rate)
         if not granted:

@@ -7,8 +7,10 @@ import tomllib
 import yaml
 
 from tests.contract.chart import CHART, CHECKOUT, release
+from tools.images import examples, standins
 from tools.images.components import COMPONENTS
 from tools.images.standins import PEERS
+from warren.resources import ConsumerPoolSpec
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
@@ -27,6 +29,17 @@ def test_every_image_of_the_chart_is_built_or_stood_in_for() -> None:
         for container in pod.containers
     }
     assert used == own | {peer.image for peer in PEERS}
+
+
+def test_the_worker_in_node_has_its_image_on_the_base_that_is_stood_in_for() -> None:
+    folder = CHECKOUT / "examples" / "node"
+    assert f"ARG NODE={standins.NODE}\n" in (folder / "Dockerfile").read_text()
+    workers, pool = yaml.safe_load_all((folder / "kubernetes.yaml").read_text())
+    [container] = workers["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"warren-{examples.NODE}:{VERSION}"
+    spec = ConsumerPoolSpec.model_validate(pool["spec"])
+    assert (spec.scale_target_ref.name, "replicas" in workers["spec"]) == (workers["metadata"]["name"], False)
+    assert spec.queue == f"warren.tasks.{container['args'][1]}"
 
 
 def test_every_component_has_its_requirements() -> None:

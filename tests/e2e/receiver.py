@@ -20,16 +20,22 @@ _TAKEN = re.compile(r"^\S+_(?:succeeded|failed|canceled|expired) \{", re.MULTILI
 
 
 class Receiver:
-    """The receiver, whose pod may go and come back while its Service stays."""
+    """The receiver, whose pod may go and come back while its Service stays.
 
-    def __init__(self, namespace: Namespace) -> None:
+    It knows the secret that it is given, or the installation's.
+    """
+
+    def __init__(self, namespace: Namespace, secret: str | None = None) -> None:
         self._namespace = namespace
+        self._secret = secret
         self.host = f"{NAME}.{namespace.name}.svc"
         self.url = f"http://{self.host}:{PORT}/told"
 
     def start(self) -> None:
         """Have its pod ready."""
-        self._namespace.apply(_pod(self._namespace.get("deployment", SYSTEM)["spec"]["template"]["spec"]))
+        installations = {"valueFrom": {"secretKeyRef": {"name": "warren-credentials", "key": "webhooks"}}}
+        secret = {"name": "WEBHOOK_SECRET"} | ({"value": self._secret} if self._secret else installations)
+        self._namespace.apply(_pod(self._namespace.get("deployment", SYSTEM)["spec"]["template"]["spec"], secret))
         until("the receiver is ready", lambda: is_ready(self._namespace.get("pod", NAME)), seconds=60)
 
     def stop(self) -> None:
@@ -43,9 +49,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving(namespace: Namespace) -> Iterator[Receiver]:
+def receiving(namespace: Namespace, secret: str | None = None) -> Iterator[Receiver]:
     """Run a receiver meanwhile; nothing of it stays."""
-    receiver = Receiver(namespace)
+    receiver = Receiver(namespace, secret)
     try:
         namespace.apply(_service())
         receiver.start()
@@ -60,14 +66,13 @@ def _service() -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": spec}
 
 
-def _pod(system: dict[str, Any]) -> dict[str, Any]:
+def _pod(system: dict[str, Any], secret: dict[str, Any]) -> dict[str, Any]:
     """Return a pod that has no more rights than the system pool's, on the same image, for its Python."""
     inherited = {name: system["containers"][0][name] for name in ("image", "imagePullPolicy", "securityContext")}
-    secret = {"secretKeyRef": {"name": "warren-credentials", "key": "webhooks"}}
     container = {
         "name": NAME,
         "command": ["python3", "-u", "-c", _source()],
-        "env": [{"name": "WEBHOOK_SECRET", "valueFrom": secret}],
+        "env": [secret],
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
     }
     spec = {

@@ -1,10 +1,11 @@
-"""API keys in the cluster: a Secret that is changed while the producers serve decides who may call."""
+"""API keys in the cluster: a Secret that is changed while the producers serve decides who may call, and how much."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import httpx2
 import pytest
@@ -12,60 +13,97 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
+from tests.e2e.receiver import NAME, PORT, SYSTEM, receiving
 from tests.e2e.release import Release
 from tests.e2e.shell import Shell
 from warren.client import Client
 from warren.errors import TaskNotFoundError, UnauthorizedError
+from warren.webhook import WebhookState
 
 pytestmark = pytest.mark.timeout(400)
 
 SECRET = "warren-keys"
-PRODUCER = "app.kubernetes.io/component=producer"
+READERS = "app.kubernetes.io/component in (producer, system)"
+RECEIVER = f"{NAME}.warren.svc.cluster.local"
+"""By a name that no other test allows, or takes for refused."""
 SOON = 90
 """Within how many seconds a kubelet writes a Secret that changed into the pods, even if nothing hurries it."""
+READ_SECONDS = 3
+"""Within how many seconds of that the pods have read it: they do every 2 s."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key, the item of the Secret that holds its entry, and what webhooks are signed with."""
+
+    text: str
+    file: str
+    webhook_secret: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What carries it."""
+        return {"Authorization": f"Bearer {self.text}"}
 
 
 class Keys:
     """The Secret, through the commands that a person uses."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, url: str) -> None:
         self._namespace = namespace
         self._shell = Shell(namespace)
+        self._url = url
 
-    def create(self, name: str, *arguments: str) -> str:
+    def create(self, name: str, *arguments: str) -> Key:
         """Make a key, put its entry into the Secret, and return it."""
         made = self._shell.document("keys", "create", name, *arguments)
         self._change(made["patch"])
-        return str(made["key"])
+        return Key(made["key"], made["file"], made["entry"]["webhook_secrets"][0])
 
-    def take_away(self, key: str, name: str) -> None:
+    def take_away(self, key: Key) -> None:
         """Take a key's entry out of the Secret."""
-        self._change({"data": {f"{name}.{key.split('_')[1]}": None}})
+        self._change({"data": {key.file: None}})
+
+    def await_all(self, last: Key) -> None:
+        """Return when the key that was created last counts everywhere, and so all others."""
+        until("the key is let in", lambda: status(self._url, last) == 200, seconds=SOON)
+        until("the system pool has its entry", lambda: last.file in self._listed(), seconds=SOON)
+        time.sleep(READ_SECONDS)
+
+    def _listed(self) -> str:
+        return self._namespace.execute(f"deployment/{SYSTEM}", "ls", "/etc/warren/keys").stdout
 
     def _change(self, patch: dict[str, dict[str, str | None]]) -> None:
         self._namespace.run("patch", "secret", SECRET, "-p", json.dumps(patch))
         # As docs/keys.md says: a pod that changes is looked at anew at once, with its Secrets.
-        self._namespace.run("annotate", "pods", "-l", PRODUCER, f"warren.dev/keys={time.time()}", "--overwrite")
+        self._namespace.run("annotate", "pods", "-l", READERS, f"warren.dev/keys={time.time()}", "--overwrite")
 
 
-@pytest.fixture(name="url")
-def _url(release: Release, namespace: Namespace, diary: Diary) -> Iterator[str]:
-    """The API of a release that asks for keys; there is no Secret yet."""
+@pytest.fixture(scope="module", name="url")
+def _url(release: Release, diary: Diary) -> Iterator[str]:
+    """The API of a release that asks for keys, of which there are none yet."""
     with diary.stage("helm upgrade with producer.keys.enabled=true"):
-        release.upgrade("producer.keys.enabled=true")
+        release.upgrade("producer.keys.enabled=true", f"system.callbackAllow={{{RECEIVER}}}")
     try:
-        with namespace.forwarded("warren-producer", 8000) as address:
+        with release.namespace.forwarded("warren-producer", 8000) as address:
             yield f"http://{address}"
     finally:
         with diary.stage("helm upgrade with producer.keys.enabled=false"):
             release.upgrade("producer.keys.enabled=false")
-        namespace.run("delete", "secret", SECRET, "--ignore-not-found")
+        release.namespace.run("delete", "secret", SECRET, "--ignore-not-found")
 
 
-def status(url: str, key: str = "") -> int:
+@pytest.fixture(name="keys")
+def _keys(url: str, namespace: Namespace) -> Keys:
+    """The Secret, made if need be."""
+    if SECRET not in namespace.tried("get", "secret", SECRET, "-o", "name"):
+        namespace.run("create", "secret", "generic", SECRET)
+    return Keys(namespace, url)
+
+
+def status(url: str, key: Key | None = None) -> int:
     """Return how a request is answered."""
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx2.get(f"{url}/v1/pools", headers=headers, timeout=10).status_code
+    return httpx2.get(f"{url}/v1/pools", headers=key.headers if key else {}, timeout=10).status_code
 
 
 def test_who_may_call_is_decided_by_a_secret(url: str, namespace: Namespace, diary: Diary) -> None:
@@ -75,19 +113,19 @@ def test_who_may_call_is_decided_by_a_secret(url: str, namespace: Namespace, dia
         200,
     ]
     namespace.run("create", "secret", "generic", SECRET)
-    keys = Keys(namespace)
+    keys = Keys(namespace, url)
     began = time.monotonic()
     ann, bob = keys.create("ann"), keys.create("bob")
     until("both keys are let in", lambda: status(url, ann) == status(url, bob) == 200, seconds=SOON)
     diary.say(f"keys are let in {time.monotonic() - began:.1f} s after the Secret has them")
-    with Client(url, api_key=ann) as client, Client(url, api_key=bob) as other:
+    with Client(url, api_key=ann.text) as client, Client(url, api_key=bob.text) as other:
         job = client.submit("echo", text="hello")
         assert job.get(timeout=60) == "hello"
         with pytest.raises(TaskNotFoundError):
             other.job(job.id).record()
         again = keys.create("ann")
         until("the new key is let in", lambda: status(url, again) == 200, seconds=SOON)
-        keys.take_away(ann, "ann")
+        keys.take_away(ann)
         began = time.monotonic()
         while status(url, ann) == 200:
             assert status(url, again) == 200
@@ -96,5 +134,38 @@ def test_who_may_call_is_decided_by_a_secret(url: str, namespace: Namespace, dia
         diary.say(f"the old key is refused {time.monotonic() - began:.1f} s after it was taken away")
         with pytest.raises(UnauthorizedError):
             job.record()
-    with Client(url, api_key=again) as client:
+    with Client(url, api_key=again.text) as client:
         assert client.job(job.id).record().caller == "ann"
+
+
+def test_a_webhook_is_signed_by_the_secret_of_its_tasks_key(url: str, keys: Keys, namespace: Namespace) -> None:
+    bob, ann = keys.create("bob"), keys.create("ann")
+    keys.await_all(ann)
+    options = {"callback_url": f"http://{RECEIVER}:{PORT}/told"}
+    with receiving(namespace, ann.webhook_secret) as receiver:
+        with Client(url, api_key=ann.text) as client:
+            job = client.submit("echo", text="hers", options=options)
+            until("it is told", lambda: job.deliveries().status is WebhookState.DELIVERED, seconds=SOON)
+        with Client(url, api_key=bob.text) as client:
+            other = client.submit("echo", text="his", options=options)
+            until("it was tried", lambda: other.deliveries().attempts, seconds=SOON)
+            assert other.deliveries().attempts[-1].status == 401, "its receiver has her secret"
+        assert {named for named, _ in receiver.told()} == {f"{job.id}_succeeded"}
+
+
+def test_a_batch_counts_as_many_requests_as_it_has_tasks(url: str, keys: Keys) -> None:
+    slow, other = keys.create("slow", "--requests-per-second=2"), keys.create("other")
+    keys.await_all(other)
+
+    def sent(count: int) -> httpx2.Response:
+        body = {"tasks": [{"task": "echo", "args": {"text": "x"}}] * count}
+        return httpx2.post(f"{url}/v1/tasks/batch", json=body, headers=slow.headers, timeout=30)
+
+    large = sent(21)
+    assert (large.status_code, large.json()["code"]) == (413, "batch-too-large")
+    assert sent(15).json()["accepted"] == 15
+    late = until("one has to wait", lambda: answer if (answer := sent(15)).is_client_error else None, seconds=30)
+    assert (late.status_code, late.json()["code"]) == (429, "rate-limited")
+    assert 1 <= int(late.headers["Retry-After"]) <= 8
+    with Client(url, api_key=slow.text, patience=30) as client:
+        assert len({job.id for job in client.submit_many([{"task": "echo", "args": {"text": "x"}}] * 12)}) == 12

@@ -1,4 +1,4 @@
-"""The example task packages, each in an image and a pool of its own, added to the release by their values."""
+"""The examples, each in an image and a pool of its own, added to the release: task packages, a worker in Node.js."""
 
 import json
 from collections.abc import Iterator
@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import samples
+from tests.e2e import samples, stone
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
 from tests.e2e.pools import SELECTOR
 from tests.e2e.release import Release
 from tests.e2e.shell import Shell
 from tools.images.components import name
 from tools.images.examples import PACKAGES
 from warren.client import Client
+from warren.record import State
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -29,6 +31,7 @@ def _installed(release: Release, diary: Diary) -> Iterator[None]:
         release.upgrade(
             *(f"pools.{pool}.image={name(pool)}" for pool in PACKAGES),
             *(f"pools.{pool}.scaleDown.stabilizationSeconds=5" for pool in PACKAGES),
+            f"pools.{stone.POOL}.foreign=true",
             f"pools.audio-length.env.AUDIO_LENGTH_ALLOW={samples.HOST}",
             f"pools.lottery-results.env.LOTTERY_RESULTS_URL={samples.RESULTS}",
             values=VALUES,
@@ -60,3 +63,22 @@ def test_a_url_into_the_cluster_is_refused(namespace: Namespace) -> None:
     done = Shell(namespace).tried("submit", "audio_length", "--pool", "audio-length", f"url={inside}", "--wait")
     assert done.returncode == 2, done.stderr
     assert "not at a public address" in done.stderr
+
+
+def test_a_worker_in_node_wakes_up_works_and_sleeps_again(namespace: Namespace, client: Client, diary: Diary) -> None:
+    here = {"pool": stone.POOL}
+    with (
+        stone.worked(namespace),
+        namespace.watched(f"deployment/{stone.WORKER}", "{.spec.replicas}") as counts,
+    ):
+        assert counts.values == ["0"]
+        job = client.submit("count_words", text="a tale of rabbits", options=here)
+        unknown = client.submit("sings", options=here)
+        assert job.get(60) == {"words": 4, "longest": "rabbits"}
+        assert (job.record().status, job.record().attempt) == (State.SUCCEEDED, 1)
+        error = unknown.wait(60).error
+        assert error is not None
+        assert error.code == "unknown-task"
+        until("it sleeps again", lambda: counts.values[-1] == "0", seconds=60)
+        diary.say(f"replicas: {counts}")
+    assert set(counts.values) == {"0", "1"}

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tools.cluster import kind
 from tools.cluster.stages import ClusterError
@@ -12,6 +13,7 @@ from tools.gobuild import GoBuildError
 from tools.images import components, containerd, docker, examples, standins
 from tools.images.buildah import ImageError
 from tools.images.chroot import ChrootError
+from tools.node import NodeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _ACTIONS[options.action](options)
-    except (ImageError, ChrootError, ClusterError, DebianError, GoBuildError) as error:
+    except (ImageError, ChrootError, ClusterError, DebianError, GoBuildError, NodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -41,15 +43,22 @@ def _parser() -> argparse.ArgumentParser:
 def _choose(parser: argparse.ArgumentParser) -> None:
     known = components.COMPONENTS
     parser.add_argument("--component", action="append", choices=known, help="default: all but consumer-gpu; repeatable")
-    parser.add_argument("--examples", action="store_true", help="those of the example task packages as well")
+    parser.add_argument("--examples", action="store_true", help="those of examples/ as well")
+    what = "that of a package of tasks of one's own, in this folder, on Warren's consumer, and no other; repeatable"
+    parser.add_argument("--package", action="append", type=Path, default=[], help=what)
     parser.add_argument("--registry", default=components.LOCAL_REGISTRY, help="prefix of the names (%(default)s)")
     parser.add_argument("--tag", help="default: the project's version")
 
 
 def _images(options: argparse.Namespace) -> dict[str, str]:
     """Return the names of the chosen components' images."""
-    chosen = [*(options.component or components.DEFAULT), *(examples.PACKAGES if options.examples else ())]
+    default = () if options.package else components.DEFAULT
+    chosen = [*(options.component or default), *(examples.COMPONENTS if options.examples else ()), *_packages(options)]
     return {component: components.name(component, options.registry, options.tag) for component in chosen}
+
+
+def _packages(options: argparse.Namespace) -> dict[str, Path]:
+    return {examples.component_of(folder): folder for folder in options.package}
 
 
 def _base(_: argparse.Namespace) -> None:
@@ -63,10 +72,14 @@ def _stand_ins(_: argparse.Namespace) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
+    consumer = components.name("consumer", options.registry, options.tag)
+    packages = _packages(options)
     for component, image in _images(options).items():
         started = time.monotonic()
-        if component in examples.PACKAGES:
-            examples.build(component, image, components.name("consumer", options.registry, options.tag))
+        if component in packages:
+            examples.build_package(packages[component], image, consumer)
+        elif component in examples.COMPONENTS:
+            examples.build(component, image, consumer)
         else:
             components.build(component, image)
         print(f"{image}: built in {time.monotonic() - started:.1f} s", flush=True)

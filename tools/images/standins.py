@@ -16,6 +16,7 @@ from tools.images.chroot import ensure_chroot
 
 DEBIAN: Final = "docker.io/library/debian:trixie-slim"
 PYTHON: Final = "docker.io/library/python:3.13.5-slim-trixie"
+NODE: Final = "docker.io/library/node:20-trixie-slim"
 _FOLDER = Path(__file__).parent / "standins"
 
 
@@ -43,6 +44,14 @@ def ensure_base() -> str:
         buildah.import_root(DEBIAN, ensure_chroot("trixie"))
     _build(StandIn(PYTHON, "python"))
     return PYTHON
+
+
+@cache
+def ensure_node() -> str:
+    """Return the name of the Node.js base image, making its stand-in."""
+    ensure_base()
+    _build(StandIn(NODE, "node"))
+    return NODE
 
 
 def ensure_peers() -> list[str]:

@@ -16,6 +16,7 @@ from warren.errors import (
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
+    NoWebhookError,
     SettingsError,
     TaskFailedError,
     TaskTimeoutError,
@@ -26,13 +27,14 @@ from warren.errors import (
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the task failed, was canceled or expired, or any other fault; 2 wrong usage, input, "
-    "settings or API key; 3 not found; 4 not in time; 5 Warren or something that it needs is away, try again."
+    "settings or API key; 3 not found, or a task without a webhook; 4 not in time; 5 Warren or something that it "
+    "needs is away, try again."
 )
 
 _CODES: Final[tuple[tuple[tuple[type[WarrenError], ...], int], ...]] = (
     ((TaskFailedError,), 1),
     ((InvalidRequestError, SettingsError, UnauthorizedError, ForbiddenError), 2),
-    ((NotFoundError,), 3),
+    ((NotFoundError, NoWebhookError), 3),
     ((TaskTimeoutError,), 4),
     ((UnavailableError,), 5),
 )

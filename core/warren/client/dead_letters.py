@@ -37,7 +37,7 @@ from warren.record import State
 from warren.tasks import JSON, Payload, Task, TaskOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from warren.client.dead_letter import DeadLetterFilter, DeadLetterQuery, DiscardMany, Replay, ReplayMany
     from warren.payloads import Payloads
@@ -120,11 +120,12 @@ class DeadLetters(ByCaller):
         await self._records.discard(record.id, replayed_as=new.id)
         return new
 
-    async def replay_many(self, which: ReplayMany) -> Treatment:
+    async def replay_many(self, which: ReplayMany, count: Callable[[int], None] | None = None) -> Treatment:
         """Replay those that are meant, the newest first, and tell of each what became of it.
 
         All are chosen before the first is replayed, and of a task and its replay only the newer one is: replays that
-        fail meanwhile cannot feed the call.
+        fail meanwhile cannot feed the call. `count` is told before that how many were chosen, if any: what it raises
+        is raised, and nothing is replayed.
 
         Raises:
             UnavailableError: nothing was replayed. Where something was, the rest is left, and `more` says so.
@@ -136,6 +137,8 @@ class DeadLetters(ByCaller):
             return Treated(id=task_id, fate=Fate.REPLAYED, task_id=new.id)
 
         chosen = await self._choose(which)
+        if count is not None and chosen.records:
+            count(len(chosen.records))
         return await treat(chosen, one, Kin().skips)
 
     async def discard(self, task_id: str) -> DeadLetter:

@@ -9,6 +9,7 @@ Forbidden here: the broker, the records.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import time
@@ -82,7 +83,8 @@ class WebGateway:
         headers = authorization(os.environ.get(KEY_VARIABLE) if api_key is None else api_key)
         self._http = httpx2.AsyncClient(base_url=self._url, transport=transport, headers=headers)
         self._most = CALL_ITEMS
-        """How many tasks go in one call: of what an API key may submit at once half, for which the wait is not long."""
+        """How many tasks go in one call: of what an API key may submit at once a quarter, for which the wait is short:
+        shorter than anybody's patience."""
 
     async def open(self) -> None:
         """Get ready: connections are made when they are needed."""
@@ -161,8 +163,15 @@ class WebGateway:
         return _read(TaskDocument, await self._call("POST", f"{_dead_letter(task_id)}/replay", **_json(how)))
 
     async def replay_many(self, which: ReplayMany) -> Treatment:
-        """Submit failed tasks anew."""
-        return _read(Treatment, await self._call("POST", f"{DEAD_LETTERS}/replay", **_json(which)))
+        """Submit failed tasks anew: of ids as many as go in one call, and then there are `more`."""
+        some = which.model_copy(update={"ids": which.ids[: self._most]})
+        try:
+            treatment = _read(Treatment, await self._call("POST", f"{DEAD_LETTERS}/replay", **_json(some)))
+        except BatchTooLargeError:
+            if len(some.ids) <= self._most:
+                raise
+            return await self.replay_many(which)  # it is known now
+        return treatment.model_copy(update={"more": treatment.more or some.ids != which.ids})
 
     async def discard(self, task_id: str) -> DeadLetter:
         """Strike a dead letter off and drop its payload."""
@@ -204,7 +213,8 @@ class WebGateway:
             try:
                 return await self._call_once(method, path, parts)
             except UnavailableError as error:
-                wait = max(pause, min(error.retry_after or 0, LONGEST_PAUSE_SECONDS))
+                longest = math.inf if isinstance(error, RateLimitedError) else LONGEST_PAUSE_SECONDS
+                wait = max(pause, min(error.retry_after or 0, longest))  # sooner, a key's limit only refuses once more
                 if time.monotonic() + wait > give_up:
                     raise
             await asyncio.sleep(wait)
@@ -218,7 +228,7 @@ class WebGateway:
             detail = f"no answer from {self._url}: {what}; is this the API's address, and is the producer running?"
             raise UnavailableError(detail, retry_after=None) from error
         if policy := _POLICY.match(answer.headers.get("RateLimit-Policy", "")):
-            self._most = min(CALL_ITEMS, max(1, int(policy[1]) // 2))
+            self._most = min(CALL_ITEMS, max(1, int(policy[1]) // 4))
         if not answer.is_success:
             raise _fault(answer)
         return answer

@@ -29,7 +29,7 @@ from warren.client.documents import TaskDocument
 from warren.client.problem import InvalidFieldsError
 from warren.tasks import JSON
 from warren_producer.problems import problems
-from warren_producer.services import Given
+from warren_producer.services import Admitted, Given
 
 PATH: Final = "/v1/dead-letters"
 
@@ -89,15 +89,15 @@ async def payload(task_id: TaskId, services: Given) -> Response:
     "/replay",
     summary="Replay many",
     response_model=Treatment,
-    responses=problems(422, 503),
+    responses=problems(413, 422, 503),
 )
-async def replay_many(body: ReplayMany, services: Given) -> Response:
+async def replay_many(body: ReplayMany, services: Given, admitted: Admitted) -> Response:
     """Submit failed tasks anew, the newest first, and tell of each what became of it.
 
     All are chosen before the first is replayed, so replays that fail at once are not drawn in. While `more` is true
-    there may be others that fit.
+    there may be others that fit. Each that was chosen counts as a request to an API key's limit.
     """
-    treatment = await services.dead_letters.replay_many(body)
+    treatment = await services.dead_letters.replay_many(body, admitted.count if admitted else None)
     services.metrics.replayed.inc(treatment.count(Fate.REPLAYED))
     return _json(treatment)
 

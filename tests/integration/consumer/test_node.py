@@ -164,6 +164,18 @@ def test_what_a_killed_worker_had_begun_comes_to_the_next(node: Node, client: Cl
     assert (job.record().status.value, job.record().attempt) == ("succeeded", 2)
 
 
+def test_a_worker_that_is_told_to_stop_sees_through_what_it_has_begun(node: Node, client: Client) -> None:
+    first = submit(client, "lasts", seconds=2)
+    with node.worker() as worker:
+        until(lambda: node.rows == [worker.pid])
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(SECONDS) == 0
+        assert first.get(SECONDS) == worker.pid
+        later = submit(client, "doubles", number=2)
+    assert (first.record().status.value, first.record().attempt) == ("succeeded", 1)
+    assert later.status.value == "queued"
+
+
 def test_a_client_in_node_is_answered_by_pythons_consumers(node: Node, crew: Crew) -> None:
     crew.start()
     done = node.submit("waits", '{"number": 7, "seconds": 0}')

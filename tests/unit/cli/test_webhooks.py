@@ -42,6 +42,20 @@ def test_a_webhook_is_shown_with_its_attempts(command: str, method: str, request
     assert json.loads(run(command, "0196", "-o", "json").output) == WEBHOOK
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "expected"), [("no-webhook", 409, 3), ("not-ended", 409, 1), ("task-not-found", 404, 3)]
+)
+@pytest.mark.parametrize("command", ["list", "redeliver"])
+def test_without_a_webhook_it_ends_as_without_a_task(
+    command: str, code: str, status: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"type": f"urn:warren:problem:{code}", "title": "t", "status": status, "code": code, "detail": "why not"}
+    headers = {"Content-Type": "application/problem+json"}
+    answered_by(lambda _: httpx2.Response(status, json=body, headers=headers), monkeypatch)
+    shown = run(command, "0196")
+    assert (shown.exit_code, shown.stderr) == (expected, "warren: why not\n")
+
+
 def test_a_secret_is_made() -> None:
     first, second = run("secret").output.strip(), run("secret").output.strip()
     assert first != second

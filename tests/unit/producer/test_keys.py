@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from tests.unit.producer.conftest import House, answer, serving
 from tests.unit.producer.test_dead_letters import BOOM
 from warren import AsyncClient
-from warren.client.dead_letter import MAX_PAGE
+from warren.client.dead_letter import MAX_PAGE, Fate
 from warren.client.dead_letters import LOOKS
 from warren.client.web import WebGateway
 from warren.keyring import Keyring
@@ -349,6 +349,58 @@ async def test_a_client_splits_a_batch_by_what_its_key_may_send_at_once(spacious
             jobs = await client.submit_many([{"task": "echo", "args": {"n": n}} for n in range(440)])
     assert len({job.id for job in jobs}) == spacious_house.waiting("cpu") == 440
     assert time.monotonic() - began > 0.9, "400 at once, and then 40 a second"
+
+
+async def failed(gate: Gate, house: House, by: dict[str, str], count: int) -> list[str]:
+    """Submit so many tasks as one caller and let them fail; return their ids."""
+    ids = []
+    for _ in range(count):
+        ids.append(await submit(gate, by))
+        await house.consume("cpu", fails)
+    return ids
+
+
+async def test_each_dead_letter_that_is_replayed_with_others_counts_as_a_request(gate: Gate, house: House) -> None:
+    await failed(gate, house, await gate.admit("ci"), 6)
+    admin = await gate.admit("root", *ADMIN, requests_per_second=0.5)
+
+    async def replayed(**which: Any) -> httpx2.Response:
+        return await gate.http.post("/v1/dead-letters/replay", json=which, headers=admin)
+
+    detail = problem(await replayed(all=True), 413, "batch-too-large")["detail"]
+    assert "each of its 6 tasks counts as a request" in detail
+    assert "5 at once" in detail
+    assert "a smaller limit" in detail
+    first = await replayed(all=True, limit=3)
+    assert (first.status_code, len(first.json()["results"])) == (200, 3)
+    assert first.headers["RateLimit"] == '"key";r=1;t=8'
+    too_soon = await replayed(all=True, limit=2)
+    problem(too_soon, 429, "rate-limited")
+    assert too_soon.headers["Retry-After"] == "4"
+    assert house.waiting("cpu") == 3
+
+
+async def test_a_replay_of_nothing_counts_as_one_request(gate: Gate) -> None:
+    admin = await gate.admit("root", *ADMIN, requests_per_second=0.5)
+    body = {"filter": {"task": "nothing"}, "limit": 1000}
+    answers = [await gate.http.post("/v1/dead-letters/replay", json=body, headers=admin) for _ in range(2)]
+    assert [(one.status_code, one.headers["RateLimit"]) for one in answers] == [
+        (200, '"key";r=4;t=2'),
+        (200, '"key";r=3;t=4'),
+    ]
+
+
+async def test_a_client_splits_a_replay_by_what_its_key_may_send_at_once(gate: Gate, house: House) -> None:
+    ids = await failed(gate, house, await gate.admit("ci"), 12)
+    admin = await gate.admit("root", *ADMIN, requests_per_second=1)
+    transport = gate.http._transport  # noqa: SLF001 - the producer under test
+    gateway = WebGateway("http://api", patience=5, api_key=admin["Authorization"].split()[1], transport=transport)
+    began = time.monotonic()
+    async with AsyncClient.over(gateway) as client:
+        treated = await client.dead_letters().replay_many(ids)
+    assert [(one.id, one.fate) for one in treated] == [(task_id, Fate.REPLAYED) for task_id in ids]
+    assert house.waiting("cpu") == 12
+    assert time.monotonic() - began > 1.9, "ten at once less the one that was refused, and then one a second"
 
 
 async def test_a_request_that_a_key_is_not_good_for_counts_too(gate: Gate) -> None:
