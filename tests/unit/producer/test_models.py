@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -123,10 +124,18 @@ async def test_a_wrong_value_is_told_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "instances", [[[None] * 40] * 10_000, [{f"feature{n}": None for n in range(300_000)}], [[1]] * 200_000]
+    "instances",
+    [
+        lambda: [[None] * 40] * 10_000,
+        lambda: [{f"feature{n}": None for n in range(300_000)}],
+        lambda: [[1]] * 200_000,
+    ],
+    ids=["values", "features", "rows"],
 )
-async def test_a_mass_of_wrong_values_is_refused_in_no_time(spacious_house: House, instances: object) -> None:
-    content = orjson.dumps({"instances": instances})
+async def test_a_mass_of_wrong_values_is_refused_in_no_time(
+    spacious_house: House, instances: Callable[[], object]
+) -> None:
+    content = orjson.dumps({"instances": instances()})
     async with serving(spacious_house) as api:
         started = time.monotonic()
         response = await api.post(PREDICT, content=content, headers={"Content-Type": "application/json"})
