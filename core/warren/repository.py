@@ -82,7 +82,7 @@ class Repository:
         """
         uri = self.uri(name, version, _MANIFEST)
         try:
-            return Manifest.model_validate_json(await self._objects.get(uri))
+            return Manifest.read(await self._objects.get(uri))
         except ObjectNotFoundError as error:
             raise ModelNotFoundError(f"there is no version {version!r} of a model {name!r}") from error
         except ValidationError as error:
@@ -207,7 +207,7 @@ class Repository:
         return True
 
     async def _entry(self, name: str, alias: str, number: int) -> AliasEntry:
-        return AliasEntry.model_validate_json(await self._objects.get(self._alias_uri(name, alias, f"{number}.json")))
+        return AliasEntry.read(await self._objects.get(self._alias_uri(name, alias, f"{number}.json")))
 
     async def _numbers(self, name: str, alias: str) -> list[int]:
         uris = await self._objects.list(self._alias_uri(name, alias))

@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from warren.errors import InvalidRequestError, ModelNotFoundError, StorageUnavailableError
 from warren.model import Manifest
@@ -85,6 +87,30 @@ async def test_changed_bytes_are_noticed(repository: Repository, objects: Memory
 async def test_a_version_has_a_name_that_can_be_kept(repository: Repository, tmp_path: Path, version: str) -> None:
     with pytest.raises(InvalidRequestError):
         await publish(repository, tmp_path, version)
+
+
+async def test_what_a_newer_release_says_of_a_model_is_let_be(
+    repository: Repository, objects: MemoryObjects, tmp_path: Path
+) -> None:
+    published = await publish(repository, tmp_path, "v1")
+    uri = ObjectUri(BUCKET, "models/iris/v1/model.json")
+    newer = {"carbon": 3, "preprocessing": {"width": 4, "height": 4, "crop": "centre"}}
+    document = json.loads(await objects.get(uri)) | newer
+    await objects.put(uri, json.dumps(document).encode(), content_type="application/json")
+    found = await repository.manifest("iris", "v1")
+    assert found.sha256 == published.sha256
+    assert found.preprocessing is not None
+    assert found.preprocessing.model_extra == {"crop": "centre"}
+    await repository.promote("iris", "v1", reason="test")
+    entry = ObjectUri(BUCKET, "models/iris/aliases/production/1.json")
+    document = json.loads(await objects.get(entry)) | {"traffic": 0.1}
+    await objects.put(entry, json.dumps(document).encode(), content_type="application/json")
+    assert await repository.resolve("iris") == "v1"
+
+
+def test_nobody_writes_what_this_release_does_not_know() -> None:
+    with pytest.raises(ValidationError, match="carbon"):
+        Manifest.model_validate(manifest("v1").model_dump() | {"carbon": 3})
 
 
 async def test_resolves_versions_before_aliases(repository: Repository, tmp_path: Path) -> None:
