@@ -133,7 +133,7 @@ async def test_an_alias_keeps_its_history(repository: Repository, tmp_path: Path
         await publish(repository, tmp_path, version)
         await repository.promote("iris", version, reason=f"to {version}", pool="cpu")
         await repository.promote("iris", version, reason="again", pool="cpu")
-    await repository.rollback("iris", reason="back")
+    await repository.rollback("iris", "v2", reason="back")
     history = await repository.history("iris")
     assert [(entry.version, entry.reason) for entry in history] == [("v1", "to v1"), ("v2", "to v2"), ("v1", "back")]
     await repository.promote("iris", "v1", reason="moved", pool="gpu")
@@ -146,9 +146,18 @@ async def test_a_repeated_promotion_does_not_undo_a_rollback(repository: Reposit
     for version in ("v1", "v2"):
         await publish(repository, tmp_path, version)
         await repository.promote("iris", version, reason="trained", once=True)
-    await repository.rollback("iris", reason="v2 is bad")
+    await repository.rollback("iris", "v2", reason="v2 is bad")
     await repository.promote("iris", "v2", reason="trained", once=True)
     assert await repository.resolve("iris") == "v1"
+
+
+async def test_a_repeated_rollback_goes_back_once(repository: Repository, tmp_path: Path) -> None:
+    for version in ("v1", "v2", "v3"):
+        await publish(repository, tmp_path, version)
+        await repository.promote("iris", version, reason="trained")
+    found = await asyncio.gather(*(repository.rollback("iris", "v3", reason="v3 is bad") for _ in range(4)))
+    assert {entry.version for entry in found} == {"v2"}
+    assert [entry.version for entry in await repository.history("iris")] == ["v1", "v2", "v3", "v2"]
 
 
 async def test_racing_promotions_all_enter_the_history(repository: Repository, tmp_path: Path) -> None:
@@ -165,7 +174,11 @@ async def test_promotion_and_rollback_say_what_is_missing(repository: Repository
     await publish(repository, tmp_path, "v1")
     await repository.promote("iris", "v1", reason="test")
     with pytest.raises(ModelNotFoundError, match="no earlier version"):
-        await repository.rollback("iris", reason="test")
+        await repository.rollback("iris", "v1", reason="test")
+    with pytest.raises(ModelNotFoundError, match="never pointed at a version 'v9'"):
+        await repository.rollback("iris", "v9", reason="test")
+    with pytest.raises(InvalidRequestError):
+        await repository.rollback("iris", "v1", alias="no/slash", reason="test")
     with pytest.raises(InvalidRequestError):
         await repository.promote("iris", "v1", alias="no/slash", reason="test")
 

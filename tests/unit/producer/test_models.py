@@ -183,6 +183,37 @@ async def test_models_are_listed_and_described(api: httpx2.AsyncClient) -> None:
     assert (await api.get("/v1/models/rose")).json()["code"] == "model-not-found"
 
 
+async def test_going_back_to_the_version_before_even_when_it_is_asked_for_twice(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    first = await house.repository.manifest("iris", "1")
+    uri = house.repository.uri("iris", "2", "model.json")
+    await house.objects.put(uri, first.model_copy(update={"version": "2"}).model_dump_json().encode())
+    await house.repository.promote("iris", "2", reason="test")
+    for _ in range(2):
+        response = await api.post("/v1/models/iris/rollback", json={"version": "2", "reason": "worse"})
+        assert (response.status_code, response.json()["version"], response.json()["reason"]) == (200, "1", "worse")
+    document = (await api.get("/v1/models/iris")).json()
+    assert (document["production"]["version"], document["production"]["pool"]) == ("1", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"version": "1"}, 404, "no earlier version to go back to"),
+        ({"version": "9"}, 404, "never pointed at a version '9'"),
+        ({"version": "1", "alias": "No/name"}, 422, "No/name"),
+        ({"version": "1", "to": "0"}, 422, "to"),
+        ({}, 422, "version"),
+    ],
+)
+async def test_what_cannot_be_rolled_back_is_said(
+    api: httpx2.AsyncClient, body: dict[str, str], status: int, said: str
+) -> None:
+    response = await api.post("/v1/models/iris/rollback", json=body)
+    assert (response.status_code, said in response.json()["detail"]) == (status, True)
+
+
 async def test_a_large_image_goes_by_reference(spacious_house: House, tmp_path: Path) -> None:
     image = b"\xff\xd8" + b"x" * 3_000_000
     await spacious_house.publish_model(tmp_path)
