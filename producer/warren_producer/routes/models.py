@@ -18,6 +18,7 @@ from warren.model import PRODUCTION, AliasEntry, Manifest
 from warren.prediction import PredictRequest, PredictResponse
 from warren.record import State
 from warren.tasks import JSON, Payload
+from warren.training import MODEL_NAME
 from warren_producer.preferences import Preferred
 from warren_producer.problems import problems
 from warren_producer.routes.results import streamed
@@ -70,7 +71,7 @@ class Rollback(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: Annotated[str, Field(description="The version to leave; nothing happens if it was left already.")]
-    alias: Annotated[str, Field(description="The alias that points at it.")] = PRODUCTION
+    alias: Annotated[str, Field(pattern=MODEL_NAME, description="The alias that points at it.")] = PRODUCTION
     reason: Annotated[str, Field(max_length=1000, description="For the alias' history.")] = "rolled back"
 
 

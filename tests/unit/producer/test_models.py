@@ -202,7 +202,7 @@ async def test_going_back_to_the_version_before_even_when_it_is_asked_for_twice(
     [
         ({"version": "1"}, 404, "no earlier version to go back to"),
         ({"version": "9"}, 404, "never pointed at a version '9'"),
-        ({"version": "1", "alias": "No/name"}, 422, "No/name"),
+        ({"version": "1", "alias": "No/name"}, 422, "alias: String should match"),
         ({"version": "1", "to": "0"}, 422, "to"),
         ({}, 422, "version"),
     ],
