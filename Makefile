@@ -16,6 +16,9 @@ LINE ?= 4.3
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
 
+# Some machines forbid Python to write bytecode: there each of pytest's processes would compile every test anew.
+test test-unit test-contract: export PYTHONDONTWRITEBYTECODE :=
+
 run: ## start everything as local processes, train a model, predict with it (ARGS=--once: and stop)
 	@tools/bootstrap.sh run
 	@exec $(RUN) -m tools.stack run $(ARGS)
@@ -105,3 +108,4 @@ bench-validation: venv ## a rehearsal of the operator, beside the operator on th
 
 clean: ## remove .venv and what tools left in the checkout
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/out
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.keda.program import NAME, Identity, Program, answers_ok, make_identity
+from tools.cluster import arguments
+from tools.cluster.arguments import Pair, Papers
 from tools.gobuild import build
 from tools.stack.server import LOOPBACK, NotReadyError, Server
 
@@ -47,12 +49,12 @@ class Plane:
     kubeconfig: Path
     identity: Identity
 
-    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+    def kubectl(self, *words: str, given: str | None = None) -> str:
         """Run kubectl and return what it printed. Raises `PlaneError`."""
-        command = self._command(*arguments)
+        command = self._command(*words)
         done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=CALL_SECONDS)
         if done.returncode:
-            raise PlaneError(f"kubectl {' '.join(arguments)} failed: {done.stderr.strip()}")
+            raise PlaneError(f"kubectl {' '.join(words)} failed: {done.stderr.strip()}")
         return done.stdout
 
     def apply(self, *resources: Resource) -> None:
@@ -81,10 +83,10 @@ class Plane:
             await process.wait()
         raise PlaneError(f"the watch of {path} has ended")
 
-    def _command(self, *arguments: str) -> list[str]:
+    def _command(self, *words: str) -> list[str]:
         # It ends with this process, however that ends.
         guard = ["setpriv", "--pdeathsig", "TERM", "--"]
-        return [*guard, str(build("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments]
+        return [*guard, str(build("kubectl")), "--kubeconfig", str(self.kubeconfig), *words]
 
 
 @contextmanager
@@ -105,49 +107,24 @@ def running(state: Path) -> Iterator[Plane]:
 
 
 def _etcd(state: Path) -> Program:
-    clients, peers = f"http://{LOOPBACK}:{ETCD_PORT}", f"http://{LOOPBACK}:{ETCD_PEER_PORT}"
-    arguments = [
-        str(build("etcd")),
-        f"--data-dir={state / 'etcd' / 'data'}",
-        f"--listen-client-urls={clients}",
-        f"--advertise-client-urls={clients}",
-        f"--listen-peer-urls={peers}",
-        f"--initial-advertise-peer-urls={peers}",
-        f"--initial-cluster=default={peers}",
-        "--unsafe-no-fsync",
-    ]
+    command = [str(build("etcd")), *arguments.etcd(state / "etcd" / "data", ETCD_PORT, ETCD_PEER_PORT)]
     ports = (ETCD_PORT, ETCD_PEER_PORT)
-    return Program("etcd", state / "etcd", ports, arguments, answers_ok(f"{clients}/health"))
+    return Program("etcd", state / "etcd", ports, command, answers_ok(f"http://{LOOPBACK}:{ETCD_PORT}/health"))
 
 
 def _api_server(state: Path, plane: Plane) -> Program:
     identity = plane.identity
-    arguments = [
+    itself = Pair(identity.certificate, identity.key)
+    papers = Papers(identity.authority, itself, itself, identity.authority, itself, NAME)
+    command = [
         str(build("kube-apiserver")),
-        f"--bind-address={LOOPBACK}",
-        f"--secure-port={API_PORT}",
-        f"--advertise-address={LOOPBACK}",
+        *arguments.api_server(LOOPBACK, API_PORT, ETCD_PORT, "https://kubernetes.default.svc", papers),
         # It would make itself known to pods, of which there are none, and a loopback address is refused there.
         "--endpoint-reconciler-type=none",
-        f"--etcd-servers=http://{LOOPBACK}:{ETCD_PORT}",
         "--service-cluster-ip-range=198.19.0.0/24",
         "--authorization-mode=RBAC",
         # Pods could not be made before somebody has made their namespace's account.
         "--disable-admission-plugins=ServiceAccount",
-        f"--client-ca-file={identity.authority}",
-        f"--tls-cert-file={identity.certificate}",
-        f"--tls-private-key-file={identity.key}",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={identity.certificate}",
-        f"--service-account-signing-key-file={identity.key}",
-        # How it calls the metrics server in the name of others.
-        f"--proxy-client-cert-file={identity.certificate}",
-        f"--proxy-client-key-file={identity.key}",
-        f"--requestheader-client-ca-file={identity.authority}",
-        f"--requestheader-allowed-names={NAME}",
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-        "--requestheader-group-headers=X-Remote-Group",
-        "--requestheader-username-headers=X-Remote-User",
     ]
 
     def probe() -> None:
@@ -156,12 +133,12 @@ def _api_server(state: Path, plane: Plane) -> Program:
         except PlaneError as error:
             raise NotReadyError(str(error)) from error
 
-    return Program("kube-apiserver", state / "kube-apiserver", (API_PORT,), arguments, probe)
+    return Program("kube-apiserver", state / "kube-apiserver", (API_PORT,), command, probe)
 
 
 def _controllers(state: Path, plane: Plane) -> Program:
     """Return the controller manager with nothing changed of what concerns scaling: that is what is measured."""
-    arguments = [
+    command = [
         str(build("kube-controller-manager")),
         f"--kubeconfig={plane.kubeconfig}",
         f"--bind-address={LOOPBACK}",
@@ -176,7 +153,7 @@ def _controllers(state: Path, plane: Plane) -> Program:
             pass
 
     name = "kube-controller-manager"
-    return Program(name, state / name, (CONTROLLERS_PORT,), arguments, probe)
+    return Program(name, state / name, (CONTROLLERS_PORT,), command, probe)
 
 
 def _kubeconfig(identity: Identity) -> dict[str, Any]:

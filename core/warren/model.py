@@ -10,7 +10,7 @@ Forbidden here: I/O, imports of adapters.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,7 +28,7 @@ RESERVED_VERSION: Final = "aliases"
 class TensorSpec(BaseModel):
     """One input or output of a model."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     datatype: str
@@ -54,7 +54,7 @@ class Preprocessing(BaseModel):
 class Manifest(BaseModel):
     """What `model.json` says about one version."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: str
@@ -77,14 +77,34 @@ class Manifest(BaseModel):
     provenance: dict[str, Any] = Field(default_factory=dict)
     """Where it came from: task id, attempt, fence, data set with its ETag, parameters, library versions."""
 
+    @classmethod
+    def read(cls, document: bytes) -> Self:
+        """Read `model.json`. What only a newer release says of a model is kept in `model_extra`, and stops nobody.
+
+        Raises:
+            ValidationError: a field is missing or wrong.
+
+        """
+        return cls.model_validate_json(document, extra="allow")
+
 
 class AliasEntry(BaseModel):
     """One step in an alias' history."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     pool: str = DEFAULT_POOLS[0].name
     """The pool that serves the alias' predictions."""
     created_at: datetime
     reason: str
+
+    @classmethod
+    def read(cls, document: bytes) -> Self:
+        """Read an entry. What only a newer release says of it is ignored.
+
+        Raises:
+            ValidationError: a field is missing or wrong.
+
+        """
+        return cls.model_validate_json(document, extra="ignore")

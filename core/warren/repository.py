@@ -82,7 +82,7 @@ class Repository:
         """
         uri = self.uri(name, version, _MANIFEST)
         try:
-            return Manifest.model_validate_json(await self._objects.get(uri))
+            return Manifest.read(await self._objects.get(uri))
         except ObjectNotFoundError as error:
             raise ModelNotFoundError(f"there is no version {version!r} of a model {name!r}") from error
         except ValidationError as error:
@@ -181,20 +181,33 @@ class Repository:
                 return present[-1]
             if await self._append(name, alias, len(history) + 1, entry):
                 return entry
-        raise StorageUnavailableError(f"the alias {alias!r} of {name!r} is being changed by many at once; try again")
+        raise _contested(name, alias)
 
-    async def rollback(self, name: str, *, reason: str, alias: str = PRODUCTION) -> AliasEntry:
-        """Point an alias at the version that it pointed at before its present one.
+    async def rollback(self, name: str, leaving: str, *, reason: str, alias: str = PRODUCTION) -> AliasEntry:
+        """Point an alias that points at the version `leaving` at the one before it; return where it points then.
+
+        One that points elsewhere stays, so that a call that is repeated does not go back to what was left.
 
         Raises:
-            ModelNotFoundError: it never pointed at another.
+            ModelNotFoundError: it never pointed there, or never at another before.
+            InvalidRequestError: the alias is not a valid name.
 
         """
-        history = await self.history(name, alias)
-        before = [entry for entry in history if entry.version != history[-1].version]
-        if not before:
-            raise ModelNotFoundError(f"the alias {alias!r} of {name!r} has no earlier version to go back to")
-        return await self.promote(name, before[-1].version, reason=reason, alias=alias, pool=before[-1].pool)
+        check_name(alias)
+        for _ in range(_RACES):
+            history = await self.history(name, alias)
+            if leaving not in {entry.version for entry in history}:
+                raise ModelNotFoundError(f"the alias {alias!r} of {name!r} never pointed at a version {leaving!r}")
+            if history[-1].version != leaving:
+                return history[-1]
+            before = [entry for entry in history if entry.version != leaving]
+            if not before:
+                raise ModelNotFoundError(f"the alias {alias!r} of {name!r} has no earlier version to go back to")
+            await self.manifest(name, before[-1].version)
+            entry = before[-1].model_copy(update={"created_at": datetime.now(UTC), "reason": reason})
+            if await self._append(name, alias, len(history) + 1, entry):
+                return entry
+        raise _contested(name, alias)
 
     async def _append(self, name: str, alias: str, number: int, entry: AliasEntry) -> bool:
         document = entry.model_dump_json(indent=2).encode()
@@ -207,7 +220,7 @@ class Repository:
         return True
 
     async def _entry(self, name: str, alias: str, number: int) -> AliasEntry:
-        return AliasEntry.model_validate_json(await self._objects.get(self._alias_uri(name, alias, f"{number}.json")))
+        return AliasEntry.read(await self._objects.get(self._alias_uri(name, alias, f"{number}.json")))
 
     async def _numbers(self, name: str, alias: str) -> list[int]:
         uris = await self._objects.list(self._alias_uri(name, alias))
@@ -224,6 +237,10 @@ class Repository:
             f"{name}@{versions[0].version}"
         )
         raise ModelNotFoundError(detail)
+
+
+def _contested(name: str, alias: str) -> StorageUnavailableError:
+    return StorageUnavailableError(f"the alias {alias!r} of {name!r} is being changed by many at once; try again")
 
 
 def check_name(name: str) -> None:

@@ -7,7 +7,7 @@ Forbidden here: I/O, clocks, Kubernetes clients, decisions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
@@ -25,6 +25,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 PAUSED: Final = f"{GROUP}/paused-replicas"
 """The annotation of a ConsumerPool that holds a count of replicas, whatever the work and the bounds."""
+_TRUTHS: Final = frozenset({"True", "False", "Unknown"})
 _TOP: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 Time = Annotated[
@@ -264,16 +265,41 @@ def parse(kind: type[ResourceT], document: Mapping[str, Any]) -> ResourceT:
     """Read a resource as the API server returns it.
 
     Fields that this release does not know are those of a newer CRD: they are ignored, or a pool would stand still and a
-    job would fail for having been described to somebody newer. What a person wrote is read by `written`.
+    job would fail for having been described to somebody newer. So are a newer release's words in a status. What a
+    person wrote is read by `written`.
 
     Raises:
         InvalidRequestError: a field is missing or out of range; the detail names it and its value.
 
     """
     try:
-        return kind.model_validate(document, extra="ignore")
+        return kind.model_validate(_understood(document), extra="ignore")
     except ValidationError as error:
         raise _refusal(error) from error
+
+
+def _understood(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the resource with its status in words that this release knows."""
+    status = document.get("status")
+    if not status:
+        return document
+    conditions = [_plain(condition) for condition in status.get("conditions", ())]
+    changed: dict[str, object] = {"conditions": conditions}
+    if status.get("phase", Phase.PENDING) not in set(Phase):
+        changed["phase"] = _nearest(status, conditions)
+    return {**document, "status": {**status, **changed}}
+
+
+def _plain(condition: Mapping[str, Any]) -> Mapping[str, Any]:
+    return condition if condition.get("status") in _TRUTHS else {**condition, "status": "Unknown"}
+
+
+def _nearest(status: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]]) -> Phase:
+    """Return a phase to go on from: what has ended has ended, and all else is found out anew from the records."""
+    if status.get("completionTime") is None:
+        return Phase.PENDING
+    made = any((one.get("type"), one.get("status")) == (Phase.COMPLETE, "True") for one in conditions)
+    return Phase.COMPLETE if made else Phase.FAILED
 
 
 def written(document: Mapping[str, Any]) -> ConsumerPoolSpec:

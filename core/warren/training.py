@@ -9,7 +9,7 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -100,3 +100,13 @@ class TrainReport(_Described):
     sha256: str
     metrics: dict[str, float]
     promoted: bool
+
+    @classmethod
+    def read(cls, document: bytes) -> Self:
+        """Read a report. What only a newer release reports is ignored.
+
+        Raises:
+            ValidationError: a field is missing or wrong.
+
+        """
+        return cls.model_validate_json(document, extra="ignore")

@@ -67,7 +67,8 @@ class Operator:
 
     def __init__(self, ports: Ports, settings: OperatorSettings) -> None:
         self._cluster = ports.cluster
-        self.jobs, self.pools = Watched(), Watched()
+        self.jobs = Watched(ports.cluster, Kind.MLJOB)
+        self.pools = Watched(ports.cluster, Kind.CONSUMER_POOL)
         empty = EmptyQueues(settings.fresh_seconds)
         observer = Observer(ports.records, ports.models, empty, settings.pools, ports.clock)
         actor = Actor(

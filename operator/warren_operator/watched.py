@@ -1,24 +1,27 @@
 """The resources as last seen: fed by watches, put right by every full list.
 
-Forbidden here: I/O, what the resources mean.
+Forbidden here: what the resources mean.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warren_operator.cluster import Document, version
+from warren.errors import UnavailableError
+from warren_operator.cluster import Document, ResourceNotFoundError, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from warren_operator.cluster import Listing
+    from warren_operator.cluster import Cluster, Kind, Listing
 
 
 class Watched:
     """The newest known document of each resource of one kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: Cluster, kind: Kind) -> None:
+        self._cluster = cluster
+        self._kind = kind
         self._documents: dict[str, Document] = {}
 
     def __iter__(self) -> Iterator[Document]:
@@ -47,6 +50,15 @@ class Watched:
         known = self._documents.get(name)
         if known is not None and known["metadata"]["uid"] == uid:
             del self._documents[name]
+
+    async def refresh(self, document: Document) -> None:
+        """Read the resource anew: it is not what it was known as. If that cannot be, the next full list brings it."""
+        try:
+            self.put(await self._cluster.get(self._kind, document["metadata"]["name"]))
+        except ResourceNotFoundError:
+            self.drop(document)
+        except UnavailableError:
+            return
 
     def replace(self, listing: Listing) -> None:
         """Make it what the list says, but for what was seen to change after the list."""

@@ -115,8 +115,9 @@ def _assemble(services: Services, watch: Watch, settings: ProducerSettings, keyr
     app.openapi = partial(  # type: ignore[method-assign]  # FastAPI's documented way
         describe, app, services.types, keyed=keyring is not None
     )
+    # Their routes as they are: `include_router` would make each anew for this application, and go through two lists.
     for resource in (tasks, batches, results, events, deliveries, dead_letters, task_types, models, pools, health):
-        app.include_router(resource.router)
+        app.router.routes.extend(resource.router.routes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, together=settings.max_bodies_bytes)
     if keyring is not None:
         app.add_middleware(Guard, keyring=keyring, metrics=services.metrics, rate=settings.key_requests_per_second)

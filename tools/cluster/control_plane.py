@@ -2,7 +2,8 @@
 
 import shutil
 
-from tools.cluster import pki, processes
+from tools.cluster import arguments, pki, processes
+from tools.cluster.arguments import Pair, Papers
 from tools.cluster.binaries import program
 from tools.cluster.kubectl import answers, kubectl
 from tools.cluster.layout import (
@@ -60,50 +61,35 @@ def _allow_administrators() -> None:
 
 
 def _etcd() -> list[str]:
-    peers = f"http://127.0.0.1:{ETCD_PEER_PORT}"
-    clients = f"http://127.0.0.1:{ETCD_PORT}"
-    return [
-        program("etcd"),
-        f"--data-dir={STATE / 'etcd'}",
-        f"--listen-client-urls={clients}",
-        f"--advertise-client-urls={clients}",
-        f"--listen-peer-urls={peers}",
-        f"--initial-advertise-peer-urls={peers}",
-        f"--initial-cluster=default={peers}",
-        # Nothing here outlives its machine: a sync of the disk for each write would only slow the tests down.
-        "--unsafe-no-fsync",
-    ]
+    return [program("etcd"), *arguments.etcd(STATE / "etcd", ETCD_PORT, ETCD_PEER_PORT)]
 
 
 def _api_server() -> list[str]:
+    papers = Papers(
+        authority=certificate("ca"),
+        server=_pair("apiserver"),
+        accounts=Pair(str(PKI / "sa.pub"), key("sa")),
+        front_authority=certificate("front-proxy-ca"),
+        front=_pair("front-proxy-client"),
+        front_name="front-proxy-client",
+    )
+    issuer = "https://kubernetes.default.svc.cluster.local"
     return [
         program("kube-apiserver"),
-        f"--advertise-address={NODE_ADDRESS}",
-        f"--bind-address={NODE_ADDRESS}",
-        f"--secure-port={API_PORT}",
-        f"--etcd-servers=http://127.0.0.1:{ETCD_PORT}",
+        *arguments.api_server(NODE_ADDRESS, API_PORT, ETCD_PORT, issuer, papers),
         f"--service-cluster-ip-range={SERVICES}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
         "--profiling=false",
-        f"--client-ca-file={certificate('ca')}",
-        f"--tls-cert-file={certificate('apiserver')}",
-        f"--tls-private-key-file={key('apiserver')}",
         f"--kubelet-client-certificate={certificate('apiserver-kubelet-client')}",
         f"--kubelet-client-key={key('apiserver-kubelet-client')}",
         "--kubelet-preferred-address-types=InternalIP",
-        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-        f"--service-account-key-file={PKI / 'sa.pub'}",
-        f"--service-account-signing-key-file={key('sa')}",
-        f"--proxy-client-cert-file={certificate('front-proxy-client')}",
-        f"--proxy-client-key-file={key('front-proxy-client')}",
-        f"--requestheader-client-ca-file={certificate('front-proxy-ca')}",
-        "--requestheader-allowed-names=front-proxy-client",
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-        "--requestheader-group-headers=X-Remote-Group",
-        "--requestheader-username-headers=X-Remote-User",
     ]
+
+
+def _pair(name: str) -> Pair:
+    return Pair(certificate(name), key(name))
 
 
 def _controller_manager() -> list[str]:

@@ -62,6 +62,9 @@ def _images(files: Sequence[bytes], manifest: Manifest) -> Inputs:
     preprocessing: Preprocessing | None = manifest.preprocessing
     if preprocessing is None:
         raise TaskFault("invalid-payload", f"the model {manifest.name!r} takes rows, not images; {_expected(manifest)}")
+    if preprocessing.model_extra:  # prepared without it, an image would be predicted as another
+        unknown = ", ".join(map(repr, sorted(preprocessing.model_extra)))
+        raise TaskFault("model-invalid", f"the model {manifest.name!r} is for a newer release: preprocessing {unknown}")
     return {manifest.inputs[0].name: np.stack([image.tensor(file, preprocessing) for file in files])}
 
 

@@ -3,6 +3,9 @@
 One module per group of commands; each command reads its arguments, calls a client or another module of core, and shows
 what came of it. Commands of the other packages come by the entry-point group `warren.commands`.
 
+The adapters of brokers and stores are imported by the commands that need one: their libraries take as long as all else,
+and most commands only speak HTTP.
+
 Forbidden here: anything that a program could not do through `warren.client` as well, but for showing it.
 """
 

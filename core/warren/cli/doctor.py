@@ -19,7 +19,6 @@ from rich.text import Text
 
 from warren.cli.connection import Output, Shown
 from warren.cli.display import show_json
-from warren.doctor.examination import examine
 from warren.doctor.finding import Finding, Level
 
 UNWELL: Final = 1
@@ -39,6 +38,8 @@ def doctor(output: Shown = Output.TABLE) -> None:
     WARREN_STORAGE_BUCKET and AWS_*, WARREN_URL, WARREN_POOLS. What is not named is skipped. It takes 10 seconds at most
     and changes nothing, but for an object under doctor/ in the bucket, which it takes away again.
     """
+    from warren.doctor.examination import examine  # noqa: PLC0415 - see warren.cli
+
     findings = asyncio.run(examine(os.environ))
     if output is Output.JSON:
         show_json([asdict(finding) for finding in findings])

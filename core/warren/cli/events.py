@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
-from warren.broker.amqp import AmqpBroker
 from warren.cli.connection import DEFAULT_URL, Output, Shown
 from warren.cli.topology import settings_of_shell
 from warren.client.listening import EVERY_TASK, Event, listen
@@ -59,6 +58,8 @@ def events(
 
 
 async def _print(url: str, patterns: list[str], output: Output, count: int | None) -> None:
+    from warren.broker.amqp import AmqpBroker  # noqa: PLC0415 - see warren.cli
+
     broker = AmqpBroker(url, "warren events")
     try:
         async with aclosing(listen(broker, patterns, lost=_tell)) as heard:

@@ -12,19 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from warren.broker.amqp import AmqpBroker
-from warren.broker.management import Management
 from warren.broker.plan import Standing
-from warren.broker.provision import counted, standing
 from warren.cli.connection import Output, Shown
 from warren.cli.display import show_json
 from warren.cli.topology import TopologySettings, settings_of_shell
 from warren.errors import NotFoundError, WrongPoolError
 from warren.pool import Pool, PoolKind
-from warren.records.redis import RedisRecords
 from warren.settings import RecordsSettings
 from warren.topology import DEAD, TASKS
-from warren.transfer import transfer
 
 TELL_EVERY: Final = 1000
 
@@ -98,6 +93,10 @@ async def _waiting(settings: TopologySettings, old: str, new: str) -> int:
 
 
 async def _move(settings: MoveSettings, old: str, new: str, limit: int | None) -> int:
+    from warren.broker.amqp import AmqpBroker  # noqa: PLC0415 - see warren.cli
+    from warren.records.redis import RedisRecords  # noqa: PLC0415
+    from warren.transfer import transfer  # noqa: PLC0415
+
     broker, records = AmqpBroker(settings.broker_url, "warren pools move"), RedisRecords(settings.records_url)
     try:
         return await transfer(broker, records, old, new, limit=limit, report=_tell)
@@ -112,6 +111,9 @@ def _tell(moved: int) -> None:
 
 
 async def _standing(settings: TopologySettings) -> Standing:
+    from warren.broker.management import Management  # noqa: PLC0415 - see warren.cli
+    from warren.broker.provision import counted, standing  # noqa: PLC0415
+
     async with Management(settings.broker_management_url, settings.broker_url) as management:
         found = await standing(management)
         return await counted(

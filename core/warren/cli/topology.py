@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from warren.broker.plan import Plan, Standing, Step, Verdict, compare
-from warren.broker.provision import provision, survey
 from warren.cli.connection import DEFAULT_URL, Output, Shown
 from warren.cli.display import show_json
 from warren.doctor.environment import known_variables
@@ -69,7 +68,7 @@ def check(output: Shown = Output.TABLE) -> None:
     Reads the same variables as `apply`, and changes nothing.
     """
     settings = settings_of_shell(TopologySettings)
-    plan = asyncio.run(survey(topology(settings.pools), settings.broker_url, settings.broker_management_url))
+    plan = _survey(topology(settings.pools), settings)
     if output is Output.JSON:
         show_json({"complete": plan.complete, "steps": [_document(step) for step in plan.steps]})
     else:
@@ -77,7 +76,15 @@ def check(output: Shown = Output.TABLE) -> None:
     raise typer.Exit(0 if plan.complete else NOT_AS_WANTED)
 
 
+def _survey(wanted: Topology, settings: TopologySettings) -> Plan:
+    from warren.broker.provision import survey  # noqa: PLC0415 - see warren.cli
+
+    return asyncio.run(survey(wanted, settings.broker_url, settings.broker_management_url))
+
+
 async def _apply(wanted: Topology, settings: TopologySettings, give_up: float) -> None:
+    from warren.broker.provision import provision  # noqa: PLC0415 - see warren.cli
+
     said = False
     while True:
         try:
@@ -96,7 +103,7 @@ async def _apply(wanted: Topology, settings: TopologySettings, give_up: float) -
 def _rehearse(wanted: Topology, settings: TopologySettings) -> None:
     """Show the plan; without a broker, everything that would be made on an empty one."""
     try:
-        plan = asyncio.run(survey(wanted, settings.broker_url, settings.broker_management_url))
+        plan = _survey(wanted, settings)
     except BrokerUnavailableError as error:
         typer.echo(f"the broker was not asked, this is what an empty one would get: {error.detail}", err=True)
         plan = compare(wanted, Standing())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import struct
 import threading
 import time
@@ -82,6 +83,11 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET with a resource or a part of it."""
 
     site: Site
+
+    def setup(self) -> None:
+        """Keep the kernel from taking in megabytes that nobody reads: they would be counted as sent."""
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)
+        super().setup()
 
     def handle(self) -> None:
         with suppress(ConnectionError):  # it has heard enough
@@ -179,7 +185,7 @@ def test_after_a_jump_little_is_asked_for_again(site: Site) -> None:
 
 def test_of_more_than_was_asked_for_no_more_is_read(site: Site) -> None:
     assert audio_length(site.put(Resource(wav(8000), generous=True))) == 8000
-    assert site.sent < 40 * MEBIBYTE  # what the kernel has taken in for us is counted as sent
+    assert site.sent < 2 * MEBIBYTE  # what the kernel has taken in for us is counted as sent
 
 
 def long_ogg(mebibytes: int) -> bytes:

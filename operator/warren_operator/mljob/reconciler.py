@@ -82,7 +82,7 @@ class JobReconciler:
             await work
         except ConflictError:
             outcome = "conflict"
-            await self._refresh(document)
+            await self._watched.refresh(document)
         except ResourceNotFoundError:
             outcome = "gone"
             self._watched.drop(document)
@@ -93,14 +93,6 @@ class JobReconciler:
             outcome = "error"
             _LOG.exception("an MLJob could not be reconciled", job=document["metadata"]["name"])
         metrics.RECONCILES.labels("mljob", outcome).inc()
-
-    async def _refresh(self, document: Document) -> None:
-        try:
-            self._watched.put(await self._cluster.get(Kind.MLJOB, document["metadata"]["name"]))
-        except ResourceNotFoundError:
-            self._watched.drop(document)
-        except UnavailableError:
-            return  # the next full list brings it
 
     async def _refuse(self, document: Document, detail: str) -> None:
         """End a job that the API server let through, but whose description cannot be read."""

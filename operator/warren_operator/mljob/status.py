@@ -87,7 +87,7 @@ def report_of(record: Record | None) -> TrainReport | None:
     if record is None or record.state is not State.SUCCEEDED or not record.result:
         return None
     try:
-        return TrainReport.model_validate_json(record.result)
+        return TrainReport.read(record.result)
     except ValidationError:
         return None
 

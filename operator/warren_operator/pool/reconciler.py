@@ -191,7 +191,7 @@ class PoolReconciler:
             await self._write(document, pool, status)
         except ConflictError:
             outcome = "conflict"
-            await self._refresh(document)
+            await self._watched.refresh(document)
         except ResourceNotFoundError:
             outcome = "gone"
             self._watched.drop(document)
@@ -202,14 +202,6 @@ class PoolReconciler:
             outcome = "error"
             _LOG.exception("a pool could not be reconciled", pool=pool.metadata.name)
         metrics.RECONCILES.labels("consumerpool", outcome).inc()
-
-    async def _refresh(self, document: Document) -> None:
-        try:
-            self._watched.put(await self._cluster.get(Kind.CONSUMER_POOL, document["metadata"]["name"]))
-        except ResourceNotFoundError:
-            self._watched.drop(document)
-        except UnavailableError:
-            return  # the next full list brings it
 
     def _figure(self, pool: ConsumerPool) -> tuple[Figure | None, str | None]:
         """Return the pool's figures, or why they are not known."""

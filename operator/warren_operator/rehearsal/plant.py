@@ -116,7 +116,8 @@ class Plant:
                 self._up(heapq.heappop(starting)[2])
             else:
                 self.arrived += 1
-            self._serve()
+            if self._free and self.begun < self.arrived:
+                self._serve()
         self.now = until
 
     def _serve(self) -> None:

@@ -1,4 +1,4 @@
-"""`/v1/models`: what there is, and predictions.
+"""`/v1/models`: what there is, going back to an earlier version, and predictions.
 
 Forbidden here: what a prediction means.
 """
@@ -9,15 +9,16 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from warren.client.documents import TaskDocument
 from warren.client.intake import Order
 from warren.client.outcome import failure
-from warren.model import AliasEntry, Manifest
+from warren.model import PRODUCTION, AliasEntry, Manifest
 from warren.prediction import PredictRequest, PredictResponse
 from warren.record import State
 from warren.tasks import JSON, Payload
+from warren.training import MODEL_NAME
 from warren_producer.preferences import Preferred
 from warren_producer.problems import problems
 from warren_producer.routes.results import streamed
@@ -64,6 +65,16 @@ class ModelDocument(ModelSummary):
     versions: Annotated[list[Manifest], Field(description="Every version, the newest first.")]
 
 
+class Rollback(BaseModel):
+    """Which version to leave, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[str, Field(description="The version to leave; nothing happens if it was left already.")]
+    alias: Annotated[str, Field(pattern=MODEL_NAME, description="The alias that points at it.")] = PRODUCTION
+    reason: Annotated[str, Field(max_length=1000, description="For the alias' history.")] = "rolled back"
+
+
 @router.get("", summary="List the models", response_model_exclude_none=True, responses=problems(503))
 async def models(services: Given) -> ModelList:
     """Name every model that has a version, and the version that answers predictions."""
@@ -77,6 +88,15 @@ async def model_by_name(model: Name, services: Given) -> ModelDocument:
     """Tell a model's versions: inputs and outputs, features, labels, metrics, and where each came from."""
     versions = await services.repository.versions(model)
     return ModelDocument(name=model, production=await services.repository.alias(model), versions=versions)
+
+
+@router.post("/{model}/rollback", summary="Go back to the version before", responses=problems(404, 422, 503))
+async def rollback(model: Name, body: Rollback, services: Given) -> AliasEntry:
+    """Point an alias at the version that it pointed at before, and tell where it points; consumers follow in seconds.
+
+    A request may be repeated: an alias that no longer points at the version to leave stays as it is.
+    """
+    return await services.repository.rollback(model, body.version, reason=body.reason, alias=body.alias)
 
 
 @router.post(

@@ -75,8 +75,9 @@ def test_topology_dry_run_needs_no_broker() -> None:
     assert "warren.tasks.train-cpu" not in result.stdout
 
 
-def test_topology_waits_for_the_broker_only_so_long() -> None:
-    result = CliRunner().invoke(app, ["topology", "apply", "--timeout", "1.5"], env=BROKER)
+def test_topology_waits_for_the_broker_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warren.cli.topology.RETRY_SECONDS", 0.2)
+    result = CliRunner().invoke(app, ["topology", "apply", "--timeout", "0.5"], env=BROKER)
     assert result.exit_code == 5
     assert "waiting for the broker" in result.stderr
     assert "secret" not in result.stderr

@@ -55,6 +55,15 @@ async def refused(case: TrainingCase, body: Any, *, model: str | None = "model",
     return caught.value
 
 
+async def test_an_image_is_not_prepared_in_another_way_than_a_newer_model_asks_for(case: TrainingCase) -> None:
+    uri = case.repository.uri("colour", "v1", "model.json")
+    document = json.loads(await case.objects.get(uri))
+    document["preprocessing"]["crop"] = "centre"
+    await case.objects.put(uri, json.dumps(document).encode(), content_type=JSON)
+    fault = await refused(case, picture("red"), model="colour", content_type="image/png")
+    assert (fault.code, "'crop'" in fault.message) == ("model-invalid", True)
+
+
 async def test_rows_by_order_and_by_name(case: TrainingCase) -> None:
     answer = await case.predict([[1, 2.5], {"b": 2.5, "a": 1}])
     assert [found.value for found in answer.predictions] == [6.0, 6.0]

@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from warren.errors import InvalidRequestError, ModelNotFoundError, StorageUnavailableError
 from warren.model import Manifest
@@ -87,6 +89,30 @@ async def test_a_version_has_a_name_that_can_be_kept(repository: Repository, tmp
         await publish(repository, tmp_path, version)
 
 
+async def test_what_a_newer_release_says_of_a_model_is_let_be(
+    repository: Repository, objects: MemoryObjects, tmp_path: Path
+) -> None:
+    published = await publish(repository, tmp_path, "v1")
+    uri = ObjectUri(BUCKET, "models/iris/v1/model.json")
+    newer = {"carbon": 3, "preprocessing": {"width": 4, "height": 4, "crop": "centre"}}
+    document = json.loads(await objects.get(uri)) | newer
+    await objects.put(uri, json.dumps(document).encode(), content_type="application/json")
+    found = await repository.manifest("iris", "v1")
+    assert found.sha256 == published.sha256
+    assert found.preprocessing is not None
+    assert found.preprocessing.model_extra == {"crop": "centre"}
+    await repository.promote("iris", "v1", reason="test")
+    entry = ObjectUri(BUCKET, "models/iris/aliases/production/1.json")
+    document = json.loads(await objects.get(entry)) | {"traffic": 0.1}
+    await objects.put(entry, json.dumps(document).encode(), content_type="application/json")
+    assert await repository.resolve("iris") == "v1"
+
+
+def test_nobody_writes_what_this_release_does_not_know() -> None:
+    with pytest.raises(ValidationError, match="carbon"):
+        Manifest.model_validate(manifest("v1").model_dump() | {"carbon": 3})
+
+
 async def test_resolves_versions_before_aliases(repository: Repository, tmp_path: Path) -> None:
     await publish(repository, tmp_path, "v1")
     await publish(repository, tmp_path, "v2", hours=1)
@@ -107,7 +133,7 @@ async def test_an_alias_keeps_its_history(repository: Repository, tmp_path: Path
         await publish(repository, tmp_path, version)
         await repository.promote("iris", version, reason=f"to {version}", pool="cpu")
         await repository.promote("iris", version, reason="again", pool="cpu")
-    await repository.rollback("iris", reason="back")
+    await repository.rollback("iris", "v2", reason="back")
     history = await repository.history("iris")
     assert [(entry.version, entry.reason) for entry in history] == [("v1", "to v1"), ("v2", "to v2"), ("v1", "back")]
     await repository.promote("iris", "v1", reason="moved", pool="gpu")
@@ -120,9 +146,18 @@ async def test_a_repeated_promotion_does_not_undo_a_rollback(repository: Reposit
     for version in ("v1", "v2"):
         await publish(repository, tmp_path, version)
         await repository.promote("iris", version, reason="trained", once=True)
-    await repository.rollback("iris", reason="v2 is bad")
+    await repository.rollback("iris", "v2", reason="v2 is bad")
     await repository.promote("iris", "v2", reason="trained", once=True)
     assert await repository.resolve("iris") == "v1"
+
+
+async def test_a_repeated_rollback_goes_back_once(repository: Repository, tmp_path: Path) -> None:
+    for version in ("v1", "v2", "v3"):
+        await publish(repository, tmp_path, version)
+        await repository.promote("iris", version, reason="trained")
+    found = await asyncio.gather(*(repository.rollback("iris", "v3", reason="v3 is bad") for _ in range(4)))
+    assert {entry.version for entry in found} == {"v2"}
+    assert [entry.version for entry in await repository.history("iris")] == ["v1", "v2", "v3", "v2"]
 
 
 async def test_racing_promotions_all_enter_the_history(repository: Repository, tmp_path: Path) -> None:
@@ -139,7 +174,11 @@ async def test_promotion_and_rollback_say_what_is_missing(repository: Repository
     await publish(repository, tmp_path, "v1")
     await repository.promote("iris", "v1", reason="test")
     with pytest.raises(ModelNotFoundError, match="no earlier version"):
-        await repository.rollback("iris", reason="test")
+        await repository.rollback("iris", "v1", reason="test")
+    with pytest.raises(ModelNotFoundError, match="never pointed at a version 'v9'"):
+        await repository.rollback("iris", "v9", reason="test")
+    with pytest.raises(InvalidRequestError):
+        await repository.rollback("iris", "v1", alias="no/slash", reason="test")
     with pytest.raises(InvalidRequestError):
         await repository.promote("iris", "v1", alias="no/slash", reason="test")
 

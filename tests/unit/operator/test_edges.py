@@ -15,6 +15,7 @@ from warren.clock import ManualClock
 from warren.errors import SettingsError, UnavailableError
 from warren.settings import load
 from warren_operator.cluster import Kind, Listing, Pod, Scale
+from warren_operator.cluster.memory import MemoryCluster
 from warren_operator.figures import Figure
 from warren_operator.health import STALE_SECONDS, Dependencies, served
 from warren_operator.loop import Loop
@@ -45,8 +46,17 @@ def document(name: str, version: int, uid: str = "u") -> dict[str, Any]:
     return {"metadata": {"name": name, "uid": uid, "resourceVersion": str(version)}}
 
 
-def test_the_index_keeps_the_newest() -> None:
-    watched = Watched()
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    return MemoryCluster(ManualClock())
+
+
+@pytest.fixture
+def watched(cluster: MemoryCluster) -> Watched:
+    return Watched(cluster, Kind.CONSUMER_POOL)
+
+
+def test_the_index_keeps_the_newest(watched: Watched) -> None:
     watched.put(document("a", 10))
     watched.put(document("a", 9))
     assert [*watched] == [document("a", 10)]
@@ -54,8 +64,18 @@ def test_the_index_keeps_the_newest() -> None:
     assert len(watched) == 1
 
 
-def test_a_list_puts_the_index_right() -> None:
-    watched = Watched()
+async def test_one_is_read_anew(watched: Watched, cluster: MemoryCluster) -> None:
+    known = cluster.create(Kind.CONSUMER_POOL, "a", {"queue": "q"})
+    watched.put(known)
+    written = await cluster.write_status(Kind.CONSUMER_POOL, known, {"replicas": 3})
+    await watched.refresh(known)
+    assert [*watched] == [written]
+    cluster.remove(Kind.CONSUMER_POOL, "a")
+    await watched.refresh(written)
+    assert [*watched] == []
+
+
+def test_a_list_puts_the_index_right(watched: Watched) -> None:
     watched.put(document("gone", 3, "x"))
     watched.put(document("new", 12, "y"))
     watched.put(document("changed", 11, "z"))

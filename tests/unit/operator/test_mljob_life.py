@@ -136,6 +136,47 @@ async def test_what_only_a_newer_release_knows_of_a_job_does_not_fail_it(world: 
     assert world.job().status.phase is Phase.COMPLETE
 
 
+async def write_status(world: World, **changes: object) -> None:
+    document = world.cluster.document(Kind.MLJOB, "iris")
+    await world.cluster.write_status(Kind.MLJOB, document, {**document["status"], **changes})
+
+
+async def test_a_phase_of_a_newer_release_is_found_out_anew_and_nothing_runs_twice(world: World) -> None:
+    create(world)
+    await world.look()
+    known = world.job().status
+    conditions = [{"type": "Warm", "status": "Soon", "reason": "New", "lastTransitionTime": "2026-11-21T10:00:00Z"}]
+    await write_status(world, phase="Warming", conditions=conditions)
+    await world.look(seconds=1)
+    assert (world.job().status.phase, world.job().status.task_id, world.waiting) == (Phase.QUEUED, known.task_id, 1)
+    await world.work_off()
+    await world.look(seconds=1)
+    assert world.job().status.phase is Phase.COMPLETE
+
+
+async def test_what_a_newer_release_has_ended_stays_so(world: World) -> None:
+    create(world)
+    await world.look()
+    await world.work_off()
+    await world.look(seconds=1)
+    await write_status(world, phase="Archived")
+    await world.look(seconds=1)
+    assert (world.job().status.phase, world.waiting) == (Phase.COMPLETE, 0)
+    await write_status(world, phase="Abandoned", conditions=[])
+    await world.look(seconds=1)
+    assert (world.job().status.phase, world.waiting) == (Phase.FAILED, 0)
+
+
+async def test_a_report_of_a_newer_consumer_is_read(world: World) -> None:
+    create(world)
+    await world.look()
+    task, lease = await world.claim()
+    assert lease
+    await world.succeed(task, lease, manifest=False, carbon=3)
+    await world.look(seconds=1)
+    assert (world.job().status.phase, world.job().status.metrics) == (Phase.COMPLETE, {"accuracy": 0.966667})
+
+
 async def test_a_description_that_cannot_be_read_fails_the_job_alone(world: World) -> None:
     world.cluster.create(Kind.MLJOB, "odd", {**IRIS, "backoffLimit": "many"})
     create(world)

@@ -152,7 +152,10 @@ async def test_one_pool_that_cannot_be_read_stops_no_other(world: World) -> None
 async def test_a_pool_that_a_newer_release_described_is_scaled_by_what_is_known_of_it(world: World) -> None:
     create(world, colour="red", target={"waitSeconds": 5, "percentile": 99})
     document = world.cluster.document(Kind.CONSUMER_POOL, "cpu")
-    await world.cluster.write_status(Kind.CONSUMER_POOL, document, {"replicas": 0, "forecast": {"replicas": 7}})
+    newer = {"type": "Warm", "status": "Soon", "reason": "Forecast", "lastTransitionTime": "2026-11-21T10:00:00Z"}
+    await world.cluster.write_status(
+        Kind.CONSUMER_POOL, document, {"replicas": 0, "forecast": {"replicas": 7}} | {"conditions": [newer]}
+    )
     world.figures.queues[QUEUE] = Figure(5, 0, age=1)
     await world.look()
     assert (world.cluster.deployments["consumer"].wanted, status(world).desired_replicas) == (3, 3)

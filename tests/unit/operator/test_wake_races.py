@@ -322,11 +322,12 @@ async def test_many_hints_are_two_looks_at_most(world: World, cluster: HeldClust
         assert scalings(world) == ["ScaledWoken"]
 
 
-async def test_no_fault_of_a_library_leaves_it_deaf(world: World) -> None:
+async def test_no_fault_of_a_library_leaves_it_deaf(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warren_operator.wakes._PAUSE_SECONDS", 0.1)
     world.broker = FaultyBroker(topology(DEFAULT_POOLS), world.clock)
     create(world)
     world.figures.queues[QUEUE] = Figure(0, 0, age=1)
     async with listening(world):
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(0.3)
         await submit(world)
         await until(lambda: wanted(world) == 1)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from tests.unit.operator.test_pool_life import QUEUE, create, status
 from tests.unit.operator.world import SETTINGS, World
 from warren.payloads import Payloads
@@ -114,11 +116,12 @@ async def test_a_pool_that_is_served_is_left_to_the_rounds(world: World) -> None
         assert (world.cluster.deployments["consumer"].wanted, len(world.cluster.notices)) == (1, calls)
 
 
-async def test_it_listens_again_after_the_broker_was_away(world: World) -> None:
+async def test_it_listens_again_after_the_broker_was_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warren_operator.wakes._PAUSE_SECONDS", 0.1)
     create(world)
     world.figures.queues[QUEUE] = Figure(0, 0, age=1)
     async with listening(world):
         await world.broker.lose_connection()
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(0.3)
         await submit(world)
         await until(lambda: world.cluster.deployments["consumer"].wanted == 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -160,7 +161,7 @@ class World:
         await delivery.ack()
         return task, claim.lease
 
-    async def succeed(self, task: Task, lease: Lease, *, manifest: bool = True) -> None:
+    async def succeed(self, task: Task, lease: Lease, *, manifest: bool = True, **newer: object) -> None:
         """Finish as a training consumer does: model.json, then the record."""
         if manifest:
             await self.publish_model(task)
@@ -172,7 +173,9 @@ class World:
             metrics={"accuracy": 0.966666666667},
             promoted=True,
         )
-        outcome = Outcome(State.SUCCEEDED, result=report.model_dump_json().encode(), result_type="application/json")
+        outcome = Outcome(
+            State.SUCCEEDED, result=json.dumps(report.model_dump() | newer).encode(), result_type="application/json"
+        )
         assert await self.records.finish(lease, task, outcome)
         await self.records.settle(task.id)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx2
 import orjson
@@ -86,18 +86,19 @@ async def test_a_body_of_another_type_is_told_by_its_type(api: httpx2.AsyncClien
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    "body",
     [
-        ("/v1/tasks", {"task": "echo"} | {f"field{number}": 0 for number in range(200_000)}),
-        ("/v1/tasks", {"task": "echo", "options": {f"option{number}": 0 for number in range(200_000)}}),
-        ("/v1/tasks", {"task": "train", "args": {f"field{number}": 0 for number in range(100_000)}}),
+        lambda: {"task": "echo"} | {f"field{number}": 0 for number in range(200_000)},
+        lambda: {"task": "echo", "options": {f"option{number}": 0 for number in range(200_000)}},
+        lambda: {"task": "train", "args": {f"field{number}": 0 for number in range(100_000)}},
     ],
+    ids=["fields", "options", "arguments"],
 )
-async def test_a_mass_of_mistakes_is_refused_in_no_time(spacious_house: House, path: str, body: object) -> None:
-    content = orjson.dumps(body)
+async def test_a_mass_of_mistakes_is_refused_in_no_time(spacious_house: House, body: Callable[[], object]) -> None:
+    content = orjson.dumps(body())
     async with serving(spacious_house) as api:
         started = time.monotonic()
-        response = await api.post(path, content=content, headers={"Content-Type": "application/json"})
+        response = await api.post("/v1/tasks", content=content, headers={"Content-Type": "application/json"})
     await _problem(response, 422, "invalid-request")
     assert len(response.content) < 1000
     assert time.monotonic() - started < 2

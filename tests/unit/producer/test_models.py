@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -123,10 +124,18 @@ async def test_a_wrong_value_is_told_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "instances", [[[None] * 40] * 10_000, [{f"feature{n}": None for n in range(300_000)}], [[1]] * 200_000]
+    "instances",
+    [
+        lambda: [[None] * 40] * 10_000,
+        lambda: [{f"feature{n}": None for n in range(300_000)}],
+        lambda: [[1]] * 200_000,
+    ],
+    ids=["values", "features", "rows"],
 )
-async def test_a_mass_of_wrong_values_is_refused_in_no_time(spacious_house: House, instances: object) -> None:
-    content = orjson.dumps({"instances": instances})
+async def test_a_mass_of_wrong_values_is_refused_in_no_time(
+    spacious_house: House, instances: Callable[[], object]
+) -> None:
+    content = orjson.dumps({"instances": instances()})
     async with serving(spacious_house) as api:
         started = time.monotonic()
         response = await api.post(PREDICT, content=content, headers={"Content-Type": "application/json"})
@@ -172,6 +181,37 @@ async def test_models_are_listed_and_described(api: httpx2.AsyncClient) -> None:
     document = (await api.get("/v1/models/iris")).json()
     assert [version["version"] for version in document["versions"]] == ["1"]
     assert (await api.get("/v1/models/rose")).json()["code"] == "model-not-found"
+
+
+async def test_going_back_to_the_version_before_even_when_it_is_asked_for_twice(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    first = await house.repository.manifest("iris", "1")
+    uri = house.repository.uri("iris", "2", "model.json")
+    await house.objects.put(uri, first.model_copy(update={"version": "2"}).model_dump_json().encode())
+    await house.repository.promote("iris", "2", reason="test")
+    for _ in range(2):
+        response = await api.post("/v1/models/iris/rollback", json={"version": "2", "reason": "worse"})
+        assert (response.status_code, response.json()["version"], response.json()["reason"]) == (200, "1", "worse")
+    document = (await api.get("/v1/models/iris")).json()
+    assert (document["production"]["version"], document["production"]["pool"]) == ("1", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"version": "1"}, 404, "no earlier version to go back to"),
+        ({"version": "9"}, 404, "never pointed at a version '9'"),
+        ({"version": "1", "alias": "No/name"}, 422, "alias: String should match"),
+        ({"version": "1", "to": "0"}, 422, "to"),
+        ({}, 422, "version"),
+    ],
+)
+async def test_what_cannot_be_rolled_back_is_said(
+    api: httpx2.AsyncClient, body: dict[str, str], status: int, said: str
+) -> None:
+    response = await api.post("/v1/models/iris/rollback", json=body)
+    assert (response.status_code, said in response.json()["detail"]) == (status, True)
 
 
 async def test_a_large_image_goes_by_reference(spacious_house: House, tmp_path: Path) -> None:
