@@ -258,7 +258,7 @@ def test_a_pool_takes_the_accelerators_that_there_are_and_gives_them_back(
         return str(found["message"]) if found.get("reason") == "Unschedulable" else ""
 
     with namespace.watched(f"deployment/{deployment(gpus)}", WANTED) as counts:
-        request = {"task": "sleep", "args": {"seconds": 10}, "options": {"pool": gpus}}
+        request = {"task": "sleep", "args": {"seconds": 6}, "options": {"pool": gpus}}
         jobs = client.submit_many([request] * (FAKE_GPUS + 1))
         message = until("the pool says that it finds no more", told, seconds=40)
         assert "Insufficient nvidia.com/gpu" in message
