@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
-from warren.broker.memory import MemoryBroker
+from warren.broker.memory import MemoryBroker, MemorySubscription
 from warren.client.caller import Caller
 from warren.client.view import View, mark
 from warren.client.watch import Watch
@@ -156,9 +157,18 @@ async def test_what_was_submitted_and_is_gone_is_told(watch: Watch) -> None:
         await asyncio.wait_for(watch.wait("nope", NEVER), SOON)
 
 
-async def test_it_is_ready_with_a_reply_queue_or_where_none_can_be_had(
-    broker: MemoryBroker, records: MemoryRecords
-) -> None:
+class FarBroker(MemoryBroker):
+    """Takes a while to make a reply queue."""
+
+    @asynccontextmanager
+    async def replies(self) -> AsyncIterator[tuple[str, MemorySubscription]]:
+        await asyncio.sleep(0.05)
+        async with super().replies() as made:
+            yield made
+
+
+async def test_it_is_ready_with_a_reply_queue_or_where_none_can_be_had(records: MemoryRecords) -> None:
+    broker = FarBroker(topology(DEFAULT_POOLS))
     async with Watch(broker, records) as watch:
         await asyncio.wait_for(watch.ready(), SOON)
         assert watch.queue is not None
