@@ -38,6 +38,7 @@ _DOUBLE: Final = struct.Struct(">d")
 
 _KNOWN_ROUTES: Final = 1024
 _KNOWN_HEADERS: Final = 1024
+_KNOWN_WORDS: Final = 1024
 
 
 def publish_frames(  # noqa: PLR0913 - a message, where it goes, and over what
@@ -64,25 +65,26 @@ def publish_frames(  # noqa: PLR0913 - a message, where it goes, and over what
 
 def _properties(message: Message, message_id: str, timestamp: int) -> bytes:
     flags = _ALWAYS
+    own_id = _short(message_id)
     correlation = reply_to = kind = b""
     if message.correlation_id is not None:
         flags |= _CORRELATION_ID
-        correlation = _short(message.correlation_id)
+        correlation = own_id if message.correlation_id == message_id else _short(message.correlation_id)
     if message.reply_to is not None:
         flags |= _REPLY_TO
-        reply_to = _short(message.reply_to)
+        reply_to = _known_short(message.reply_to)
     if message.type is not None:
         flags |= _TYPE
-        kind = _short(message.type)
+        kind = _known_short(message.type)
     return b"".join(
         (
             flags.to_bytes(2),
-            _short(message.content_type),
+            _known_short(message.content_type),
             _headers(message.headers),
             bytes((_PERSISTENT, message.priority)),
             correlation,
             reply_to,
-            _short(message_id),
+            own_id,
             _TIME.pack(timestamp),
             kind,
         )
@@ -137,3 +139,7 @@ def _short(text: str) -> bytes:
     if len(raw) > 255:  # noqa: PLR2004 - AMQP's own limit
         raise ValueError(f"AMQP takes 255 bytes at most here, not {len(raw)}: {text[:50]!r}...")
     return bytes((len(raw),)) + raw
+
+
+_known_short = lru_cache(_KNOWN_WORDS)(_short)
+"""For what messages have in common: types, their tasks' names, who waits for the reply."""

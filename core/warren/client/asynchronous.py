@@ -312,9 +312,11 @@ def _check_address(url: str, whose: str) -> None:
 
 
 def _request(task: str, args: Mapping[str, Any], options: Options | None) -> TaskRequest:
-    given = options if isinstance(options, TaskOptions) else dict(options or {})
+    given: dict[str, Any] = {"task": task, "args": args}
+    if options is not None:
+        given["options"] = options if isinstance(options, TaskOptions) else dict(options)
     try:
-        return TaskRequest.model_validate({"task": task, "args": args, "options": given})
+        return TaskRequest.model_validate(given)
     except ValidationError as error:
         raise InvalidFieldsError.of(error) from error
 

@@ -64,6 +64,7 @@ class DirectGateway:
         self._stack.push_async_callback(self._broker.close)
         await self._broker.open()
         await self._stack.enter_async_context(self._watch)
+        await self._watch.ready()
 
     async def close(self) -> None:
         """Let go of all connections."""

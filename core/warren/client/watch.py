@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final, Self
@@ -35,6 +35,7 @@ MOST_NAMES: Final = 50
 """With more different tasks in view, all events are listened to instead of theirs."""
 
 MAX_VIEWERS: Final = 10_000
+MOST_EXPECTED: Final = 10_000
 
 
 class Watch:
@@ -46,11 +47,14 @@ class Watch:
         self._limit = limit
         self._views: defaultdict[str, set[View]] = defaultdict(set)
         self._following: set[View] = set()
+        self._unheard: OrderedDict[str, None] = OrderedDict()
+        """The newest tasks that will be replied to here and of which there was no word yet."""
         self._names: Counter[str] = Counter()
         self._renamed = asyncio.Event()
         self._hinted: set[str] = set()
         self._hint = asyncio.Event()
         self._closing = False
+        self._tried = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.viewers = 0
         """How many callers wait for a task or follow one at this moment."""
@@ -69,6 +73,22 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def ready(self) -> None:
+        """Return when there is a reply queue, or the first try to get one has failed.
+
+        A task that is submitted before has no reply, and its name's events are listened to in place of that.
+        """
+        await self._tried.wait()
+
+    def expect(self, task_id: str) -> None:
+        """Know that the task, which is about to be submitted, is to be replied to here.
+
+        As long as there was no word of it, whoever waits for it need not have it read to learn that it has not ended.
+        """
+        self._unheard[task_id] = None
+        if len(self._unheard) > MOST_EXPECTED:
+            self._unheard.popitem(last=False)
+
     async def wait(self, task_id: str, seconds: float, caller: Caller = ANYBODY) -> Record:
         """Return the task's record when it has ended, or as it stands when the seconds are over.
 
@@ -82,7 +102,7 @@ class Watch:
             async with self._view(task_id, caller) as view:
                 while not view.over and await view.changed(end - time.monotonic()):
                     pass
-                if view.record.state.terminal:
+                if view.ended:
                     return view.record
         return await self._read(task_id, caller)
 
@@ -112,7 +132,10 @@ class Watch:
 
     def tell(self, task_id: str | None) -> None:
         """Have the task looked at now: something has become of it."""
-        if task_id is not None and task_id in self._views:
+        if task_id is None:
+            return
+        self._unheard.pop(task_id, None)
+        if task_id in self._views:
             self._hinted.add(task_id)
             self._hint.set()
 
@@ -126,6 +149,9 @@ class Watch:
     @asynccontextmanager
     async def _view(self, task_id: str, caller: Caller, *, follow: bool = False) -> AsyncIterator[View]:
         with self._listed(task_id) as view:
+            if task_id in self._unheard and caller.sees_all and not follow:
+                yield view
+                return
             view.show(await self._read(task_id, caller))
             answered = view.record.reply_to is not None and view.record.reply_to == self.queue
             with nullcontext() if answered and not follow else self._named(view.record.name):
@@ -164,9 +190,12 @@ class Watch:
             try:
                 with suppress(UnavailableError):
                     async with self._broker.replies() as (self.queue, replies):
+                        self._tried.set()
                         await self._pass_on(replies)
             finally:
+                self._tried.set()
                 self.queue = None
+                self._unheard.clear()
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _hear_events(self) -> None:

@@ -17,6 +17,7 @@ from tests.integration.servers import Workspace
 from warren import AsyncClient, Client
 from warren.errors import UnroutableError
 from warren.record import State
+from warren.records.redis import RedisRecords
 
 ECHO = {"task": "echo", "args": {"text": "hello"}}
 
@@ -164,6 +165,17 @@ async def test_straight_to_the_broker_the_calls_are_the_same(workspace: Workspac
         async with consumer.working():
             assert await job.get(timeout=10) == {"text": "hello"}
         assert (await job.cancel()).status is State.SUCCEEDED
+
+
+async def test_the_first_task_of_a_client_is_replied_to(workspace: Workspace) -> None:
+    await asyncio.to_thread(apply_topology, workspace)
+    records = RedisRecords(workspace.records_url)
+    async with AsyncClient(workspace.broker_url("warren-producer"), records=workspace.records_url) as client:
+        job = await client.submit("echo", text="hello")
+    [record] = await records.read([job.id])
+    await records.close()
+    assert record is not None
+    assert record.reply_to is not None
 
 
 def test_straight_to_the_broker_without_a_queue(workspace: Workspace) -> None:
