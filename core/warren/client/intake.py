@@ -205,8 +205,6 @@ class Intake(ByCaller):
             idempotency_key=_checked(order.key),
             reply_to=self._watch.queue if reply else None,
         )
-        if task.reply_to is not None:
-            self._watch.expect(task.id)
         record = await self._submitter.submit(task)
         if order.wait_seconds > 0:
             record = await self._watch.wait(record.id, order.wait_seconds)

@@ -34,13 +34,8 @@ class View:
 
     @property
     def record(self) -> Record:
-        """The newest record; whoever follows a task is handed a view only once there is one."""
+        """The newest record; a view is handed out only once there is one."""
         return cast("Record", self._record)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the task is known to have ended."""
-        return self._record is not None and self._record.state.terminal
 
     def show(self, record: Record | None) -> None:
         """Take what was read; a read that began earlier but came later changes nothing."""

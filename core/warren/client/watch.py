@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final, Self
@@ -35,7 +35,6 @@ MOST_NAMES: Final = 50
 """With more different tasks in view, all events are listened to instead of theirs."""
 
 MAX_VIEWERS: Final = 10_000
-MOST_EXPECTED: Final = 10_000
 
 
 class Watch:
@@ -47,8 +46,6 @@ class Watch:
         self._limit = limit
         self._views: defaultdict[str, set[View]] = defaultdict(set)
         self._following: set[View] = set()
-        self._unheard: OrderedDict[str, None] = OrderedDict()
-        """The newest tasks that will be replied to here and of which there was no word yet."""
         self._names: Counter[str] = Counter()
         self._renamed = asyncio.Event()
         self._hinted: set[str] = set()
@@ -80,15 +77,6 @@ class Watch:
         """
         await self._tried.wait()
 
-    def expect(self, task_id: str) -> None:
-        """Know that the task, which is about to be submitted, is to be replied to here.
-
-        As long as there was no word of it, whoever waits for it need not have it read to learn that it has not ended.
-        """
-        self._unheard[task_id] = None
-        if len(self._unheard) > MOST_EXPECTED:
-            self._unheard.popitem(last=False)
-
     async def wait(self, task_id: str, seconds: float, caller: Caller = ANYBODY) -> Record:
         """Return the task's record when it has ended, or as it stands when the seconds are over.
 
@@ -102,7 +90,7 @@ class Watch:
             async with self._view(task_id, caller) as view:
                 while not view.over and await view.changed(end - time.monotonic()):
                     pass
-                if view.ended:
+                if view.record.state.terminal:
                     return view.record
         return await self._read(task_id, caller)
 
@@ -132,10 +120,7 @@ class Watch:
 
     def tell(self, task_id: str | None) -> None:
         """Have the task looked at now: something has become of it."""
-        if task_id is None:
-            return
-        self._unheard.pop(task_id, None)
-        if task_id in self._views:
+        if task_id is not None and task_id in self._views:
             self._hinted.add(task_id)
             self._hint.set()
 
@@ -149,9 +134,6 @@ class Watch:
     @asynccontextmanager
     async def _view(self, task_id: str, caller: Caller, *, follow: bool = False) -> AsyncIterator[View]:
         with self._listed(task_id) as view:
-            if task_id in self._unheard and caller.sees_all and not follow:
-                yield view
-                return
             view.show(await self._read(task_id, caller))
             answered = view.record.reply_to is not None and view.record.reply_to == self.queue
             with nullcontext() if answered and not follow else self._named(view.record.name):
@@ -195,7 +177,6 @@ class Watch:
             finally:
                 self._tried.set()
                 self.queue = None
-                self._unheard.clear()
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _hear_events(self) -> None:

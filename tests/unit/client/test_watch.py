@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from warren.broker.memory import MemoryBroker, MemorySubscription
-from warren.client.caller import Caller
 from warren.client.view import View, mark
 from warren.client.watch import Watch
 from warren.errors import TaskNotFoundError, UnavailableError
@@ -89,72 +88,6 @@ async def test_a_reply_ends_a_wait_at_once(watch: Watch, broker: MemoryBroker, r
     await broker.publish(encode_reply(await ended(records, task)), exchange="", routing_key=watch.queue)
     assert (await asyncio.wait_for(waiting, SOON)).result == b"1"
     assert not listening(broker), "events were listened to for a task that is answered by a reply"
-
-
-@pytest.mark.usefixtures("deaf_reader")
-async def test_what_was_just_submitted_is_not_read_until_there_is_word_of_it(
-    watch: Watch, broker: MemoryBroker, records: MemoryRecords
-) -> None:
-    task = await submitted(records, reply_to=watch.queue)
-    watch.expect(task.id)
-    records.available = False
-    waiting = asyncio.create_task(watch.wait(task.id, NEVER))
-    await until(lambda: watch.viewers == 1)
-    records.available = True
-    assert watch.queue is not None
-    await broker.publish(encode_reply(await ended(records, task)), exchange="", routing_key=watch.queue)
-    assert (await asyncio.wait_for(waiting, SOON)).result == b"1"
-
-
-@pytest.mark.usefixtures("deaf_reader")
-async def test_word_that_came_before_the_wait_is_not_waited_for(watch: Watch, records: MemoryRecords) -> None:
-    task = await submitted(records, reply_to=watch.queue)
-    watch.expect(task.id)
-    await ended(records, task)
-    watch.tell(task.id)
-    assert (await asyncio.wait_for(watch.wait(task.id, NEVER), SOON)).state is State.SUCCEEDED
-
-
-@pytest.mark.usefixtures("deaf_reader")
-async def test_word_that_was_lost_with_the_connection_is_not_waited_for(
-    watch: Watch, broker: MemoryBroker, records: MemoryRecords
-) -> None:
-    task, before = await submitted(records, reply_to=watch.queue), watch.queue
-    watch.expect(task.id)
-    await broker.lose_connection()
-    await until(lambda: watch.queue not in {None, before})
-    await ended(records, task)
-    assert (await asyncio.wait_for(watch.wait(task.id, NEVER), SOON)).state is State.SUCCEEDED
-
-
-@pytest.mark.usefixtures("deaf_reader")
-async def test_of_the_tasks_without_word_the_newest_are_known(
-    watch: Watch, records: MemoryRecords, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("warren.client.watch.MOST_EXPECTED", 1)
-    tasks = [await submitted(records, reply_to=watch.queue) for _ in range(2)]
-    for task in tasks:
-        watch.expect(task.id)
-        await ended(records, task)
-    assert (await asyncio.wait_for(watch.wait(tasks[0].id, NEVER), SOON)).state is State.SUCCEEDED
-    waiting = asyncio.create_task(watch.wait(tasks[1].id, NEVER))
-    await until(lambda: watch.viewers == 1)
-    watch.tell(tasks[1].id)
-    assert (await asyncio.wait_for(waiting, SOON)).state is State.SUCCEEDED
-
-
-async def test_who_may_not_see_a_task_does_not_wait_for_it(watch: Watch, records: MemoryRecords) -> None:
-    task = await submitted(records, reply_to=watch.queue)
-    watch.expect(task.id)
-    with pytest.raises(TaskNotFoundError):
-        await asyncio.wait_for(watch.wait(task.id, NEVER, Caller("other", sees_all=False)), SOON)
-
-
-@pytest.mark.usefixtures("frequent_looks")
-async def test_what_was_submitted_and_is_gone_is_told(watch: Watch) -> None:
-    watch.expect("nope")
-    with pytest.raises(TaskNotFoundError):
-        await asyncio.wait_for(watch.wait("nope", NEVER), SOON)
 
 
 class FarBroker(MemoryBroker):
