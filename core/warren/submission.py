@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from warren.errors import UnavailableError
 from warren.event import encode_event, encode_wake
 from warren.message import encode_task
+from warren.patience import patiently
 from warren.record import Record, Submission
 from warren.topology import EVENTS, TASKS, delay_route
 
@@ -32,12 +33,16 @@ HINT_SECONDS: Final = 1.0
 
 
 class Submitter:
-    """Brings tasks into their pools' queues, each exactly once per id and idempotency key."""
+    """Brings tasks into their pools' queues, each exactly once per id and idempotency key.
 
-    def __init__(self, broker: Broker, records: Records, payloads: Payloads) -> None:
+    With some `patience` it tries for so many seconds while something is away; without, its caller is told at once.
+    """
+
+    def __init__(self, broker: Broker, records: Records, payloads: Payloads, *, patience: float = 0.0) -> None:
         self._broker = broker
         self._records = records
         self._payloads = payloads
+        self._patience = patience
         self._hinted: dict[str, float] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -57,6 +62,9 @@ class Submitter:
         """
         payload = await self._payloads.digested(task.payload)
         task = task if payload is task.payload else replace(task, payload=payload)
+        return await patiently(lambda: self._submit(task), self._patience)
+
+    async def _submit(self, task: Task) -> Record:
         submission, record = await self._records.create(task)
         if submission is not Submission.ACCEPTED:
             await self.publish(task, record)

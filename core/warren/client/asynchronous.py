@@ -54,7 +54,7 @@ class AsyncClient:
     `records` (`redis://...`) besides, the installation's `pools` as `WARREN_POOLS` names them and, for predictions, the
     AWS SDK's variables and the models' `bucket`.
     `api_key` is the key for the API, where it asks for one; unless given, that of the environment, `WARREN_API_KEY`.
-    `patience` is how many seconds a call over HTTP is repeated while nothing answers; a repeat never submits twice.
+    `patience` is how many seconds a call is repeated while nothing answers; a repeat never submits twice.
     """
 
     def __init__(  # noqa: PLR0913 - what a client is made from
@@ -291,7 +291,7 @@ def _gateway(  # noqa: PLR0913, PLR0917 - what a client is made from
     _check_address(records, "the records'")
     from warren.client.direct import DirectGateway  # noqa: PLC0415 - aio-pika, redis and boto3 only where they are used
 
-    return DirectGateway(url, records, bucket=bucket, pools=_pools(pools))
+    return DirectGateway(url, records, bucket=bucket, patience=patience, pools=_pools(pools))
 
 
 def _pools(text: str | None) -> tuple[Pool, ...]:

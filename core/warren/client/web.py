@@ -9,7 +9,6 @@ Forbidden here: the broker, the records.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import re
 import time
@@ -43,6 +42,7 @@ from warren.errors import (
     WarrenError,
 )
 from warren.keys import KEY_EXAMPLE, key_id
+from warren.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, patiently
 from warren.prediction import PredictResponse
 from warren.tasks import JSON, Payload, new_task_id
 
@@ -52,8 +52,6 @@ ANSWER_SECONDS: Final = 10.0
 BATCH_SECONDS: Final = 60.0
 """How long the answer to a part of a batch may take."""
 
-FIRST_PAUSE_SECONDS: Final = 0.1
-LONGEST_PAUSE_SECONDS: Final = 2.0
 
 DEAD_LETTERS: Final = "/v1/dead-letters"
 
@@ -208,17 +206,7 @@ class WebGateway:
 
     async def _call(self, method: str, path: str, *, seconds: float = 0, **parts: Any) -> httpx2.Response:  # noqa: ANN401
         parts["timeout"] = httpx2.Timeout(seconds + ANSWER_SECONDS, connect=ANSWER_SECONDS)
-        pause, give_up = FIRST_PAUSE_SECONDS, time.monotonic() + self._patience
-        while True:
-            try:
-                return await self._call_once(method, path, parts)
-            except UnavailableError as error:
-                longest = math.inf if isinstance(error, RateLimitedError) else LONGEST_PAUSE_SECONDS
-                wait = max(pause, min(error.retry_after or 0, longest))  # sooner, a key's limit only refuses once more
-                if time.monotonic() + wait > give_up:
-                    raise
-            await asyncio.sleep(wait)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return await patiently(lambda: self._call_once(method, path, parts), self._patience)
 
     async def _call_once(self, method: str, path: str, parts: dict[str, Any]) -> httpx2.Response:
         try:

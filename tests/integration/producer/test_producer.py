@@ -15,7 +15,7 @@ import pytest
 from tests.integration.producer.conftest import Consumer, Producer, apply_topology, consuming
 from tests.integration.servers import Workspace
 from warren import AsyncClient, Client
-from warren.errors import UnroutableError
+from warren.errors import RecordsUnavailableError, UnroutableError
 from warren.record import State
 from warren.records.redis import RedisRecords
 
@@ -176,6 +176,25 @@ async def test_the_first_task_of_a_client_is_replied_to(workspace: Workspace) ->
     await records.close()
     assert record is not None
     assert record.reply_to is not None
+
+
+async def test_straight_to_the_broker_a_store_that_hangs_costs_a_wait(workspace: Workspace) -> None:
+    await asyncio.to_thread(apply_topology, workspace)
+    broker, records = workspace.broker_url("warren-producer"), workspace.records_url
+    async with (
+        AsyncClient(broker, records=records) as client,
+        AsyncClient(broker, records=records, patience=0) as hasty,
+    ):
+        workspace.servers.store.freeze()
+        try:
+            submits = [asyncio.create_task(client.submit("echo", text="hello")) for _ in range(20)]
+            with within(3), pytest.raises(RecordsUnavailableError):
+                await hasty.submit("echo", text="hello")
+            assert not any(submit.done() for submit in submits)
+        finally:
+            workspace.servers.store.thaw()
+        jobs = await asyncio.gather(*submits)
+        assert {await job.status() for job in jobs} == {State.QUEUED}
 
 
 def test_straight_to_the_broker_without_a_queue(workspace: Workspace) -> None:

@@ -44,6 +44,31 @@ async def test_a_delay_is_not_rounded_up_twice() -> None:
     assert [round(wait, 3) for wait, _ in broker.delayed] == [5]
 
 
+async def test_with_patience_what_is_away_for_a_while_costs_a_wait() -> None:
+    broker, records = MemoryBroker(topology([POOL])), MemoryRecords()
+    submitter = Submitter(broker, records, Payloads(MemoryObjects(), "warren"), patience=5)
+    task = Task("echo", "cpu")
+    records.available = broker.available = False
+    submitting = asyncio.create_task(submitter.submit(task))
+    await asyncio.sleep(0.05)
+    records.available = True
+    await asyncio.sleep(0.1)  # by now the record is written, and published is nothing
+    assert not submitting.done()
+    broker.available = True
+    record = await submitting
+    assert record.id == task.id
+    assert [message.message_id for message, _ in broker.queues[POOL.queue].ready] == [task.id]
+
+
+async def test_patience_has_an_end() -> None:
+    broker = MemoryBroker(topology([POOL]))
+    broker.available = False
+    submitter = Submitter(broker, MemoryRecords(), Payloads(MemoryObjects(), "warren"), patience=0.35)
+    async with asyncio.timeout(2):
+        with pytest.raises(BrokerUnavailableError):
+            await submitter.submit(Task("echo", "cpu"))
+
+
 class Stand:
     """A submitter on in-memory adapters."""
 

@@ -1,0 +1,39 @@
+"""Asking again while something is away: with growing pauses, for as long as whoever asks has patience.
+
+Forbidden here: what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from warren.errors import RateLimitedError, UnavailableError
+
+FIRST_PAUSE_SECONDS: Final = 0.1
+LONGEST_PAUSE_SECONDS: Final = 2.0
+
+T = TypeVar("T")
+
+
+async def patiently(call: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Make a call that may be repeated until it is answered, for so long at most; return the answer.
+
+    Raises:
+        UnavailableError: there was none, and the next try would come too late.
+
+    """
+    pause, give_up = FIRST_PAUSE_SECONDS, time.monotonic() + seconds
+    while True:
+        try:
+            return await call()
+        except UnavailableError as error:
+            longest = math.inf if isinstance(error, RateLimitedError) else LONGEST_PAUSE_SECONDS
+            wait = max(pause, min(error.retry_after or 0, longest))  # sooner, a key's limit only refuses once more
+            if time.monotonic() + wait > give_up:
+                raise
+        await asyncio.sleep(wait)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
