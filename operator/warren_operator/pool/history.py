@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Self
 
+from warren_operator.pool.observation import LATE_SECONDS
+
 if TYPE_CHECKING:
     from warren_operator.pool.observation import Observation
 
@@ -67,6 +69,8 @@ class History:
     """Tasks finished per second of a replica whose slots were all taken."""
     full_since: float | None = None
     """Since when the same replicas have had all their slots taken."""
+    full_done: float = 0.0
+    """How many tasks they have finished since then."""
     saturated_at: float = -math.inf
     start_seconds: float = START_SECONDS
     raises: tuple[tuple[float, int], ...] = ()
@@ -176,13 +180,28 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     new = replace(history, slots=history.slots.add(taken, done))
     up = seen.consumers or 0
     if not up or up != last.consumers or min(last.running, seen.running) < _BUSY_SHARE * up * concurrency:
-        return replace(new, full_since=None)
+        return replace(new, full_since=None, full_done=0.0)
     since = history.looked_at if history.full_since is None else history.full_since
-    new = replace(new, full_since=since)
+    new = _surprised(replace(new, full_since=since, full_done=history.full_done + done), now - since, up, concurrency)
     if now - since <= (new.service_seconds or math.inf):
         return new  # what was begun with the slots empty has not come to its end yet
     known = history.replicas if now - history.saturated_at <= _LASTING_SECONDS else Measure()
     return replace(new, replicas=known.add(taken / concurrency, done), saturated_at=now)
+
+
+def _surprised(history: History, full_seconds: float, up: int, concurrency: int) -> History:
+    """Forget the speeds if busy replicas finish less than chance explains: the tasks have become longer.
+
+    What was begun before the slots were full, and figures that come late, are left out of what was to be expected.
+    """
+    capacity, service = history.capacity(concurrency), history.service_seconds
+    if capacity is None or service is None:
+        return history
+    expected = capacity * up * max(0.0, full_seconds - service - LATE_SECONDS)
+    if expected - history.full_done <= SIGMAS * math.sqrt(expected):
+        return history
+    slots = Measure().add(full_seconds * up * concurrency, history.full_done + 1)
+    return replace(history, slots=slots, replicas=Measure())
 
 
 def _arrivals(

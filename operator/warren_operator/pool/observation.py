@@ -6,6 +6,10 @@ Forbidden here: clocks, I/O, third parties, what follows from it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+LATE_SECONDS: Final = 10.0
+"""Figures show a task after so long at the latest: RabbitMQ's 5 s of statistics, a scrape, and some to spare."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,7 @@ Forbidden here: clocks, I/O, decisions.
 
 from __future__ import annotations
 
-from typing import Final
-
-LATE_SECONDS: Final = 10.0
-"""Figures show a task after so long at the latest: RabbitMQ's 5 s of statistics, a scrape, and some to spare."""
+from warren_operator.pool.observation import LATE_SECONDS
 
 
 class Wakenings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warren_operator.pool.history import START_SECONDS, History
+from warren_operator.pool.history import START_SECONDS, History, Measure
 from warren_operator.pool.observation import Observation
 
 CONCURRENCY = 2
@@ -101,3 +101,25 @@ def test_nobody_takes_what_waits() -> None:
     assert history.after(Observation(1, 5), 20, CONCURRENCY).untaken_since == 10
     for seen in (Observation(1, 5, 1), Observation(1, 0, 0), Observation(0, 5, 0)):
         assert history.after(seen, 20, CONCURRENCY).untaken_since is None
+
+
+def looked(history: History, looks: list[tuple[float, float, int]], up: int = 1) -> History:
+    """Go on with looks at a time, at what was finished by then, and at what runs."""
+    for now, finished, running in looks:
+        history = history.after(Observation(up, 2, running, finished, running, up), now, CONCURRENCY)
+    return history
+
+
+def test_tasks_that_have_become_longer_are_noticed_within_seconds() -> None:
+    known = History(slots=Measure(100, 200))
+    busy = [(float(now), 0.0, CONCURRENCY) for now in range(0, 31, 2)]
+    assert looked(known, busy[:6]).capacity(CONCURRENCY) == pytest.approx(CONCURRENCY / 0.5, rel=0.4)
+    assert looked(known, busy[:9]).capacity(CONCURRENCY) == pytest.approx(1 / 16, rel=0.2)
+    assert looked(known, busy).capacity(CONCURRENCY) == pytest.approx(1 / 30, rel=0.1)
+
+
+def test_tasks_that_end_all_at_once_are_no_surprise() -> None:
+    """As long as known, begun at once: nothing ends before all do."""
+    known = History(slots=Measure(4000, 200))
+    busy = [(float(now), float(now // 20 * CONCURRENCY), CONCURRENCY) for now in range(0, 100, 2)]
+    assert looked(known, busy).service_seconds == pytest.approx(20, rel=0.1)
