@@ -88,7 +88,7 @@ def _lock(document: dict[str, Any]) -> None:
         if open_to_all(path):
             continue
         for method, operation in operations.items():
-            operation["security"] = [{SCHEME: [needed(method.upper()).value]}]
+            operation["security"] = [{SCHEME: [needed(method.upper(), path).value]}]
             for status, response in problems(401, 403, 429).items():
                 content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
                 operation["responses"][str(status)] = {"description": response["description"], "content": content}

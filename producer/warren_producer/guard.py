@@ -36,6 +36,10 @@ OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/docs/oaut
 OPEN_FILES: Final = "/static-offline-docs/"
 """What the page /docs is made of."""
 
+MODELS: Final = "/v1/models/"
+ROLLBACK: Final = "/rollback"
+"""Changes what all predictions of a model are made with."""
+
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 ADMISSION: Final = "warren.admission"
@@ -70,8 +74,10 @@ class Admission:
         return self.keyring.holds(self.entry)
 
 
-def needed(method: str) -> Scope:
-    """Return what a key has to be good for: whatever does not merely read submits."""
+def needed(method: str, path: str) -> Scope:
+    """Return what a key has to be good for: whatever does not merely read submits, or changes what is everybody's."""
+    if path.startswith(MODELS) and path.endswith(ROLLBACK):
+        return Scope.ADMIN
     return Scope.READ if method in READING else Scope.SUBMIT
 
 
@@ -106,7 +112,7 @@ class Guard:
         """Return the admission; `told` is what the answer's headers are to say, whatever the answer is."""
         entry = self._entry(Headers(scope=scope).getlist("authorization"), told)
         self._charge(entry, told)
-        wanted = needed(scope["method"])
+        wanted = needed(scope["method"], scope["path"])
         if not entry.may(wanted):
             told["WWW-Authenticate"] = f'Bearer realm="warren", error="insufficient_scope", scope="{wanted}"'
             self._metrics.keys.labels(entry.name, "forbidden").inc()

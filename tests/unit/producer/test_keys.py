@@ -118,10 +118,20 @@ async def test_each_operation_says_which_scope_it_needs_and_needs_it(gate: Gate)
             assert "security" not in operation
             continue
         [[scope]] = [words for one in operation["security"] for words in one.values()]
+        assert (scope == "admin") is (path == "/v1/models/{model}/rollback"), "it changes everybody's predictions"
         assert {"401", "403", "429"} <= operation["responses"].keys()
         for good_for, headers in keys.items():
             response = await gate.http.request(method, path, headers=headers)
             assert (response.status_code == 403) is (good_for != scope), (method, path, good_for)
+
+
+async def test_an_administrators_key_rolls_a_model_back(gate: Gate) -> None:
+    admin, both = await gate.admit("boss", Scope.ADMIN), await gate.admit("ci")
+    leaving = {"version": "2"}
+    response = await gate.http.post("/v1/models/iris/rollback", json=leaving, headers=both)
+    assert 'scope="admin"' in response.headers["WWW-Authenticate"]
+    problem(response, 403, "forbidden")
+    problem(await gate.http.post("/v1/models/iris/rollback", json=leaving, headers=admin), 404, "model-not-found")
 
 
 async def test_what_is_wrong_with_a_key_is_told(gate: Gate) -> None:
