@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -20,13 +21,15 @@ from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
 from warren.event import encode_event, event_key
 from warren.message import decode_task, encode_reply
+from warren.patience import patiently
 from warren.pool import DEFAULT_POOLS
 from warren.record import Outcome, State
 from warren.records.redis import RedisRecords
-from warren.tasks import JSON
+from warren.tasks import JSON, Task
 from warren.topology import EVENTS, topology
 
 START_SECONDS = 20
+PATIENCE_SECONDS = 5
 
 
 @dataclass
@@ -95,19 +98,23 @@ class Consumer:
             yield
         finally:
             work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await work
 
     async def _work(self) -> None:
         async with self.broker.subscribe("warren.tasks.cpu", prefetch=10) as subscription:
             async for delivery in subscription:
                 self.deliveries += 1
                 task = decode_task(delivery.message, "cpu")
-                claim = await self.records.claim(task, "test", alone=True)
-                if claim.lease is not None:
-                    outcome = Outcome(State.SUCCEEDED, result=task.payload.body, result_type=JSON)
-                    await self.records.finish(claim.lease, task, outcome)
-                    await self._tell(task.id)
+                await patiently(partial(self._end, task), PATIENCE_SECONDS)
                 await delivery.ack()
+
+    async def _end(self, task: Task) -> None:
+        claim = await self.records.claim(task, "test", alone=True)
+        if claim.lease is not None:
+            outcome = Outcome(State.SUCCEEDED, result=task.payload.body, result_type=JSON)
+            await self.records.finish(claim.lease, task, outcome)
+            await self._tell(task.id)
 
     async def _tell(self, task_id: str) -> None:
         [record] = await self.records.read([task_id])
