@@ -24,6 +24,9 @@ FLOWERS = ((5.1, 3.5, 1.4, 0.2), (6.3, 3.3, 6.0, 2.5))
 EXPECTED = ["setosa", "virginica"]
 TRAINING_SECONDS = 120.0
 
+PATIENCE_SECONDS = 30.0
+PAUSE_SECONDS = 1.0
+
 _WAIT_SECONDS = 2
 _RUNNING = {"queued", "started", "retrying"}
 
@@ -50,7 +53,7 @@ class MainJob:
                 "model": {"name": MODEL, "promote": "accuracy >= 0.9"},
             },
         }
-        answer = _expect(web.call("POST", f"{self.url}/v1/tasks", request), {202})
+        answer = self._ask(202, "POST", f"{self.url}/v1/tasks", request)
         record = self._ended(answer.headers["location"])
         if record["status"] != "succeeded":
             message = f"the training run ended as {record['status']}: {json.dumps(record.get('error'))}"
@@ -60,20 +63,31 @@ class MainJob:
     def predict(self) -> list[str]:
         """Return the species that the new model gives to two flowers. Raises `StepError` if they are wrong."""
         url = f"{self.url}/v1/models/{MODEL}/predict"
-        answer = _expect(web.call("POST", url, {"instances": FLOWERS}, timeout=30), {200}).json()
+        answer = self._ask(web.OK, "POST", url, {"instances": FLOWERS}, timeout=30).json()
         labels = [prediction["label"] for prediction in answer["predictions"]]
         if labels != EXPECTED:
             message = f"the model says {labels}, not {EXPECTED}: {json.dumps(answer)}"
             raise StepError(message)
         return labels
 
+    def _ask(self, status: int, method: str, url: str, body: object = None, **how: Any) -> web.Answer:  # noqa: ANN401
+        """Return the answer with this status; a busy API is asked again for a while, as its clients do."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while (answer := web.call(method, url, body, **how)).status != status:
+            if answer.status != web.UNAVAILABLE or time.monotonic() > give_up:
+                message = f"the API answers {answer.status}: {answer.body.decode(errors='replace')}"
+                raise StepError(message)
+            self.tick()
+            time.sleep(PAUSE_SECONDS)
+        return answer
+
     def _ended(self, location: str) -> dict[str, Any]:
         deadline = time.monotonic() + TRAINING_SECONDS
         while True:
             self.tick()
             prefer = {"Prefer": f"wait={_WAIT_SECONDS}"}
-            answer = web.call("GET", f"{self.url}{location}", headers=prefer, timeout=_WAIT_SECONDS + 10)
-            record: dict[str, Any] = _expect(answer, {200}).json()
+            answer = self._ask(web.OK, "GET", f"{self.url}{location}", headers=prefer, timeout=_WAIT_SECONDS + 10)
+            record: dict[str, Any] = answer.json()
             if record["status"] not in _RUNNING:
                 return record
             if time.monotonic() > deadline:
@@ -110,10 +124,3 @@ def run(command: Command) -> str:
         message = f"{' '.join(command.arguments)} failed ({result.returncode}):\n{result.stderr or result.stdout}"
         raise StepError(message)
     return result.stdout
-
-
-def _expect(answer: web.Answer, statuses: set[int]) -> web.Answer:
-    if answer.status not in statuses:
-        message = f"the API answers {answer.status}: {answer.body.decode(errors='replace')}"
-        raise StepError(message)
-    return answer

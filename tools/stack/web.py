@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 OK = 200
+UNAVAILABLE = 503
 
 
 @dataclass(frozen=True)

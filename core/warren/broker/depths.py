@@ -8,13 +8,17 @@ Forbidden here: judging the counts.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from warren.broker import Depth
 from warren.broker.amqp import AmqpBroker
 from warren.errors import BrokerUnavailableError, UnroutableError
+from warren.patience import patiently
 
 REFUSED: Final = "ACCESS_REFUSED"
+PATIENCE_SECONDS: Final = 4.0
+"""How long a busy broker is asked again: nobody's request waits here."""
 
 
 async def depths(broker_url: str, queues: Iterable[str]) -> dict[str, Depth | None]:
@@ -29,15 +33,21 @@ async def depths(broker_url: str, queues: Iterable[str]) -> dict[str, Depth | No
     try:
         for queue in queues:
             try:
-                found[queue] = await broker.depth(queue)
+                found[queue] = await patiently(partial(_depth, broker, queue), PATIENCE_SECONDS)
             except UnroutableError:
                 continue
-            except BrokerUnavailableError as error:
-                if REFUSED not in error.detail:
-                    raise
-                found[queue] = None
+            if found[queue] is None:
                 await broker.close()  # the refusal has closed its channel
                 broker = AmqpBroker(broker_url, "warren (counting)")
     finally:
         await broker.close()
     return found
+
+
+async def _depth(broker: AmqpBroker, queue: str) -> Depth | None:
+    try:
+        return await broker.depth(queue)
+    except BrokerUnavailableError as error:
+        if REFUSED in error.detail:
+            return None
+        raise

@@ -31,6 +31,9 @@ Report = Callable[[str], None]
 OURS: Final = r"^warren\.(tasks|dead|delay|results)"
 """The queues that are looked at: not those of clients, of which there may be thousands."""
 
+APPLY_SECONDS: Final = 20.0
+"""How long each answer of the management API is waited for: a broker that has just been started is busy."""
+
 _DONE: Final = {Verdict.MISSING: "created", Verdict.DIFFERS: "updated", Verdict.MISROUTES: "removed"}
 
 
@@ -43,7 +46,7 @@ async def provision(topology: Topology, broker_url: str, management_url: str, re
             was done.
 
     """
-    async with Management(management_url, broker_url) as management:
+    async with Management(management_url, broker_url, seconds=APPLY_SECONDS) as management:
         plan = await compared(topology, management, broker_url)
         await _over_amqp(plan, broker_url, report)
         for step in plan.to_do:

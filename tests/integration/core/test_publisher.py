@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import aio_pika
 import pytest
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
 from tests.integration.servers import Workspace
 from warren.broker.amqp import AmqpBroker
@@ -67,13 +68,27 @@ async def test_the_broker_killed_with_a_thousand_under_way(workspace: Workspace,
         assert {type(fate) for fate in await asyncio.gather(*fates)} == {BrokerUnavailableError}
     workspace.servers.rabbitmq.start()
     workspace.servers.rabbitmq.wait()
+    async with asyncio.timeout(60):
+        await until_it_is_back(workspace, "warren.classic")
     async with asyncio.timeout(30):
-        while await publish(broker, 5000, queue="warren.classic") is not None:  # noqa: ASYNC110 - until it is back
+        while await publish(broker, 5000, queue="warren.classic") is not None:  # noqa: ASYNC110 - until we are back
             await asyncio.sleep(0.2)
     there = {message.message_id for message in await taken(workspace, "warren.classic")}
     assert set(confirmed) == {None}
     assert {str(number) for number in range(200)} <= there
     await asyncio.sleep(3)  # a started broker finds its queues; deleting the virtual host now would disturb it
+
+
+async def until_it_is_back(workspace: Workspace, queue: str) -> None:
+    """Return when the broker that was started serves the queue, however long that takes it."""
+    while True:
+        try:
+            async with await aio_pika.connect(workspace.broker_url()) as connection:
+                await (await connection.channel()).get_queue(queue)
+        except (*CONNECTION_EXCEPTIONS, aio_pika.exceptions.ChannelClosed):
+            await asyncio.sleep(0.2)
+        else:
+            return
 
 
 async def test_a_full_queue_refuses_and_the_others_go_on(workspace: Workspace, broker: AmqpBroker) -> None:
