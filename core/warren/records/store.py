@@ -1,7 +1,7 @@
 """The connection to Valkey or Redis: runs the Lua steps of `steps/`, many together, and names a store that is away.
 
-`prelude.lua` stands before each step. A step that is asked for again because its answer was lost on the way finds what
-it did the first time.
+Before each step stands what it uses of `prelude.lua`. A step that is asked for again because its answer was lost on the
+way finds what it did the first time.
 
 Forbidden elsewhere: importing `redis`.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import re
 from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -36,6 +37,9 @@ ANSWER_SECONDS: Final = 0.8
 
 CONNECTIONS: Final = 2
 """How many rounds of steps one process has under way at the store."""
+
+_DEFINITION: Final = re.compile(r"^(?=local )", re.MULTILINE)
+_DEFINED: Final = re.compile(r"local (?:function )?(\w+)")
 
 
 class Store:
@@ -158,5 +162,14 @@ async def _said(connection: AbstractConnection) -> Any:  # noqa: ANN401
 
 def _script(step: str, names: str) -> bytes:
     steps = files("warren.records").joinpath("steps")
-    texts = (steps.joinpath(f"{name}.lua").read_bytes() for name in ("prelude", step))
-    return names.encode() + b"\n" + b"".join(texts)
+    prelude, text = (steps.joinpath(f"{name}.lua").read_text() for name in ("prelude", step))
+    return _with_what_it_uses(f"{names}\n{prelude}", text).encode()
+
+
+def _with_what_it_uses(prelude: str, text: str) -> str:
+    """Put before a step those definitions that it uses: each costs something every time that the step runs."""
+    for definition in reversed(_DEFINITION.split(prelude)):
+        defined = _DEFINED.match(definition)
+        if defined and re.search(rf"\b{defined[1]}\b", text):
+            text = definition + text
+    return text
