@@ -32,11 +32,11 @@ async def depths(broker_url: str, queues: Iterable[str]) -> dict[str, Depth | No
     found: dict[str, Depth | None] = {}
     try:
         for queue in queues:
-            try:
-                found[queue] = await patiently(partial(_depth, broker, queue), PATIENCE_SECONDS)
-            except UnroutableError:
+            told = await patiently(partial(_depth, broker, queue), PATIENCE_SECONDS)
+            if isinstance(told, UnroutableError):
                 continue
-            if found[queue] is None:
+            found[queue] = told
+            if told is None:
                 await broker.close()  # the refusal has closed its channel
                 broker = AmqpBroker(broker_url, "warren (counting)")
     finally:
@@ -44,9 +44,12 @@ async def depths(broker_url: str, queues: Iterable[str]) -> dict[str, Depth | No
     return found
 
 
-async def _depth(broker: AmqpBroker, queue: str) -> Depth | None:
+async def _depth(broker: AmqpBroker, queue: str) -> Depth | UnroutableError | None:
+    """Return what there is to say of a queue; to ask again would change it only where this raises."""
     try:
         return await broker.depth(queue)
+    except UnroutableError as error:
+        return error
     except BrokerUnavailableError as error:
         if REFUSED in error.detail:
             return None

@@ -87,10 +87,15 @@ STEPS: Final = (
     "webhook_again",
 )
 _POISON: Final = POISON.model_dump_json()
-_NAMES: Final = (
-    "local TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, UNACCEPTED_MS = "
-    f"'{PREFIX}', '{DUE}', '{OPEN}', '{DEAD}', '{WEBHOOKS}', '{CLAIMS}', {milliseconds(UNACCEPTED_SECONDS)}"
-)
+_NAMES: Final = f"""\
+local TASK = '{PREFIX}'
+local DUE = '{DUE}'
+local OPEN = '{OPEN}'
+local DEAD = '{DEAD}'
+local WEBHOOKS = '{WEBHOOKS}'
+local CLAIMS = '{CLAIMS}'
+local UNACCEPTED_MS = {milliseconds(UNACCEPTED_SECONDS)}
+"""
 
 
 class RedisRecords:

@@ -163,7 +163,7 @@ async def _said(connection: AbstractConnection) -> Any:  # noqa: ANN401
 def _script(step: str, names: str) -> bytes:
     steps = files("warren.records").joinpath("steps")
     prelude, text = (steps.joinpath(f"{name}.lua").read_text() for name in ("prelude", step))
-    return _with_what_it_uses(f"{names}\n{prelude}", text).encode()
+    return _with_what_it_uses(names + prelude, text).encode()
 
 
 def _with_what_it_uses(prelude: str, text: str) -> str:
