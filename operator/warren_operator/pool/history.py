@@ -71,6 +71,8 @@ class History:
     """Since when the same replicas have had all their slots taken."""
     full_done: float = 0.0
     """How many tasks they have finished since then."""
+    full_belief: tuple[float, float] | None = None
+    """What was believed by then: how many tasks a busy replica finishes per second, and how long a task takes."""
     saturated_at: float = -math.inf
     start_seconds: float = START_SECONDS
     raises: tuple[tuple[float, int], ...] = ()
@@ -132,6 +134,11 @@ class History:
             return self.replicas.tasks / self.replicas.seconds
         return concurrency / self.service_seconds if self.service_seconds else None
 
+    def belief(self, concurrency: int) -> tuple[float, float] | None:
+        """Return how many tasks a busy replica finishes per second and how long a task takes; None: not known (yet)."""
+        capacity, service = self.capacity(concurrency), self.service_seconds
+        return None if capacity is None or service is None else (capacity, service)
+
     def help_until(self, seen: Observation, now: float) -> float:
         """Return the replica-seconds that pods asked for so far will give until one asked for now is up."""
         up = seen.replicas if seen.consumers is None else min(seen.consumers, seen.replicas)
@@ -180,9 +187,12 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     new = replace(history, slots=history.slots.add(taken, done))
     up = seen.consumers or 0
     if not up or up != last.consumers or min(last.running, seen.running) < _BUSY_SHARE * up * concurrency:
-        return replace(new, full_since=None, full_done=0.0)
-    since = history.looked_at if history.full_since is None else history.full_since
-    new = _surprised(replace(new, full_since=since, full_done=history.full_done + done), now - since, up, concurrency)
+        return replace(new, full_since=None, full_done=0.0, full_belief=None)
+    since, belief = history.full_since, history.full_belief
+    if since is None:
+        since, belief = history.looked_at, history.belief(concurrency)
+    new = replace(new, full_since=since, full_done=history.full_done + done, full_belief=belief)
+    new = _surprised(new, now - since, up, concurrency)
     if now - since <= (new.service_seconds or math.inf):
         return new  # what was begun with the slots empty has not come to its end yet
     known = history.replicas if now - history.saturated_at <= _LASTING_SECONDS else Measure()
@@ -193,15 +203,18 @@ def _surprised(history: History, full_seconds: float, up: int, concurrency: int)
     """Forget the speeds if busy replicas finish less than chance explains: the tasks have become longer.
 
     What was begun before the slots were full, and figures that come late, are left out of what was to be expected.
+    Until enough have ended since, it goes by what was believed at first: a belief fed by time alone fits any wait.
     """
-    capacity, service = history.capacity(concurrency), history.service_seconds
-    if capacity is None or service is None:
+    belief = history.full_belief if history.full_done < _ENOUGH else history.belief(concurrency)
+    if belief is None:
         return history
+    capacity, service = belief
     expected = capacity * up * max(0.0, full_seconds - service - LATE_SECONDS)
     if expected - history.full_done <= SIGMAS * math.sqrt(expected):
         return history
     slots = Measure().add(full_seconds * up * concurrency, history.full_done + 1)
-    return replace(history, slots=slots, replicas=Measure())
+    new = replace(history, slots=slots, replicas=Measure())
+    return replace(new, full_belief=new.belief(concurrency))
 
 
 def _arrivals(

@@ -118,6 +118,12 @@ def test_tasks_that_have_become_longer_are_noticed_within_seconds() -> None:
     assert looked(known, busy).capacity(CONCURRENCY) == pytest.approx(1 / 30, rel=0.1)
 
 
+def test_a_new_process_that_knows_little_notices_it_as_soon() -> None:
+    """Of few tasks, the measure grows with the time alone: it must not fit whatever it is asked about."""
+    busy = [(float(now), 0.0, CONCURRENCY) for now in range(0, 31, 2)]
+    assert looked(History.resumed(0.5), busy[:9]).capacity(CONCURRENCY) == pytest.approx(1 / 16, rel=0.2)
+
+
 def test_tasks_that_end_all_at_once_are_no_surprise() -> None:
     """As long as known, begun at once: nothing ends before all do."""
     known = History(slots=Measure(4000, 200))
