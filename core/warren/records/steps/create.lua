@@ -4,8 +4,8 @@ if idempotency then
   local first = redis.call('GET', idempotency)
   if first and redis.call('EXISTS', TASK .. first) == 1 then key = TASK .. first end
 end
-local known = look(key, 'state', 'digest', 'accepted', 'owner', 'expires_at')
-if known.state then
+if redis.call('HEXISTS', key, 'state') == 1 then
+  local known = look(key, 'digest', 'accepted', 'owner', 'expires_at')
   if known.digest and known.digest ~= ARGV[1] then return answer('conflict', key) end
   if known.accepted == '1' then return answer('accepted', key) end
   -- The sweep's time begins anew with each try: it must not take a record whose message is being published once more.
@@ -21,7 +21,8 @@ if idempotency then
   redis.call('SET', idempotency, id_of(key))
   add(ARGV, 'idempotency', idempotency)
 end
-write_new(key, 5, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', whole(NOW))
+local now = whole(NOW)
+redis.call('HSET', key, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', now, unpack(ARGV, 5))
 keep_open(key, ARGV[4], expires)
 -- Of a new record the caller knows all but the times: no need to read it back.
-return {'created', due or '0', whole(NOW), expires or '0'}
+return {'created', due or '0', now, expires or '0'}
