@@ -16,6 +16,8 @@ from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.message import Message
 
 QUEUE = "warren.test"
+WRITTEN_SECONDS = 3
+"""What is declared, RabbitMQ confirms at once and writes down within two seconds (Erlang's disk_log)."""
 Fate = BaseException | None
 
 
@@ -59,6 +61,7 @@ async def test_a_thousand_at_once_are_each_confirmed_once(workspace: Workspace, 
 async def test_the_broker_killed_with_a_thousand_under_way(workspace: Workspace, broker: AmqpBroker) -> None:
     # Of a classic queue: RabbitMQ 3.10 loses a quorum queue that was declared in the moment before it is killed.
     await declare(workspace, "warren.classic", {})
+    await asyncio.sleep(WRITTEN_SECONDS)
     confirmed = await asyncio.gather(*(publish(broker, number, queue="warren.classic") for number in range(200)))
     workspace.servers.rabbitmq.freeze()
     fates = [asyncio.create_task(publish(broker, number, queue="warren.classic")) for number in range(200, 1200)]
