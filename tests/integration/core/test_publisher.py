@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 
 import aio_pika
 import pytest
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelClosed
 
 from tests.integration.servers import Workspace
 from warren.broker.amqp import AmqpBroker
@@ -71,8 +72,7 @@ async def test_the_broker_killed_with_a_thousand_under_way(workspace: Workspace,
         assert {type(fate) for fate in await asyncio.gather(*fates)} == {BrokerUnavailableError}
     workspace.servers.rabbitmq.start()
     workspace.servers.rabbitmq.wait()
-    async with asyncio.timeout(60):
-        await until_it_is_back(workspace, "warren.classic")
+    await until_it_is_back(workspace, "warren.classic", seconds=60)
     async with asyncio.timeout(30):
         while await publish(broker, 5000, queue="warren.classic") is not None:  # noqa: ASYNC110 - until we are back
             await asyncio.sleep(0.2)
@@ -82,13 +82,16 @@ async def test_the_broker_killed_with_a_thousand_under_way(workspace: Workspace,
     await asyncio.sleep(3)  # a started broker finds its queues; deleting the virtual host now would disturb it
 
 
-async def until_it_is_back(workspace: Workspace, queue: str) -> None:
-    """Return when the broker that was started serves the queue, however long that takes it."""
+async def until_it_is_back(workspace: Workspace, queue: str, seconds: float) -> None:
+    """Return when the broker that was started serves the queue; raise what it says when it takes too long."""
+    give_up = time.monotonic() + seconds
     while True:
         try:
             async with await aio_pika.connect(workspace.broker_url()) as connection:
                 await (await connection.channel()).get_queue(queue)
-        except (*CONNECTION_EXCEPTIONS, aio_pika.exceptions.ChannelClosed):
+        except (*CONNECTION_EXCEPTIONS, ChannelClosed):
+            if time.monotonic() > give_up:
+                raise
             await asyncio.sleep(0.2)
         else:
             return
