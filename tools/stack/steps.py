@@ -24,10 +24,8 @@ FLOWERS = ((5.1, 3.5, 1.4, 0.2), (6.3, 3.3, 6.0, 2.5))
 EXPECTED = ["setosa", "virginica"]
 TRAINING_SECONDS = 120.0
 
-PATIENCE_SECONDS = 30.0
-PAUSE_SECONDS = 1.0
-
 _WAIT_SECONDS = 2
+_PAUSE_SECONDS = 0.5
 _RUNNING = {"queued", "started", "retrying"}
 
 
@@ -41,6 +39,8 @@ class MainJob:
 
     url: str
     tick: Callable[[], None]
+    patience: float = 30.0
+    """For how many seconds a busy API is asked again, as its clients do."""
 
     def train(self) -> dict[str, Any]:
         """Submit a `train` task, wait for its end, and return its record. Raises `StepError` unless it succeeded."""
@@ -71,14 +71,14 @@ class MainJob:
         return labels
 
     def _ask(self, status: int, method: str, url: str, body: object = None, **how: Any) -> web.Answer:  # noqa: ANN401
-        """Return the answer with this status; a busy API is asked again for a while, as its clients do."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        """Return the answer with this status; a busy API is asked again."""
+        give_up = time.monotonic() + self.patience
         while (answer := web.call(method, url, body, **how)).status != status:
             if answer.status != web.UNAVAILABLE or time.monotonic() > give_up:
                 message = f"the API answers {answer.status}: {answer.body.decode(errors='replace')}"
                 raise StepError(message)
             self.tick()
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(_PAUSE_SECONDS)
         return answer
 
     def _ended(self, location: str) -> dict[str, Any]:

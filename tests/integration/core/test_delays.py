@@ -38,10 +38,11 @@ async def test_ten_thousand_different_delays_are_each_met(broker: AmqpBroker) ->
     """The longest are published first, so that a queue that let a long one stand before a short one would show it."""
     delays = [1 + (LONGEST_SECONDS - 1) * number / MESSAGES for number in reversed(range(MESSAGES))]
     published, arrived = await _published(broker, delays), await _arrivals(broker)
-    due = [(asked + delay, taken + delay * 1.01) for (asked, taken), delay in zip(published, delays, strict=True)]
-    assert max(taken for _, taken in published) < min(at for at, _ in due), "they did not wait all at once"
-    assert min(at - earliest for at, (earliest, _) in zip(arrived, due, strict=True)) >= 0
-    assert max(at - latest for at, (_, latest) in zip(arrived, due, strict=True)) <= 1
+    due = [asked + delay for (asked, _), delay in zip(published, delays, strict=True)]
+    assert max(taken for _, taken in published) < min(due), "they did not wait all at once"
+    lateness = [at - when for at, when in zip(arrived, due, strict=True)]
+    assert min(lateness) >= 0
+    assert max(late - delay / 100 for late, delay in zip(lateness, delays, strict=True)) <= 1
 
 
 async def _published(broker: AmqpBroker, delays: list[float]) -> list[tuple[float, float]]:

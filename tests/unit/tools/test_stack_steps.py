@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tools.stack import steps
 from tools.stack.steps import EXPECTED, MainJob, StepError
 
 PREDICTIONS = {"predictions": [{"label": label} for label in EXPECTED]}
@@ -40,9 +39,8 @@ def answering(*answers: tuple[int, object]) -> Iterator[str]:
         thread.join()
 
 
-def test_a_busy_api_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "PAUSE_SECONDS", 0.01)
-    with answering((503, "busy"), (503, "busy"), (200, PREDICTIONS)) as url:
+def test_a_busy_api_is_asked_again() -> None:
+    with answering((503, "busy"), (200, PREDICTIONS)) as url:
         assert MainJob(url, tick=lambda: None).predict() == EXPECTED
 
 
@@ -51,8 +49,6 @@ def test_any_other_refusal_is_told_at_once() -> None:
         MainJob(url, tick=lambda: None).predict()
 
 
-def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(steps, "PATIENCE_SECONDS", 0.1)
+def test_patience_has_an_end() -> None:
     with answering((503, "busy")) as url, pytest.raises(StepError, match=r"503.*busy"):
-        MainJob(url, tick=lambda: None).predict()
+        MainJob(url, tick=lambda: None, patience=0.1).predict()

@@ -22,7 +22,7 @@ if idempotency then
   add(ARGV, 'idempotency', idempotency)
 end
 local now = whole(NOW)
-redis.call('HSET', key, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', now, unpack(ARGV, 5))
+write_new(key, 5, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', now)
 keep_open(key, ARGV[4], expires)
 -- Of a new record the caller knows all but the times: no need to read it back.
 return {'created', due or '0', now, expires or '0'}

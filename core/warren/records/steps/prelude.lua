@@ -27,7 +27,7 @@ end
 local function write(key, changes) redis.call('HSET', key, unpack(changes)) end
 
 -- The fields of a record that its task alone determines, and what else there is to be said of a new one.
-local function write_new(key, first, ...) write(key, add({...}, unpack(ARGV, first))) end
+local function write_new(key, first, ...) redis.call('HSET', key, unpack(add(ARGV, ...), first)) end
 
 local function answer(verdict, key, wait)
   return {verdict, whole(wait or 0), whole(NOW), redis.call('HGETALL', key)}
