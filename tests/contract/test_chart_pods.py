@@ -14,6 +14,7 @@ IDS = [str(pod) for pod in EVERY_POD]
 each_pod = pytest.mark.parametrize("pod", EVERY_POD, ids=IDS)
 
 NEED_THE_API: Final = {"operator", "prometheus", "hooks"}
+PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 MOST_CPU: Final = 1.0
 
 
@@ -67,11 +68,20 @@ def test_every_container_says_what_it_needs(pod: Pod) -> None:
 def test_a_pod_that_stays_is_probed(pod: Pod) -> None:
     if pod.owner["kind"] == "Job":
         return
-    assert {"readinessProbe", "livenessProbe"} <= pod.main.keys()
     ports = {port["name"] for port in pod.main["ports"]}
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        if how := pod.main.get(probe):
-            assert (how.get("httpGet") or how.get("tcpSocket") or {"port": next(iter(ports))})["port"] in ports
+    for probe in PROBES:
+        how = pod.main[probe]  # without a startupProbe, the first look at its liveness may come before it listens
+        assert (how.get("httpGet") or how.get("tcpSocket") or {"port": next(iter(ports))})["port"] in ports
+
+
+@each_pod
+def test_a_machine_that_is_busy_for_a_moment_is_no_fault_of_a_pod(pod: Pod) -> None:
+    if pod.owner["kind"] == "Job":
+        return
+    assert pod.main["readinessProbe"]["timeoutSeconds"] >= 3, "Kubernetes' default is 1"
+    alive = pod.main["livenessProbe"]
+    assert alive["timeoutSeconds"] >= 5
+    assert alive["periodSeconds"] * alive["failureThreshold"] >= 60, "a minute without an answer, and not less"
 
 
 @each_pod

@@ -66,8 +66,9 @@ def test_what_is_left_can_be_deleted(release: Release, namespace: Namespace, dia
 
 
 def _killed_on_purpose(event: str) -> bool:
-    """Tell whether one of the workshop's consumers comes back after its death; nothing else is forgiven them."""
-    return event.startswith(deployment(WORKSHOP)) and "Back-off restarting" in event
+    """Tell whether one of the workshop's consumers dies or comes back; nothing else is forgiven them."""
+    dies_or_comes_back = "Liveness probe failed" in event or "Back-off restarting" in event
+    return event.startswith(deployment(WORKSHOP)) and dies_or_comes_back
 
 
 def _surplus(namespace: Namespace) -> set[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.integration.memory import folder_in_memory
 from tests.integration.servers import Workspace, create, workspace
 from tools.stack.packages import NEWEST, RELEASES, Release, release_of
 from tools.stack.serverset import ServerSet
@@ -75,7 +76,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerSet]:
     """Every server, running: by turns with Debian 12's RabbitMQ 3.10 and Redis, and with Debian 13's 4.0 and Valkey."""
     release: Release = request.param
-    with create(release, tmp_path_factory.mktemp(_line(release))).running() as running:
+    folder = tmp_path_factory.mktemp(_line(release))
+    with folder_in_memory(instead=folder) as state, create(release, state).running() as running:
         yield running
 
 

@@ -16,12 +16,16 @@ from tools.stack.embedded import API_OFFSET
 from tools.stack.packages import Release
 from tools.stack.server import is_free
 from tools.stack.serverset import ADMINISTRATOR, Ports, ServerSet
+from warren.records.redis import RedisRecords
 
 BASES = range(17_160, 17_880, 30)
 """Where sets of servers may be: thirty apart, no port of one is a port of another (see `Ports`)."""
 
 EMBEDDED_PORT = BASES.stop + API_OFFSET
 """Of the one run of `tools.stack` that tests begin at a time, whose servers are like a set on the next base."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a test, which looks on, waits for a busy machine's store; what is tested has its own limits."""
 
 _OWN_PORTS = 18_900
 _OWN_PORTS_EACH = 80
@@ -58,6 +62,10 @@ class Workspace:
     def records_url(self) -> str:
         """The store, which was emptied."""
         return self.servers.records_url
+
+    def records(self) -> RedisRecords:
+        """Records in that store, as a test looks at them. Close them."""
+        return RedisRecords(self.records_url, PATIENCE_SECONDS)
 
     def broker_url(self, user: str = ADMINISTRATOR.name) -> str:
         """AMQP in the test's own virtual host, as the administrator or one of the topology's users."""

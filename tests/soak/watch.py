@@ -12,6 +12,8 @@ from warren.record import Record
 from warren.records.redis import RedisRecords
 
 EVERY_SECONDS = 0.5
+PATIENCE_SECONDS = 10.0
+"""How long the watch, which looks on, waits for an answer of the store."""
 _TOGETHER = 200
 
 
@@ -28,7 +30,7 @@ class Watch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        self._records = RedisRecords(self._url)
+        self._records = RedisRecords(self._url, PATIENCE_SECONDS)
         while True:
             for ids in _chunks(sorted(self.open)):
                 self._note(await self._read(ids))

@@ -22,6 +22,8 @@ from warren.settings import RecordsSettings
 from warren.topology import DEAD, TASKS
 
 TELL_EVERY: Final = 1000
+STORE_SECONDS: Final = 10.0
+"""How long moving waits for a busy store: whoever began it would only have to begin again."""
 
 
 class MoveSettings(TopologySettings, RecordsSettings):
@@ -97,7 +99,8 @@ async def _move(settings: MoveSettings, old: str, new: str, limit: int | None) -
     from warren.records.redis import RedisRecords  # noqa: PLC0415
     from warren.transfer import transfer  # noqa: PLC0415
 
-    broker, records = AmqpBroker(settings.broker_url, "warren pools move"), RedisRecords(settings.records_url)
+    broker = AmqpBroker(settings.broker_url, "warren pools move")
+    records = RedisRecords(settings.records_url, STORE_SECONDS)
     try:
         return await transfer(broker, records, old, new, limit=limit, report=_tell)
     finally:

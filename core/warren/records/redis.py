@@ -40,7 +40,7 @@ from warren.records.fields import (
     task_fields,
 )
 from warren.records.poison import POISON
-from warren.records.store import Store
+from warren.records.store import ANSWER_SECONDS, Store
 from warren.records.webhooks.redis import RedisWebhooks
 from warren.tasks import Task
 
@@ -99,10 +99,10 @@ local UNACCEPTED_MS = {milliseconds(UNACCEPTED_SECONDS)}
 
 
 class RedisRecords:
-    """Task records in the store at `url` (`redis://user:password@host:port/db`)."""
+    """Task records in the store at `url` (`redis://user:password@host:port/db`), which has so long to answer a step."""
 
-    def __init__(self, url: str) -> None:
-        self._store = Store(url, STEPS, _NAMES)
+    def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._store = Store(url, STEPS, _NAMES, answer_seconds)
         self._webhooks = RedisWebhooks(self._store, PREFIX)
 
     @property

@@ -33,7 +33,8 @@ from warren.errors import RecordsUnavailableError
 from warren.records.pipeline import Answer, Command, Pipeline, Tell
 
 ANSWER_SECONDS: Final = 0.8
-"""How long a step waits for the store, a second try over a new connection included: callers learn within a second."""
+"""How long a step waits for the store unless told, a second try over a new connection included: within a second, an
+API's callers learn."""
 
 CONNECTIONS: Final = 2
 """How many rounds of steps one process has under way at the store."""
@@ -45,15 +46,16 @@ _DEFINED: Final = re.compile(r"local (?:function )?(\w+)")
 class Store:
     """The steps, by name, at the store of `url`; `names` is Lua that stands before the prelude."""
 
-    def __init__(self, url: str, steps: Iterable[str], names: str) -> None:
+    def __init__(self, url: str, steps: Iterable[str], names: str, seconds: float = ANSWER_SECONDS) -> None:
         # It makes the connections, as the URL says, and keeps none: to take one from it and to give it back cost more
         # than the round itself. Nor do they keep time, for which they would start a task with each write.
-        self._maker = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=ANSWER_SECONDS)
+        self._maker = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=seconds)
         self._idle: list[AbstractConnection] = []
         self._where = without_password(url)
+        self._seconds = seconds
         self._scripts = {step: _script(step, names) for step in steps}
         self._digests = {step: hashlib.sha1(text).hexdigest() for step, text in self._scripts.items()}  # noqa: S324 - EVALSHA's
-        self._pipeline = Pipeline(self._send, rounds=CONNECTIONS, seconds=ANSWER_SECONDS)
+        self._pipeline = Pipeline(self._send, rounds=CONNECTIONS, seconds=seconds)
 
     def run(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Coroutine[Any, Any, Any]:
         """Run one step, asked for as soon as this is called; await its answer.
@@ -91,7 +93,7 @@ class Store:
             else:
                 tell(place, word)
 
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(self._seconds):
             await self._exchange(dict(enumerate(commands)), hear)
             if unknown:
                 lessons = (("SCRIPT", "LOAD", text) for text in self._scripts.values())

@@ -17,7 +17,6 @@ from warren.objects.s3 import S3Objects
 from warren.payloads import Payloads
 from warren.pool import DEFAULT_POOLS
 from warren.record import Record
-from warren.records.redis import RedisRecords
 from warren.submission import Submitter
 from warren.tasks import Payload, Task
 from warren.topology import topology
@@ -30,7 +29,7 @@ class Client:
 
     def __init__(self, workspace: Workspace) -> None:
         self.broker = AmqpBroker(workspace.broker_url())
-        self.records = RedisRecords(workspace.records_url)
+        self.records = workspace.records()
         self.replies: list[str | None] = []
         self._reply_to: str | None = None
         self._submitter = Submitter(self.broker, self.records, Payloads(S3Objects(), workspace.bucket))

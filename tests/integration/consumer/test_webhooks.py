@@ -18,7 +18,7 @@ from tests.integration.servers import Workspace
 from tests.receiver import Received, Receiver, response
 from warren.keys import Scope, new_key
 from warren.record import Outcome, State
-from warren.records.redis import WEBHOOKS, RedisRecords
+from warren.records.redis import WEBHOOKS
 from warren.tasks import Task, TaskOptions
 from warren.webhook import WebhookState, new_secret
 
@@ -37,7 +37,7 @@ async def test_a_system_pool_killed_before_it_noted_the_answer_tells_again_under
     crew: Crew, workspace: Workspace
 ) -> None:
     await apply_topology(workspace)
-    secret, records = new_secret(), RedisRecords(workspace.records_url)
+    secret, records = new_secret(), workspace.records()
     settings = {"WARREN_CALLBACK_ALLOW": "127.0.0.1", "WARREN_WEBHOOK_SECRETS": secret}
     taken = asyncio.Event()
 
@@ -76,7 +76,7 @@ async def test_a_task_of_a_key_is_signed_by_that_keys_secrets_as_they_stand_now(
     crew: Crew, workspace: Workspace, tmp_path: Path
 ) -> None:
     await apply_topology(workspace)
-    general, records = new_secret(), RedisRecords(workspace.records_url)
+    general, records = new_secret(), workspace.records()
     folder = tmp_path / "keys"
     folder.mkdir()
     old, new = (new_key("ci", (Scope.SUBMIT,))[1] for _ in range(2))

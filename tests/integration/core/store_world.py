@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 
+from tests.integration.servers import PATIENCE_SECONDS
 from warren.records import Records
 from warren.records.redis import DEAD, DUE, KEYS, OPEN, PREFIX, WEBHOOKS, RedisRecords
 
@@ -23,7 +24,7 @@ class Store:
         self._admin = redis.Redis.from_url(url)
         self._admin.flushdb()
         self._moved = 0.0
-        self.records: Records = RedisRecords(url)
+        self.records: Records = RedisRecords(url, PATIENCE_SECONDS)
 
     def now(self) -> float:
         """Return how far all times were moved."""

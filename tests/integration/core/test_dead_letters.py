@@ -10,7 +10,6 @@ from tests.integration.servers import Workspace
 from warren.record import Outcome, TaskError
 from warren.records import Records
 from warren.records.memory import MemoryRecords
-from warren.records.redis import RedisRecords
 from warren.tasks import Payload, Task, TaskOptions
 
 COUNT = 1200
@@ -23,7 +22,7 @@ async def records(request: pytest.FixtureRequest, workspace: Workspace) -> Async
     if request.param == "memory":
         yield MemoryRecords()
         return
-    records = RedisRecords(workspace.records_url)
+    records = workspace.records()
     yield records
     await records.close()
 

@@ -32,7 +32,7 @@ async def records(request: pytest.FixtureRequest, workspace: Workspace) -> Async
     if request.param == "memory":
         yield MemoryRecords(SystemClock())
         return
-    records = RedisRecords(workspace.records_url)
+    records = workspace.records()
     yield records
     await records.close()
 
@@ -485,6 +485,7 @@ async def test_a_store_that_is_away_is_named_within_a_second(call: Callable[[Rec
 
 @pytest.fixture(name="store")
 async def _store(workspace: Workspace) -> AsyncIterator[RedisRecords]:
+    """Give records that wait for the store no longer than an API does."""
     records = RedisRecords(workspace.records_url)
     yield records
     await records.close()

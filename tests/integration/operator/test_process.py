@@ -231,7 +231,7 @@ class Consumer:
 @asynccontextmanager
 async def consumer(workspace: Workspace) -> AsyncIterator[Consumer]:
     """Take the next task from the training pool's queue."""
-    broker, records = AmqpBroker(workspace.broker_url("warren-consumer")), RedisRecords(workspace.records_url)
+    broker, records = AmqpBroker(workspace.broker_url("warren-consumer")), workspace.records()
     try:
         async with asyncio.timeout(90), broker.subscribe(POOL.queue, prefetch=1) as subscription:
             async for delivery in subscription:
@@ -298,7 +298,7 @@ async def test_a_failed_run_and_a_deleted_one(
     await until("Queued", lambda: status(namespace, "wine").get("phase") == "Queued", operator)
     task_id = status(namespace, "wine")["taskId"]
     namespace.kubectl("delete", "mljob", "wine", "--timeout=20s")
-    records = RedisRecords(workspace.records_url)
+    records = workspace.records()
     (record,) = await records.read([task_id])
     await records.close()
     assert record
@@ -313,7 +313,7 @@ async def test_a_submitted_task_wakes_the_pool_long_before_a_round_looks(
 ) -> None:
     looked = ("get", "consumerpool", "trainers", "--output=jsonpath={.status.observedGeneration}")
     await until("the first round", lambda: bool(namespace.kubectl(*looked)), operator)
-    broker, records = AmqpBroker(workspace.broker_url("warren-producer")), RedisRecords(workspace.records_url)
+    broker, records = AmqpBroker(workspace.broker_url("warren-producer")), workspace.records()
     api = await ApiCluster.connect(namespace.name, namespace.kubeconfig)
     seconds = []
     try:

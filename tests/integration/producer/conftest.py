@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.integration.servers import Workspace, free_port, tied
+from tests.integration.servers import PATIENCE_SECONDS, Workspace, free_port, tied
 from warren import Client
 from warren.broker.amqp import AmqpBroker
 from warren.broker.provision import provision
@@ -29,7 +29,6 @@ from warren.tasks import JSON, Task
 from warren.topology import EVENTS, topology
 
 START_SECONDS = 20
-PATIENCE_SECONDS = 5
 
 
 @dataclass
@@ -156,15 +155,15 @@ def _producer(workspace: Workspace, tmp_path: Path) -> Iterator[Producer]:
 
 @pytest.fixture
 def client(producer: Producer) -> Iterator[Client]:
-    """A client of the producer that does not try again."""
-    with Client(producer.url, patience=0) as connected:
+    """A client of the producer."""
+    with Client(producer.url) as connected:
         yield connected
 
 
 @asynccontextmanager
 async def consuming(workspace: Workspace) -> AsyncIterator[Consumer]:
     """Connect a consumer that is not working yet."""
-    broker, records = AmqpBroker(workspace.broker_url("warren-consumer")), RedisRecords(workspace.records_url)
+    broker, records = AmqpBroker(workspace.broker_url("warren-consumer")), workspace.records()
     yield Consumer(broker, records)
     await broker.close()
     await records.close()

@@ -17,7 +17,6 @@ from tests.integration.servers import Workspace
 from warren import AsyncClient, Client
 from warren.errors import RecordsUnavailableError, UnroutableError
 from warren.record import State
-from warren.records.redis import RedisRecords
 
 ECHO = {"task": "echo", "args": {"text": "hello"}}
 
@@ -169,7 +168,7 @@ async def test_straight_to_the_broker_the_calls_are_the_same(workspace: Workspac
 
 async def test_the_first_task_of_a_client_is_replied_to(workspace: Workspace) -> None:
     await asyncio.to_thread(apply_topology, workspace)
-    records = RedisRecords(workspace.records_url)
+    records = workspace.records()
     async with AsyncClient(workspace.broker_url("warren-producer"), records=workspace.records_url) as client:
         job = await client.submit("echo", text="hello")
     [record] = await records.read([job.id])

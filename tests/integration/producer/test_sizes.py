@@ -20,7 +20,6 @@ from warren import AsyncClient
 from warren.errors import PayloadCorruptError, PayloadMissingError, ResultGoneError
 from warren.message import Message
 from warren.record import Outcome, State
-from warren.records.redis import RedisRecords
 from warren.tasks import Task
 
 MEGA = 1_000_000
@@ -107,7 +106,7 @@ async def test_a_payload_that_is_not_what_was_submitted_is_told(
 
 async def ended_with(workspace: Workspace, body: bytes) -> str:
     """Let a task have ended with a large result; return its id."""
-    records, task = RedisRecords(workspace.records_url), Task("echo", "cpu")
+    records, task = workspace.records(), Task("echo", "cpu")
     uri = f"s3://{workspace.bucket}/results/{task.id}/1"
     objects(workspace).put_object(Bucket=workspace.bucket, Key=key_of(uri), Body=body)
     await records.create(task)
