@@ -49,6 +49,9 @@ RESULT_PATIENCE_SECONDS: Final = 20.0
 """How long a large result waits for a storage that is away before the attempt counts as failed: the work is done, and
 most tasks have one attempt only."""
 
+RELEASE_PATIENCE_SECONDS: Final = 5.0
+"""How long handing back a lease waits for a store that is away: it may be the grace of the process that passes."""
+
 ASK_AGAIN_SECONDS: Final = 1.0
 """How soon a message whose task's state is in doubt comes to a claim again, which decides."""
 
@@ -147,9 +150,9 @@ class Closing:
         await delivery.ack()
 
     async def hand_back(self, lease: Lease) -> None:
-        """Give the lease back, so that the next consumer need not wait for it to lapse; one try."""
+        """Give the lease back: the next consumer need not wait for it to lapse, and no lapse is charged to the task."""
         try:
-            await self.records.release(lease)
+            await insist_for(RELEASE_PATIENCE_SECONDS, lambda: self.records.release(lease), what="handing a lease back")
         except RecordsUnavailableError as error:
             log.warning("a lease could not be handed back and will lapse", task=lease.task_id, problem=error.detail)
 

@@ -17,6 +17,8 @@ SYSTEM_POOL: Final = "system"
 POOL_NAME: Final = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 """A pool's name is one word of a routing key and part of Kubernetes names, hence a short DNS label."""
 
+_FOREIGN: Final = "foreign"
+
 
 class PoolKind(StrEnum):
     """What a pool's tasks are like; a task of the wrong kind is refused."""
@@ -34,6 +36,8 @@ class Pool(BaseModel):
 
     name: str = Field(pattern=f"^{POOL_NAME.pattern}$")
     kind: PoolKind = PoolKind.SERVE
+    foreign: bool = False
+    """Whether its workers are not Warren's: they hold no leases, so that the broker alone sees what kills them."""
 
     @property
     def queue(self) -> str:
@@ -47,14 +51,16 @@ class Pool(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `name` or `name:kind`, the form that the setting `WARREN_POOLS` holds.
+        """Read `name`, `name:kind`, `name:foreign` or `name:kind:foreign`, as the setting `WARREN_POOLS` holds them.
 
         Raises:
             ValueError: the name or the kind is not valid (pydantic's ValidationError is one).
 
         """
-        name, _, kind = text.strip().partition(":")
-        return cls(name=name, kind=PoolKind(kind or PoolKind.SERVE))
+        name, *words = text.strip().split(":")
+        foreign = words[-1:] == [_FOREIGN]
+        kind = ":".join(words[: len(words) - foreign])
+        return cls(name=name, kind=PoolKind(kind or PoolKind.SERVE), foreign=foreign)
 
 
 DEFAULT_POOLS: Final = (Pool(name="cpu"), Pool(name="train-cpu", kind=PoolKind.TRAIN))
@@ -62,7 +68,7 @@ DEFAULT_POOLS: Final = (Pool(name="cpu"), Pool(name="train-cpu", kind=PoolKind.T
 
 
 def parse_pools(text: str) -> tuple[Pool, ...]:
-    """Read pools as the setting `WARREN_POOLS` holds them: `cpu train-cpu:train`.
+    """Read pools as the setting `WARREN_POOLS` holds them: `cpu train-cpu:train stone:foreign`.
 
     Raises:
         ValueError: one of them is not valid.

@@ -39,6 +39,9 @@ TRAIN_CONSUMER_TIMEOUT_MS: Final = 35 * 24 * 3600 * 1000
 DELIVERY_LIMIT: Final = 1000
 """A net only: before RabbitMQ 4.3 every return of a message counts."""
 
+FOREIGN_DELIVERY_LIMIT: Final = 20
+"""For pools whose workers are not Warren's: that a message kills them is seen by nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -97,6 +100,11 @@ class Topology:
     bindings: tuple[Binding, ...]
     policies: tuple[Policy, ...]
 
+    def policy_of(self, queue: str) -> Policy | None:
+        """Return the policy that is to be in force for a queue: of those that match, that of the highest priority."""
+        matching = [policy for policy in self.policies if re.search(policy.pattern, queue)]
+        return max(matching, key=lambda policy: policy.priority, default=None)
+
 
 def topology(pools: Iterable[Pool]) -> Topology:
     """Return the topology for these pools."""
@@ -127,6 +135,8 @@ def topology(pools: Iterable[Pool]) -> Topology:
         policies=(
             # RabbitMQ 4's own limit is 20, and what a queue without a dead-letter exchange gives up on is gone.
             Policy("warren-tasks", r"^warren\.((tasks|delay|dead)\.|results$)", {"delivery-limit": DELIVERY_LIMIT}),
+            # It stands also where it is of no pool: what is no longer foreign is no longer under it.
+            Policy("warren-foreign", _foreign(pools), {"delivery-limit": FOREIGN_DELIVERY_LIMIT}, priority=1),
         ),
     )
 
@@ -145,6 +155,11 @@ def delay_route(seconds: float, pool: str) -> tuple[str, str]:
     steps = min(max(1, math.ceil(seconds * 1000 / DELAY_STEP_MS)), 2**DELAY_LEVELS - 1)
     digits = [str(steps >> level & 1) for level in reversed(range(DELAY_LEVELS))]
     return delay_exchange(steps.bit_length() - 1), ".".join([*digits, pool])
+
+
+def _foreign(pools: Iterable[Pool]) -> str:
+    """Return what matches the queues of foreign pools, and no queue where there are none."""
+    return rf"^warren\.tasks\.({'|'.join(sorted(pool.name for pool in pools if pool.foreign))})$"
 
 
 def _task_queue(pool: Pool) -> Queue:

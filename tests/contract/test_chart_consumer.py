@@ -87,7 +87,7 @@ def test_on_the_first_install_the_pools_follow_when_their_kind_is_known() -> Non
 
 
 def test_a_pool_of_foreign_workers_is_a_queue_and_nothing_else() -> None:
-    assert "stone" in EVERYTHING.pod("Deployment", "warren-producer").settings["WARREN_POOLS"].split()
+    assert "stone:foreign" in EVERYTHING.pod("Deployment", "warren-producer").settings["WARREN_POOLS"].split()
     (topology,) = [job for job in EVERYTHING.all("Job") if "-topology-" in job["metadata"]["name"]]
-    assert "stone" in EVERYTHING.pod("Job", topology["metadata"]["name"]).settings["WARREN_POOLS"].split()
+    assert "stone:foreign" in EVERYTHING.pod("Job", topology["metadata"]["name"]).settings["WARREN_POOLS"].split()
     assert not [one for one in EVERYTHING.documents if "stone" in one["metadata"]["name"]]

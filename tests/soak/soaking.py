@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.soak import remains, rows
@@ -19,6 +19,8 @@ from tests.soak.watch import Watch
 _TICK_SECONDS = 0.25
 _MEMORY_EVERY_SECONDS = 5.0
 _FILL_SECONDS = 120.0
+_FULL, _ENOUGH = 0.95, 0.9
+"""How much of what is wanted in flight is waited for, and must be there when a fault begins."""
 _EMPTY_SECONDS = 60.0
 _AFTER_SECONDS = 5.0
 
@@ -78,7 +80,7 @@ class Soak:
         self._until(lambda: time.monotonic() - began >= event.at, event.at)
 
     def _fill(self) -> None:
-        self._until(lambda: len(self.watch.open) >= self.load.in_flight * 0.95, _FILL_SECONDS)
+        self._until(lambda: len(self.watch.open) >= _FULL * self.load.in_flight, _FILL_SECONDS)
 
     def _settle(self) -> None:
         self.load.paused = True
@@ -113,4 +115,11 @@ class Soak:
         changed = [Problem("its record changed after its end", 0, known, "") for known in self.watch.changed]
         unanswered = self.load.unanswered
         silent = [Problem("submissions were never accepted", 0, "", str(unanswered))] if unanswered else []
-        return [*self.load.problems, *changed, *silent]
+        return [*self.load.problems, *changed, *silent, *self._thin()]
+
+    def _thin(self) -> Iterator[Problem]:
+        """Name the faults, of those that come one by one, that met too little to prove anything."""
+        for happening in self.happenings:
+            met, wanted = len(happening.in_flight), self.load.in_flight
+            if happening.event.alone and met < _ENOUGH * wanted:
+                yield Problem("too few tasks were in flight", 0, "", f"{happening.event.fault}: {met} of {wanted}")

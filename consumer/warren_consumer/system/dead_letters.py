@@ -14,6 +14,7 @@ import structlog
 from warren.errors import InvalidRequestError, UnknownProtocolError
 from warren.message import decode_task
 from warren.record import End, Outcome, State, TaskError
+from warren.records.poison import POISON
 from warren.tasks import Payload, Task, new_task_id
 from warren.topology import TASKS
 from warren_consumer.closing import CODE_HEADER, INVALID_MESSAGE, REASON_HEADER, fresh
@@ -28,13 +29,21 @@ if TYPE_CHECKING:
     from warren_consumer.system.metrics import SystemMetrics
 
 AT_ONCE: Final = 10
+ROUNDS_HEADER: Final = "warren-rounds"
+"""How often the broker has given a message up because it came back from its consumers too often."""
+MOST_ROUNDS: Final = 3
+"""Then it ends: no lease tells of what kills a worker that is not Warren's."""
 DEATH_HEADER: Final = "warren-death"
 """Why the broker gave up, on a dead letter that was put to the end of its queue and lost the broker's own notes."""
 
 REJECTED: Final = "rejected"
 EXPIRED: Final = "expired"
-"""RabbitMQ's words for a message that its worker refused, and for one that ran out of its time at the broker, which
-Warren never gives it. Its other reasons say that it merely went round too often."""
+WENT_ROUND: Final = "delivery_limit"
+"""RabbitMQ's words for a message that its worker refused, for one that ran out of its time at the broker, which Warren
+never gives it, and for one that came back too often."""
+
+_EXPIRED_SAID: Final = "its message ran out of its time at the broker before a worker took it"
+_POISON_SAID: Final = f"its message came back from the pool's workers until the broker gave it up, {MOST_ROUNDS} times"
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +55,8 @@ class DeadLetter:
     task: Task
     outcome: Outcome | None
     """How the task has to end; None where it may be tried again."""
+    rounds: int = 0
+    """How often it went round, this time included."""
 
 
 class DeadLetters:
@@ -61,7 +72,7 @@ class DeadLetters:
     async def take(self, delivery: Delivery) -> None:
         """See to one dead letter, then ack it."""
         letter = read(delivery.message, self._pool)
-        fate = await insist(lambda: self._settle(letter, delivery.message), what="seeing to a dead letter")
+        fate = await self._settle(letter, delivery.message)
         await delivery.ack()
         self._metrics.dead_letters.labels(fate).inc()
 
@@ -71,19 +82,21 @@ class DeadLetters:
         return fresh(message, {DEATH_HEADER: reason} if reason else None)
 
     async def _settle(self, letter: DeadLetter, message: Message) -> str:
+        message = unmarked(message, letter.rounds)
         if letter.outcome is None:
             return await self._try_again(letter.task, message)
         return await self._end(letter.task, letter.outcome, message)
 
     async def _try_again(self, task: Task, message: Message) -> str:
-        record = (await self._records.read([task.id]))[0]
+        found = await insist(lambda: self._records.read([task.id]), what="reading a dead letter's record")
+        record = found[0] if found else None
         if record is None or not record.state.terminal:
             return await self._publish(task, message)
         await self._endings.tell([task.id], message_gone=True)
         return "ended-before"
 
     async def _end(self, task: Task, outcome: Outcome, message: Message) -> str:
-        end = await self._records.end(task, outcome)
+        end = await insist(lambda: self._records.end(task, outcome), what="recording a dead letter")
         if end is End.LEASED:
             return await self._publish(task, message)
         await self._endings.tell([task.id], message_gone=True)
@@ -94,7 +107,7 @@ class DeadLetters:
         return "recorded"
 
     async def _publish(self, task: Task, message: Message) -> str:
-        await self._broker.publish(unmarked(message), exchange=TASKS, routing_key=task.pool)
+        await self._broker.publish(message, exchange=TASKS, routing_key=task.pool)
         log.info("a dead letter was published again", task=task.id, pool=task.pool)
         return "published-again"
 
@@ -110,19 +123,27 @@ def read(message: Message, pool: Pool) -> DeadLetter:
     said = message.headers.get(REASON_HEADER)
     if said is not None:
         return _failed(task, str(message.headers.get(CODE_HEADER, INVALID_MESSAGE)), str(said))
-    match death(message.headers, pool.queue):
-        case "rejected":
-            return _failed(task, REJECTED, "a worker of the pool refused the message")
-        case "expired":
-            said = "its message ran out of its time at the broker before a worker took it"
-            return DeadLetter(task, Outcome(State.EXPIRED, error=TaskError(code=EXPIRED, message=said)))
-    return DeadLetter(task, None)
+    return _of_death(task, death(message.headers, pool.queue), _rounds(message))
 
 
-def unmarked(message: Message) -> Message:
-    """Return the message as it was before it died."""
+def _of_death(task: Task, why: str | None, rounds: int) -> DeadLetter:
+    """Tell how a task ends that the broker gave up on; `rounds` are those before this one."""
+    if why == REJECTED:
+        return _failed(task, REJECTED, "a worker of the pool refused the message")
+    if why == EXPIRED:
+        return DeadLetter(task, Outcome(State.EXPIRED, error=TaskError(code=EXPIRED, message=_EXPIRED_SAID)))
+    if why != WENT_ROUND:
+        return DeadLetter(task, None, rounds)
+    if rounds + 1 < MOST_ROUNDS:
+        return DeadLetter(task, None, rounds + 1)
+    return _failed(task, POISON.code, _POISON_SAID)
+
+
+def unmarked(message: Message, rounds: int = 0) -> Message:
+    """Return the message as it was before it died; of its rounds it is noted how many there were."""
     born = fresh(message)
-    return replace(born, headers={name: value for name, value in born.headers.items() if name != DEATH_HEADER})
+    own = {name: value for name, value in born.headers.items() if name not in {DEATH_HEADER, ROUNDS_HEADER}}
+    return replace(born, headers=own | ({ROUNDS_HEADER: rounds} if rounds else {}))
 
 
 def death(headers: Mapping[str, Any], queue: str) -> str | None:
@@ -135,6 +156,11 @@ def death(headers: Mapping[str, Any], queue: str) -> str | None:
     # A message that was delayed has died of its time on the ladder before.
     known = isinstance(newest, Mapping) and newest.get("queue", queue) == queue
     return str(newest.get("reason")) if known else None
+
+
+def _rounds(message: Message) -> int:
+    said = message.headers.get(ROUNDS_HEADER)
+    return said if isinstance(said, int) else 0
 
 
 def _failed(task: Task, code: str, message: str) -> DeadLetter:

@@ -33,7 +33,7 @@ def read_message(properties: bytes, body: bytes) -> Message:
     """
     try:
         found = _read(properties)
-    except (ValueError, IndexError, struct.error):
+    except (ValueError, IndexError, struct.error, RecursionError):
         found = {}
     return Message(
         body=body,

@@ -5,7 +5,7 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,7 +16,7 @@ from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
 from warren.client.task_type import TaskTypes
-from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError
+from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError, UnavailableError
 from warren.model import PREDICT_TASK
 from warren.prediction import ModelReference, PredictRequest
 from warren.record import State
@@ -207,7 +207,9 @@ class Intake(ByCaller):
         )
         record = await self._submitter.submit(task)
         if order.wait_seconds > 0:
-            record = await self._watch.wait(record.id, order.wait_seconds)
+            # It is accepted: whoever cannot wait for it learns that, and not of a fault that asks for another try.
+            with suppress(UnavailableError):
+                record = await self._watch.wait(record.id, order.wait_seconds)
         return record
 
 

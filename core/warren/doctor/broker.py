@@ -129,12 +129,14 @@ def _orphans(facts: ManagementFacts) -> Iterator[Finding]:
 
 
 def _policies(found: Mapping[str, str | None], wanted: Topology) -> Finding:
-    (policy,) = wanted.policies
-    others = [f"{queue.name}: {found[queue.name] or 'none'}" for queue in wanted.queues
-              if queue.name in found and found[queue.name] != policy.name]  # fmt: skip
+    due = {queue.name: policy.name for queue in wanted.queues if (policy := wanted.policy_of(queue.name))}
+    others = [
+        f"{queue}: {found[queue] or 'none'}" for queue, policy in due.items() if found.get(queue, policy) != policy
+    ]
+    names = ", ".join(sorted(set(due.values())))
     if not others:
-        return ABOUT.ok("policies", f"{policy.name} is in force")
+        return ABOUT.ok("policies", f"{names} in force")
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    detail = f"{policy.name} is not in force: {', '.join(others[:_SHOWN])}{more}"
+    detail = f"{names} not in force: {', '.join(others[:_SHOWN])}{more}"
     advice = "apply the topology, and take other policies off these queues or merge them: only one counts per queue"
     return ABOUT.problem("policies", detail, advice)

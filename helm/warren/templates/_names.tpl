@@ -55,12 +55,13 @@ warren-topology warren-producer warren-consumer warren-system warren-operator wa
 {{- toYaml $pool -}}
 {{- end }}
 
-{{/* The enabled pools in the form of WARREN_POOLS: `cpu train-cpu:train`. */}}
+{{/* The enabled pools in the form of WARREN_POOLS: `cpu train-cpu:train stone:foreign`. */}}
 {{- define "warren.pools" -}}
 {{- $words := list -}}
 {{- range $name := keys .Values.pools | sortAlpha -}}
 {{- $pool := include "warren.pool" (list $ $name) | fromYaml -}}
-{{- if $pool.enabled }}{{ $words = append $words (eq $pool.kind "serve" | ternary $name (printf "%s:%s" $name $pool.kind)) }}{{ end -}}
+{{- $word := eq $pool.kind "serve" | ternary $name (printf "%s:%s" $name $pool.kind) -}}
+{{- if $pool.enabled }}{{ $words = append $words ($pool.foreign | ternary (printf "%s:foreign" $word) $word) }}{{ end -}}
 {{- end -}}
 {{- join " " $words -}}
 {{- end }}

@@ -15,7 +15,7 @@ from warren.broker.provision import provision
 from warren.client.watch import Watch
 from warren.objects.s3 import S3Objects
 from warren.payloads import Payloads
-from warren.pool import DEFAULT_POOLS
+from warren.pool import DEFAULT_POOLS, Pool
 from warren.record import Record
 from warren.submission import Submitter
 from warren.tasks import Payload, Task
@@ -82,10 +82,10 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
             await asyncio.sleep(0.05)
 
 
-async def apply_topology(workspace: Workspace) -> None:
-    """Do what `warren topology apply` does."""
+async def apply_topology(workspace: Workspace, *pools: Pool) -> None:
+    """Do what `warren topology apply` does, for the default pools if none are named."""
     urls = workspace.broker_url("warren-topology"), workspace.management_url("warren-topology")
-    await provision(topology(DEFAULT_POOLS), *urls, lambda _: None)
+    await provision(topology(pools or DEFAULT_POOLS), *urls, lambda _: None)
 
 
 @pytest.fixture

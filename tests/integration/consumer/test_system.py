@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,16 +27,17 @@ from warren.clock import ManualClock
 from warren.message import Message, encode_task
 from warren.objects import ObjectUri
 from warren.objects.s3 import S3Objects
-from warren.pool import DEFAULT_POOLS
+from warren.pool import DEFAULT_POOLS, Pool
 from warren.record import Record, State
 from warren.records.redis import OPEN
 from warren.submission import Submitter
 from warren.tasks import Payload, Task, TaskOptions, new_task_id
-from warren.topology import RESULTS, TASKS
+from warren.topology import FOREIGN_DELIVERY_LIMIT, RESULTS, TASKS
 from warren_consumer.closing import REASON_HEADER
 from warren_consumer.depths.rabbitmq import RabbitDepths
 from warren_consumer.events import Events
 from warren_consumer.replies import Replies
+from warren_consumer.system.dead_letters import MOST_ROUNDS
 from warren_consumer.system.endings import Endings
 from warren_consumer.system.leftovers import Leftovers
 from warren_consumer.system.metrics import SystemMetrics
@@ -265,6 +266,30 @@ async def test_a_worker_in_another_language_serves_a_pool(
     errors = [(await record_of(client, task)).error for task in (fails, refused)]
     assert [error and error.code for error in errors] == ["no-face", "rejected"]
     assert len((tmp_path / "rows").read_text().splitlines()) == 54
+
+
+async def test_a_task_that_kills_foreign_workers_ends_and_they_go_on(
+    crew: Crew, client: Client, listener: Listener, workspace: Workspace, foreign_url: str
+) -> None:
+    await apply_topology(workspace, Pool(name="cpu", foreign=True))
+    crew.start("system")
+    poison = await submit(client, listener, "kills")
+    deaths = await deaths_of(foreign_url, lambda: poison.id in listener.said)
+    record = await record_of(client, poison)
+    assert record.error is not None
+    assert (listener.state(poison), record.error.code) == ("failed", "poison")
+    assert deaths <= MOST_ROUNDS * (FOREIGN_DELIVERY_LIMIT + 1)
+
+
+async def deaths_of(url: str, over: Callable[[], bool]) -> int:
+    """Take the message of the pool cpu and die of it, again and again; return how often it was."""
+    deaths = 0
+    async with asyncio.timeout(60):
+        while not over():
+            async with await aio_pika.connect(url) as connection:
+                queue = await (await connection.channel()).get_queue("warren.tasks.cpu", ensure=False)
+                deaths += await queue.get(fail=False) is not None
+    return deaths
 
 
 async def test_leftovers_in_the_bucket_are_deleted_and_nothing_else(

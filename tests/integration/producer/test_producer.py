@@ -124,14 +124,20 @@ def test_a_broker_that_was_restarted_is_used_again(producer: Producer, workspace
     eventually(lambda: submit(producer).status_code == 202)
 
     async def answered() -> float:
+        """Return the longest of ten waits: the sweep, every 0.5 s, would end one of them late."""
         http = httpx2.AsyncClient(base_url=producer.url, timeout=30, headers={"Prefer": "wait=10"})
         async with consuming(workspace) as consumer, consumer.working(), http:
             await http.post("/v1/tasks", json=ECHO)
-            start = time.monotonic()
-            assert (await http.post("/v1/tasks", json=ECHO)).status_code == 200
-            return time.monotonic() - start
+            return max([await _seconds_of(http) for _ in range(10)])
 
-    assert asyncio.run(answered()) < 0.25, "the reply queue did not come back"
+    # It has a connection of its own, which may come back after that of the publisher: a second between its tries.
+    eventually(lambda: asyncio.run(answered()) < 0.25)
+
+
+async def _seconds_of(http: httpx2.AsyncClient) -> float:
+    start = time.monotonic()
+    assert (await http.post("/v1/tasks", json=ECHO)).status_code == 200
+    return time.monotonic() - start
 
 
 def test_without_a_queue_nothing_is_accepted(workspace: Workspace, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from warren.message import Message, encode_task
 from warren.record import State
 from warren.tasks import Payload, Task
 from warren_consumer.closing import CODE_HEADER, REASON_HEADER
+from warren_consumer.system.dead_letters import ROUNDS_HEADER
 from warren_consumer.system.stream import Stream
 
 WENT_ROUND = {"x-death": [{"reason": "delivery_limit", "queue": POOL.queue}], "x-delivery-count": 1000}
@@ -38,15 +40,50 @@ async def running(stream: Stream) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.parametrize("headers", [WENT_ROUND, WAS_DELAYED])
+@pytest.mark.parametrize(("headers", "noted"), [(WENT_ROUND, {ROUNDS_HEADER: 1}), (WAS_DELAYED, {})])
 async def test_a_message_that_went_round_too_often_is_published_again_unmarked(
-    case: SystemCase, headers: dict[str, Any]
+    case: SystemCase, headers: dict[str, Any], noted: dict[str, int]
 ) -> None:
     task = Task("work", POOL.name)
     await case.bury(with_headers(task, headers))
     ((message, _),) = case.queue.ready
-    assert message == encode_task(task)
+    born = encode_task(task)
+    assert message == replace(born, headers={**born.headers, **noted})
     assert case.counted("warren_system_dead_letters_total", "published-again") == 1
+
+
+async def test_a_message_that_goes_round_again_and_again_ends_as_poison(case: SystemCase) -> None:
+    """Whose worker is not Warren's holds no lease: what kills it is seen by the broker alone."""
+    task = await case.accepted()
+    message = encode_task(task)
+    for _ in range(2):
+        await case.bury(replace(message, headers={**message.headers, **WENT_ROUND}))
+        ((message, _),) = case.queue.ready
+        case.queue.ready.clear()
+    await case.bury(replace(message, headers={**message.headers, **WENT_ROUND}))
+    assert case.empty
+    record = await case.record(task)
+    assert (summary(record), record.payload) == (("failed", "poison"), b"{}")
+
+
+async def test_a_message_that_goes_round_while_its_task_is_at_work_goes_on(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.records.claim(task, "c1", alone=False)
+    await case.bury(with_headers(task, {**WENT_ROUND, ROUNDS_HEADER: 2}))
+    assert len(case.queue.ready) == 1
+    assert (await case.record(task)).state is State.STARTED
+
+
+async def test_dead_letters_that_cannot_be_published_again_keep_no_other_waiting(case: SystemCase) -> None:
+    letters = case.broker.queues[POOL.dead_letter_queue]
+    for _ in range(12):
+        letters.push(with_headers(Task("work", POOL.name), WENT_ROUND))
+    refused = wanted()
+    letters.push(with_headers(refused, REJECTED))
+    del case.broker.queues[POOL.queue]
+    async with running(case.stream(case.dead_letters.take)):
+        await until(lambda: len(case.replies) == 1)
+    assert summary(await case.record(refused)) == ("failed", "rejected")
 
 
 async def test_a_dead_letter_of_a_task_that_ended_is_done(case: SystemCase) -> None:

@@ -83,6 +83,24 @@ async def test_work_that_does_not_end_in_time_is_handed_back_uncharged(stage: St
     assert (await stage.record(task)).state is State.SUCCEEDED
 
 
+async def test_a_lease_is_handed_back_as_soon_as_the_store_answers_again(stage: Stage) -> None:
+    """Let lapse, it would be charged to a task that was alone on its consumer: at the third time as poison."""
+    stage.knows_work()
+    task = await stage.submit()
+    worker = stage.worker("c1", concurrency=1)
+    running = asyncio.create_task(worker.run())
+    await until(lambda: len(stage.began) == 1)
+    stage.records.available = False
+    draining = asyncio.create_task(drain(worker, finish=0.01))
+    await until(lambda: bool(stage.canceled))
+    stage.records.available = True
+    await draining
+    await running
+    record = await stage.record(task)
+    assert (record.leased, record.lapses) == (False, 0)
+    assert [message.message_id for message, _ in stage.queue.ready] == [task.id]
+
+
 async def test_a_second_signal_does_not_wait_for_work_to_finish(stage: Stage) -> None:
     stage.knows_work()
     task = await stage.submit()

@@ -150,5 +150,12 @@ def test_properties_that_cannot_be_read_are_as_good_as_none(properties: bytes) -
     assert read_message(properties, b"body") == Message(b"body", content_type="")
 
 
+def test_tables_within_tables_without_end_are_as_good_as_none() -> None:
+    table = b""
+    for _ in range(2000):
+        table = b"\x01aF" + len(table).to_bytes(4, "big") + table
+    assert read_message(b"\x20\0" + len(table).to_bytes(4, "big") + table, b"") == Message(b"", content_type="")
+
+
 def test_a_text_that_is_no_utf_8_is_read_as_far_as_it_goes() -> None:
     assert read_message(b"\x80\0\x02a\xff", b"") == Message(b"", content_type="a?")

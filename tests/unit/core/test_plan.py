@@ -14,6 +14,7 @@ from warren.topology import (
     DELAY_DUE,
     DELIVERY_LIMIT,
     EVENTS,
+    FOREIGN_DELIVERY_LIMIT,
     TASKS,
     Binding,
     Policy,
@@ -90,6 +91,19 @@ def test_a_pool_that_comes_later_is_bound_to_the_ladder() -> None:
 def test_a_policy_that_differs_is_changed_and_both_values_are_said(old: Policy, detail: str) -> None:
     (step,) = compare(WANTED, stands(policies={**stands().policies, POLICY.name: old})).to_do
     assert (step.verdict, step.thing, step.detail) == (Verdict.DIFFERS, POLICY, detail)
+
+
+def test_a_pool_of_foreign_workers_has_a_lower_limit_for_as_long_as_it_is_one() -> None:
+    foreign = topology([*DEFAULT_POOLS, Pool(name="stone", foreign=True)])
+    found = {queue.name: foreign.policy_of(queue.name) for queue in foreign.queues}
+    limits = {name: policy.definition["delivery-limit"] for name, policy in found.items() if policy}
+    assert limits.keys() == found.keys()
+    assert {name for name, limit in limits.items() if limit != DELIVERY_LIMIT} == {"warren.tasks.stone"}
+    assert limits["warren.tasks.stone"] == FOREIGN_DELIVERY_LIMIT
+    own = topology([*DEFAULT_POOLS, Pool(name="stone")])
+    (step,) = compare(own, stands(foreign)).to_do
+    assert (step.verdict, step.name) == (Verdict.DIFFERS, "warren-foreign")
+    assert own.policy_of("warren.tasks.stone") == POLICY
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,25 @@ async def test_too_many_waits_are_refused_at_once(api: httpx2.AsyncClient) -> No
     assert sorted(response.status_code for response in await asyncio.gather(*waits)) == [200, 200, 503]
 
 
+@pytest.mark.usefixtures("short_waits")
+async def test_a_task_that_was_accepted_is_never_said_not_to_be(api: httpx2.AsyncClient, house: House) -> None:
+    waits = [api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=1"}) for _ in range(3)]
+    responses = await asyncio.gather(*waits)
+    assert [response.status_code for response in responses] == [202, 202, 202], "one of them could not wait"
+    assert len({response.headers["Location"] for response in responses}) == len(responses)
+
+
+@pytest.mark.usefixtures("short_waits")
+async def test_a_store_that_goes_away_during_the_wait_costs_the_answer_only(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    waiting = asyncio.create_task(api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=1"}))
+    await asyncio.sleep(0.1)
+    house.records.available = False
+    response = await waiting
+    assert (response.status_code, response.json()["status"]) == (202, "queued")
+
+
 async def test_canceling_ends_a_waiting_task(api: httpx2.AsyncClient) -> None:
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     poll = asyncio.create_task(api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"}))
