@@ -55,7 +55,7 @@ class KeyEntry(BaseModel):
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Of the whole key, in hexadecimal."""
-    requests_per_second: Annotated[float, Field(gt=0)] | None = None
+    requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """How fast all keys of the name together may call one producer, over ten seconds; None is for the usual rate."""
     max_body_bytes: Annotated[int, Field(ge=1024)] | None = None
     """The largest request; None is for the limit of all."""

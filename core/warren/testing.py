@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+import os
 import random
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
@@ -213,3 +214,6 @@ def _job(ended: Ended) -> AsyncJob[Any]:
 def _thread() -> LoopThread:
     """Return the thread on which jobs are asked for their ends: one for the process, for as long as it lives."""
     return LoopThread("warren-eager")
+
+
+os.register_at_fork(after_in_child=_thread.cache_clear)  # threads stay with the parent

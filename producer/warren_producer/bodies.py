@@ -26,9 +26,17 @@ STRANGERS_BYTES: Final = 1024 * 1024
 STRANGERS_SECONDS: Final = 2.0
 """The same of the body of a request that is not let in."""
 
+PART_SECONDS: Final = 30.0
+"""How long the next part of a body may take: its place is kept from others meanwhile."""
+SMALL_BYTES: Final = 4096
+"""A body of so much takes no place worth a timer, which every submit would pay for."""
+
 JSON_WEIGHT: Final = 4
 """How much memory a byte of JSON takes: it is parsed, checked, and written anew."""
 
+
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
+"""Nobody reads what they bring; who follows a stream is listened to for its end for as long as that lasts."""
 
 OWN_LIMIT: Final = "warren.max-body-bytes"
 """Under which a request's scope holds its caller's own limit, if there is one."""
@@ -41,8 +49,9 @@ class BodyLimit:
     is answered in plain text.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, together: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, together: int, part_seconds: float = PART_SECONDS) -> None:
         """Take the limit of one body, and that of all bodies whose requests are not answered yet."""
+        self.part_seconds = part_seconds
         self._app = app
         self._limit = limit
         self._together = together
@@ -50,7 +59,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting its body."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY:
             await self._app(scope, receive, send)
             return
         body = _Body(self, receive, scope)
@@ -93,21 +102,34 @@ class _Body:
         self._own = scope.get(OWN_LIMIT)
         self._receive = receive
         self._announced = int(headers.get("content-length", "0"))
-        self._weight = JSON_WEIGHT if "json" in headers.get("content-type", "") else 1
+        self._weight = JSON_WEIGHT if "json" in headers.get("content-type", "").lower() else 1
         self._asked = "expect" in headers
         """Whether the client waits for a word (`Expect`) before it sends."""
         self._received = 0
+        self._complete = False
         self.held = 0
 
     async def receive(self) -> Message:
-        """Receive the next part, within the limits."""
+        """Receive the next part, within the limits; after the last one, whatever else there is to be told."""
+        if self._complete:
+            return await self._receive()
         if not self._received:
             await self._admit(self._announced, more=not self._asked)
-        message = await self._receive()
+        small = 0 < self._announced <= SMALL_BYTES
+        message = await (self._receive() if small else self._part())
         self._received += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
         if self._received * self._weight > self.held:
             await self._admit(self._received, more=message.get("more_body", False))
         return message
+
+    async def _part(self) -> Message:
+        try:
+            async with asyncio.timeout(self._limits.part_seconds):
+                return await self._receive()
+        except TimeoutError as error:
+            detail = f"no part of the request's body came for {self._limits.part_seconds:.0f} s"
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, {"Connection": "close"}) from error
 
     async def _admit(self, size: int, *, more: bool) -> None:
         refusal = self._limits.exceeded(size, self._own) or self._limits.hold(self.held, size * self._weight)

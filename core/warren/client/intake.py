@@ -92,7 +92,11 @@ class Intake(ByCaller):
             raise InvalidRequestError("predictions are for a model: POST /v1/models/<model>/predict, or Client.predict")
         self._types.check(request)
         pool = self.pool(request)
-        return await self._accept(Payload(json_bytes(request.args)), request.task, pool, request.options, order)
+        record = await self._accept(Payload(json_bytes(request.args)), request.task, pool, request.options, order)
+        # It is accepted: whoever cannot wait for it learns that, and not of a fault that asks for another try.
+        with suppress(UnavailableError):
+            return await self._ended(record, order)
+        return record
 
     def pool(self, request: TaskRequest) -> Pool:
         """Return the pool that a task goes to.
@@ -113,7 +117,7 @@ class Intake(ByCaller):
             ModelNotFoundError: there is no such model; nothing was accepted.
             OverloadedError: it would wait for longer than that; nothing was accepted.
             InvalidRequestError: the payload is neither a `PredictRequest` nor an image.
-            UnavailableError: as for `submit`.
+            UnavailableError: as for `submit`, or it cannot be waited for: it has no effect but its answer.
 
         """
         _check_inputs(payload)
@@ -122,7 +126,8 @@ class Intake(ByCaller):
         if seconds is not None:
             self._check_load(pool, seconds)
         options = TaskOptions(timeout_seconds=seconds, expires_seconds=seconds)
-        return await self._accept(payload, PREDICT_TASK, pool, options, order, model=str(reference))
+        record = await self._accept(payload, PREDICT_TASK, pool, options, order, model=str(reference))
+        return await self._ended(record, order)
 
     async def read(self, task_id: str, *, wait_seconds: float = 0) -> Record:
         """Return a task's record, when it has ended or when the seconds are over.
@@ -205,12 +210,10 @@ class Intake(ByCaller):
             idempotency_key=_checked(order.key),
             reply_to=self._watch.queue if reply else None,
         )
-        record = await self._submitter.submit(task)
-        if order.wait_seconds > 0:
-            # It is accepted: whoever cannot wait for it learns that, and not of a fault that asks for another try.
-            with suppress(UnavailableError):
-                record = await self._watch.wait(record.id, order.wait_seconds)
-        return record
+        return await self._submitter.submit(task)
+
+    async def _ended(self, record: Record, order: Order) -> Record:
+        return await self._watch.wait(record.id, order.wait_seconds) if order.wait_seconds > 0 else record
 
 
 def _check_inputs(payload: Payload) -> None:

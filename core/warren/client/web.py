@@ -140,8 +140,8 @@ class WebGateway:
         return _read(WebhookDocument, await self._call("POST", f"{_task(task_id)}/deliveries"))
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
-        """Run a model on inputs, within the seconds."""
-        headers = {"Content-Type": payload.content_type, **_wait(seconds)}
+        """Run a model on inputs, within the seconds; once, however often it is asked for before the answer comes."""
+        headers = {"Content-Type": payload.content_type, "Idempotency-Key": new_task_id(), **_wait(seconds)}
         answer = await self._call(
             "POST", f"/v1/models/{model}/predict", content=payload.body, headers=headers, seconds=seconds
         )

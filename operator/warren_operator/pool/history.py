@@ -166,7 +166,8 @@ class History:
             raises = (*raises, (self.looked_at, seen.replicas))
         for asked, count in raises:
             if count <= up:
-                start = (1 - _NEWEST_START) * start + _NEWEST_START * (now - asked)
+                # A pod that found no node for hours, or was not seen to be up, says little of the next one's start.
+                start = (1 - _NEWEST_START) * start + _NEWEST_START * min(now - asked, _OVERDUE * start)
         waiting = tuple((asked, min(count, seen.replicas)) for asked, count in raises if up < min(count, seen.replicas))
         return replace(self, raises=waiting[-_MOST_RAISES:], start_seconds=start)
 

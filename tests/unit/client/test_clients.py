@@ -80,6 +80,16 @@ async def test_a_lost_connection_never_submits_twice() -> None:
     assert len({request.headers["Idempotency-Key"] for request in api.requests}) == 1
 
 
+async def test_a_lost_connection_never_predicts_twice() -> None:
+    found = httpx2.Response(200, json={"model": "iris", "version": "1", "predictions": [{"label": "setosa"}]})
+    api = Api(httpx2.ReadError("cut"), found, found)
+    async with api.client() as client:
+        await client.predict("iris", [[5.1, 3.5, 1.4, 0.2]])
+        await client.predict("iris", [[5.1, 3.5, 1.4, 0.2]])
+    first, again, other = (request.headers["Idempotency-Key"] for request in api.requests)
+    assert first == again != other
+
+
 async def test_patience_ends() -> None:
     api = Api(httpx2.ConnectError("refused"))
     async with api.client(patience=0.2) as client:

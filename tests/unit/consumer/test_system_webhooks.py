@@ -22,7 +22,7 @@ from warren.records.webhooks import CLAIM_SECONDS
 from warren.tasks import Task
 from warren.webhook import Webhook, WebhookState
 from warren_consumer.system.webhooks import courier as courier_module
-from warren_consumer.system.webhooks.courier import PUT_OFF_SECONDS, TO_A_HOST, WAIT_FOR_A_HOST, Courier
+from warren_consumer.system.webhooks.courier import AT_ONCE, PUT_OFF_SECONDS, TO_A_HOST, WAIT_FOR_A_HOST, Courier
 from warren_consumer.system.webhooks.post import LARGEST_RESULT, Post
 
 DONE = Outcome(State.SUCCEEDED, result=b"[42]", result_type="application/json")
@@ -200,6 +200,29 @@ async def test_a_receiver_that_stands_still_keeps_nobody_waiting(case: SystemCas
     assert sum(wait > PUT_OFF_SECONDS[1] for wait in waits) <= WAIT_FOR_A_HOST + TO_A_HOST, "the others are put off"
     assert slow.most_at_once == TO_A_HOST
     assert len(slow.received) == TO_A_HOST
+
+
+async def test_many_slow_hosts_keep_no_other_waiting(case: SystemCase) -> None:
+    """They fill every place there is, and have more waiting for each that one of them leaves."""
+    hosts = AT_ONCE // TO_A_HOST
+
+    async def dawdle(_: Received, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.write(response(200))
+        await writer.drain()
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async with Receiver(speak=dawdle).listening() as slow, Receiver().listening() as quick:
+        for number in range(hosts):
+            for _ in range(10 * TO_A_HOST):
+                await ended(case, slow.url.replace("127.0.0.1", f"slow-{number}.example"))
+        task = await ended(case, quick.url.replace("127.0.0.1", "quick.example"))
+        async with sending(case, resolve):
+            await until(lambda: bool(quick.received), seconds=20)
+            assert len(slow.received) < 4 * AT_ONCE
+            await is_(case, task, WebhookState.DELIVERED)
 
 
 async def test_a_burst_to_one_quick_receiver_arrives_without_a_pause(case: SystemCase) -> None:

@@ -75,6 +75,13 @@ def test_how_long_a_pod_takes_is_learned() -> None:
     assert History().start_seconds == START_SECONDS
 
 
+def test_a_pod_that_had_to_wait_for_a_node_is_no_measure_of_the_next() -> None:
+    history = History(start_seconds=10, last=Observation(2, 0, 0, 0.0, 0, 1), raises=((0.0, 2),))
+    later = history.after(Observation(2, 0, 0, 0.0, 0, 2), 7200, CONCURRENCY)
+    assert later.start_seconds == pytest.approx(16)
+    assert not later.raises
+
+
 def test_pods_that_never_come_are_not_counted_on() -> None:
     history = History(start_seconds=10, raises=((100.0, 5),))
     seen = Observation(5, 100, 1, 0.0, 1, 1)

@@ -155,8 +155,9 @@ async def test_a_bug_is_told_without_its_insides(
     assert "secret" not in str(document)
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/JSON"])
 async def test_bodies_that_are_too_much_together_are_refused_until_the_others_are_done(
-    api: httpx2.AsyncClient, house: House
+    api: httpx2.AsyncClient, house: House, content_type: str
 ) -> None:
     half = house.settings.max_bodies_bytes // 4 // 2
     first_is_here, first_may_end = asyncio.Event(), asyncio.Event()
@@ -167,7 +168,7 @@ async def test_bodies_that_are_too_much_together_are_refused_until_the_others_ar
         await first_may_end.wait()
         yield b'"task":"echo"}'
 
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": content_type}
     body = b'{"task":"echo"}' + b" " * (half)
     first = asyncio.create_task(api.post("/v1/tasks", content=slow(), headers=headers))
     await first_is_here.wait()

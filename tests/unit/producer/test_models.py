@@ -237,3 +237,13 @@ async def test_a_large_prediction_comes_whole(api: httpx2.AsyncClient, house: Ho
     )
     assert (response.status_code, response.json()) == (200, {"predictions": []})
     assert response.headers["Warren-Task"] == task.id
+
+
+@pytest.mark.usefixtures("short_waits")
+async def test_a_prediction_that_cannot_be_waited_for_is_said_to_be_refused(api: httpx2.AsyncClient) -> None:
+    submits = [api.post("/v1/tasks", json={"task": "echo"}, headers={"Prefer": "wait=1"}) for _ in range(2)]
+    waiting = [asyncio.create_task(submit) for submit in submits]
+    await asyncio.sleep(0.05)
+    refused = await api.post("/v1/models/iris/predict", json=ROWS)
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    await asyncio.gather(*waiting)

@@ -118,14 +118,16 @@ class Courier:
         return len(due.taken) == TAKEN_AT_ONCE
 
     def _start(self, group: asyncio.TaskGroup) -> None:
-        """Send what may be sent now, a host after the other."""
-        for host in [*self._waiting]:
-            waiting = self._waiting.pop(host)
+        """Send what may be sent now, a host after the other; one that had its turn is the last in their order then."""
+        for host, waiting in [*self._waiting.items()]:
+            had = len(waiting)
             while waiting and self._sending[host] < TO_A_HOST and self._sending.total() < AT_ONCE:
                 self._sending[host] += 1
                 group.create_task(self._see_to(group, waiting.popleft()))
-            if waiting:
-                self._waiting[host] = waiting  # last in the order of hosts now
+            if not waiting:
+                del self._waiting[host]
+            elif len(waiting) < had:
+                self._waiting[host] = self._waiting.pop(host)
 
     async def _see_to(self, group: asyncio.TaskGroup, held: Held) -> None:
         try:

@@ -1,0 +1,89 @@
+"""The limits on bodies that come slowly, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from warren_producer.bodies import SMALL_BYTES, BodyLimit
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+LIMIT = 100_000
+WHOLE: Message = {"type": "http.request", "body": b"x" * LIMIT, "more_body": False}
+
+
+def scope(announced: int, method: str = "POST") -> Scope:
+    return {"type": "http", "method": method, "headers": [(b"content-length", str(announced).encode())]}
+
+
+async def read(scope: Scope, receive: Receive, send: Send) -> None:
+    await Request(scope, receive).body()
+
+
+async def silence() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def at_once() -> Message:
+    return WHOLE
+
+
+async def nothing(_: Message) -> None:
+    """Send nothing."""
+
+
+@pytest.fixture
+async def limits() -> BodyLimit:
+    """Give limits that one body alone fills."""
+    return BodyLimit(read, LIMIT, LIMIT, part_seconds=0.05)
+
+
+async def test_a_body_that_does_not_come_gives_its_place_back(limits: BodyLimit) -> None:
+    with pytest.raises(HTTPException, match="408") as caught:
+        await limits(scope(LIMIT), silence, nothing)
+    assert caught.value.headers == {"Connection": "close"}
+    await limits(scope(LIMIT), at_once, nothing)
+
+
+async def test_a_place_is_kept_from_others_meanwhile(limits: BodyLimit) -> None:
+    waiting = asyncio.create_task(limits(scope(LIMIT), silence, nothing))
+    await asyncio.sleep(0)
+    with pytest.raises(HTTPException, match="503"):
+        await limits(scope(LIMIT), at_once, nothing)
+    with pytest.raises(HTTPException, match="408"):
+        await waiting
+
+
+async def test_who_follows_a_stream_takes_no_place_whatever_is_announced(limits: BodyLimit) -> None:
+    following = asyncio.create_task(limits(scope(LIMIT, "GET"), silence, nothing))
+    await asyncio.sleep(0.1)
+    assert not following.done()
+    await limits(scope(LIMIT), at_once, nothing)
+    following.cancel()
+
+
+async def test_what_is_told_after_the_body_may_take_as_long_as_it_likes() -> None:
+    parts = iter([WHOLE])
+
+    async def receive() -> Message:
+        return next(parts, None) or await silence()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await read(scope, receive, send)
+        async with asyncio.timeout(0.2):
+            await receive()
+
+    with pytest.raises(TimeoutError):
+        await BodyLimit(app, LIMIT, LIMIT, part_seconds=0.01)(scope(LIMIT), receive, nothing)
+
+
+async def test_a_small_body_has_no_timer_to_pay_for(limits: BodyLimit) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(limits(scope(SMALL_BYTES), silence, nothing), 0.2)
