@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -70,8 +70,11 @@ class Result:
         return [skip for skip in self.skips if not any(reason in skip for reason in ALLOWED_SKIPS)]
 
 
-def _pytest(name: str, limit: int, *options: str, beside: tuple[str, ...] = (), needs: tuple[str, ...] = ()) -> Stage:
-    return Stage(name, ("-m", "pytest", f"tests/{name}", *options), limit, needs, counts=True, beside=beside)
+def _pytest(
+    name: str, limit: int, *options: str, beside: tuple[str, ...] = (), needs: tuple[str, ...] = (), again: bool = False
+) -> Stage:
+    command = ("-m", "pytest", f"tests/{name}", *options)
+    return Stage(name, command, limit, needs, counts=True, beside=beside, again=again)
 
 
 PARALLEL = ("-n", "auto")
@@ -85,10 +88,7 @@ STAGES = (
     Stage("examples", ("-m", "pytest", "examples"), 120, counts=True, beside=PARALLEL),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),
-    replace(
-        _pytest("integration", 1500, "-m", "not alone", beside=BY_LINE, needs=("servers", "cluster")),
-        again=True,
-    ),
+    _pytest("integration", 1500, "-m", "not alone", beside=BY_LINE, needs=("servers", "cluster"), again=True),
     Stage("alone", ("-m", "pytest", "tests/integration", "-m", "alone"), 300, ("servers",), counts=True),
     Stage("faults", ("-m", "tests.soak", "--each", "--seed", "11"), 900, needs=("servers",)),
     _pytest("contract", 600, beside=PARALLEL, needs=("cluster",)),

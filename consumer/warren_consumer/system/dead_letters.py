@@ -139,7 +139,7 @@ def _of_death(task: Task, why: str | None, rounds: int) -> DeadLetter:
     return _failed(task, POISON.code, _POISON_SAID)
 
 
-def unmarked(message: Message, rounds: int = 0) -> Message:
+def unmarked(message: Message, rounds: int) -> Message:
     """Return the message as it was before it died; of its rounds it is noted how many there were."""
     born = fresh(message)
     own = {name: value for name, value in born.headers.items() if name not in {DEATH_HEADER, ROUNDS_HEADER}}

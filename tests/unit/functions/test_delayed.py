@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import warnings
 from datetime import date
 from typing import assert_type
 
@@ -13,6 +11,7 @@ from pydantic import BaseModel
 
 import warren
 from tests.unit.functions.api import Api
+from tests.unit.functions.forking import in_a_forked_process
 from warren import AsyncClient, Client, task
 from warren.client import Job, default
 from warren.client.problem import InvalidFieldsError
@@ -150,13 +149,4 @@ def test_straight_to_the_broker_by_the_environment(monkeypatch: pytest.MonkeyPat
 
 def test_a_forked_process_connects_anew(at_home: Api) -> None:
     add.delay(1, 2).get(timeout=5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which is what is tried
-        child = os.fork()
-    if not child:
-        try:
-            add.delay(3, 4).get(timeout=5)
-        except BaseException:  # noqa: BLE001 - a child of a test ends here, whatever happens
-            os._exit(1)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert in_a_forked_process(lambda: add.delay(3, 4).get(timeout=5)) == 0

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
-import warnings
 from datetime import date
 
 import pytest
 from pydantic import BaseModel
 
+from tests.unit.functions.forking import in_a_forked_process
 from warren import Fail, Retry, current_task, report_progress, task
 from warren.client.problem import InvalidFieldsError
 from warren.errors import (
@@ -110,18 +108,7 @@ def test_many_calls_and_calls_within_calls() -> None:
 def test_a_forked_process_waits_on_a_thread_of_its_own() -> None:
     with eager():
         add.delay(1, 2).get(timeout=5)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which is what is tried
-            child = os.fork()
-        if not child:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # pytest's own handler would have it go on as pytest
-            signal.alarm(10)
-            try:
-                add.delay(3, 4).get(timeout=5)
-            except BaseException:  # noqa: BLE001 - a child of a test ends here, whatever happens
-                os._exit(1)
-            os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert in_a_forked_process(lambda: add.delay(3, 4).get(timeout=5)) == 0
 
 
 async def test_within_a_loop() -> None:
