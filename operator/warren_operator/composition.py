@@ -23,8 +23,9 @@ from warren.repository import Repository
 from warren.submission import Submitter
 from warren_operator.cluster import Cluster, Kind
 from warren_operator.cluster.api import ApiCluster
-from warren_operator.figures import Figures
+from warren_operator.figures import Consumers, Figures
 from warren_operator.figures.broker import BrokerFigures
+from warren_operator.figures.consumers import WebConsumers
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures
 from warren_operator.figures.reserve import ReserveFigures
@@ -54,11 +55,12 @@ class Ports:
     payloads: Payloads
     storage: Check
     """Raises what is wrong with the object storage, if anything is."""
+    consumers: Consumers
     clock: Clock = field(default_factory=SystemClock)
 
     async def close(self) -> None:
         """Close all connections."""
-        for port in (self.cluster, self.figures, self.records, self.broker):
+        for port in (self.cluster, self.figures, self.records, self.broker, self.consumers):
             await port.close()
 
 
@@ -85,6 +87,7 @@ class Operator:
             ports.broker,
             self.pools,
             empty,
+            ports.consumers,
             ports.clock,
             queues=[pool.queue for pool in settings.pools],
             fresh_seconds=settings.fresh_seconds,
@@ -168,6 +171,7 @@ async def _connect(settings: OperatorSettings) -> Ports:
         models=Repository(objects, settings.storage_bucket),
         payloads=Payloads(objects, settings.storage_bucket),
         storage=partial(objects.ping, settings.storage_bucket),
+        consumers=WebConsumers(),
     )
 
 

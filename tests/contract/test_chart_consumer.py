@@ -8,6 +8,7 @@ from tests.contract.chart import release
 from warren.pool import DEFAULT_POOLS
 from warren.resources import ConsumerPoolSpec
 from warren_consumer.settings import ConsumerSettings
+from warren_operator.cluster import METRICS_PORT
 
 EVERYTHING = release(everything=True)
 POOLS = ["audio", "cpu", "gpu", "train-cpu", "train-gpu"]
@@ -40,6 +41,13 @@ def test_a_stopping_consumer_has_time_to_work_and_to_hand_back(pool: str) -> Non
         broker_url="amqp://b", records_url="redis://r", pool="system", grace_seconds=float(grace)
     )
     assert grace - settings.hand_back_seconds >= 30
+
+
+@each_pool
+def test_the_operator_finds_where_a_consumer_tells_what_it_works_on(pool: str) -> None:
+    pod = EVERYTHING.pod("Deployment", f"warren-consumer-{pool}")
+    ports = {port["name"]: str(port["containerPort"]) for port in pod.main["ports"]}
+    assert ports[METRICS_PORT] == pod.settings["WARREN_METRICS_PORT"] == pod.annotations["prometheus.io/port"]
 
 
 @each_pool

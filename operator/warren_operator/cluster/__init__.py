@@ -82,6 +82,16 @@ class Pod:
     """Why no node was found for it, in the scheduler's words; empty: one was, or it has not looked yet."""
     cost: str | None = None
     """Its annotation `controller.kubernetes.io/pod-deletion-cost`: of ready pods the cheapest goes first."""
+    metrics_port: int | None = None
+    """Its containers' port that is named `metrics`; None: it names none."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where it tells its metrics, `host:port` as in a URL; empty: nowhere, or not yet."""
+        if not self.address or self.metrics_port is None:
+            return ""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.metrics_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,8 @@ class Notice:
     message: str
 
 
+METRICS_PORT: Final = "metrics"
+"""The name of the port on which a consumer's pod tells its metrics."""
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 
 

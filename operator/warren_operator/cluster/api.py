@@ -23,6 +23,7 @@ from warren.errors import WarrenError
 from warren.resources import API_VERSION, GROUP, VERSION
 from warren_operator.cluster import (
     DELETION_COST,
+    METRICS_PORT,
     ClusterUnavailableError,
     ConflictError,
     Document,
@@ -229,7 +230,13 @@ def _pod(pod: client.V1Pod) -> Pod:
         str((status and status.pod_ip) or ""),
         next((str(one.message or one.reason) for one in refused if one.status == "False"), ""),
         ((metadata and metadata.annotations) or {}).get(DELETION_COST),
+        _metrics_port(pod.spec),
     )
+
+
+def _metrics_port(spec: client.V1PodSpec | None) -> int | None:
+    ports = (port for container in (spec.containers if spec else ()) for port in container.ports or ())
+    return next((port.container_port for port in ports if port.name == METRICS_PORT), None)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The broker's figures: how much waits in a queue and how much is under way. One interface, and adapters.
 
-`prometheus` and `broker` ask, `reserve` asks one and then the other, `memory` is told.
+`prometheus` and `broker` ask, `reserve` asks one and then the other, `memory` is told. What single consumers do at this
+very moment is another interface: `consumers` asks them, `memory` is told.
 
 Forbidden here: what follows from them.
 """
@@ -9,7 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+RUNNING: Final = "warren_consumer_running_tasks"
+"""The metric of a consumer that says how many tasks it works on."""
+PATIENCE_SECONDS: Final = 0.8
+"""How long single consumers may take to say it: whoever asks is about to scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,19 @@ class Figures(Protocol):
         Raises:
             UnavailableError: the source does not answer.
 
+        """
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+class Consumers(Protocol):
+    """Single consumers, asked one by one for what no scrape has shown yet."""
+
+    async def running(self, endpoints: Collection[str]) -> Mapping[str, int]:
+        """Return how many tasks each of these (`host:port`) works on now; one that does not say so is missing.
+
+        It never raises, and takes `PATIENCE_SECONDS` at most.
         """
 
     async def close(self) -> None:

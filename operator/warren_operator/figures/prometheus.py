@@ -18,12 +18,11 @@ import httpx2
 
 from warren.errors import UnavailableError
 from warren.topology import TASKS
-from warren_operator.figures import Figure
+from warren_operator.figures import RUNNING, Figure
 
 _READY: Final = "rabbitmq_detailed_queue_messages_ready"
 _UNACKED: Final = "rabbitmq_detailed_queue_messages_unacked"
 _FINISHED: Final = "warren_consumer_finished_tasks_total"
-_RUNNING: Final = "warren_consumer_running_tasks"
 _SLOTS: Final = "warren_consumer_slots"
 _PREFIX: Final = f"{TASKS}."
 _GIVEN_BACK: Final = "held|lost|shutdown"
@@ -92,7 +91,7 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
     if namespace:
         where = f"{where},namespace=~{json.dumps(f'{namespace}|')}"
     parts = {
-        "running": f"sum by (pool, instance) ({_RUNNING}{{{where}}})",
+        "running": f"sum by (pool, instance) ({RUNNING}{{{where}}})",
         "consumers": f"count by (pool) ({_SLOTS}{{{where}}})",
         "finished": f'sum by (pool, instance) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
     }

@@ -13,6 +13,7 @@ from warren_operator.cluster import Pod, ResourceNotFoundError
 
 if TYPE_CHECKING:
     from warren_operator.cluster import Cluster
+    from warren_operator.figures import Consumers
 
 LOOK_SECONDS: Final = 10.0
 """How often the pods of a pool that are not all up are looked at."""
@@ -21,18 +22,24 @@ LOOK_SECONDS: Final = 10.0
 class Crews:
     """The pods of all pools."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, consumers: Consumers) -> None:
         self._cluster = cluster
+        self._consumers = consumers
         self._complaints: dict[str, tuple[float, str]] = {}
 
-    async def rank(self, selector: str, busy: Mapping[str, int], concurrency: int) -> None:
+    async def rank(self, selector: str, busy: Mapping[str, int], concurrency: int, *, ours: bool) -> None:
         """Give each pod a deletion cost by what it works on, so that of those that go the idle ones are the first.
 
-        Where no consumer says what it works on, as those of others do not, nothing is written.
+        Each is asked now; of one that does not answer, `busy` says what it did when it was last scraped. Where nobody
+        says anything, as consumers of others (not `ours`) do not, nothing is written.
         """
-        if not (selector and busy):  # no selector is every pod's
+        if not selector:  # no selector is every pod's
             return
-        costs = ranked(await self._cluster.pods_of(selector), busy, concurrency)
+        pods = await self._cluster.pods_of(selector)
+        told = {**busy, **await self._consumers.running([pod.endpoint for pod in pods if pod.endpoint])}
+        if not (told or ours):
+            return
+        costs = ranked(pods, told, concurrency)
         await asyncio.gather(*(self._write(pod, cost) for pod, cost in costs.items()))
 
     async def complaint(self, selector: str, now: float) -> str:
@@ -57,7 +64,10 @@ class Crews:
 
 
 def ranked(pods: Iterable[Pod], busy: Mapping[str, int], concurrency: int) -> dict[str, int]:
-    """Return the costs that are to be written. A pod that says nothing of itself counts as busy with all its slots."""
+    """Return the costs that are to be written: those that differ from what was written for an earlier scale-down.
+
+    A pod that says nothing of itself counts as busy with all its slots.
+    """
     hosts = {address.rpartition(":")[0].strip("[]"): count for address, count in busy.items()}
     costs = {pod: hosts.get(pod.address, hosts.get(pod.name, concurrency)) for pod in pods}
     return {pod.name: cost for pod, cost in costs.items() if pod.cost != str(cost)}

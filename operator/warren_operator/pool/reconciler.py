@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from warren.clock import Clock
     from warren.resources import ConsumerPoolStatus
     from warren_operator.cluster import Cluster
-    from warren_operator.figures import Figure, Figures
+    from warren_operator.figures import Consumers, Figure, Figures
     from warren_operator.figures.history import EmptyQueues
     from warren_operator.pool.scaling import Decision
     from warren_operator.watched import Watched
@@ -48,6 +48,7 @@ class PoolReconciler:
         broker: Broker,
         watched: Watched,
         empty: EmptyQueues,
+        consumers: Consumers,
         clock: Clock,
         *,
         queues: Collection[str],
@@ -63,7 +64,7 @@ class PoolReconciler:
         self._fresh_seconds = fresh_seconds
         self._finished = FinishedTasks()
         self._wakenings = Wakenings()
-        self._crews = Crews(cluster)
+        self._crews = Crews(cluster, consumers)
         self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
         self._standings: dict[str, Standing] = {}
         self._roused: set[str] = set()
@@ -243,12 +244,19 @@ class PoolReconciler:
             standing.wanted = decision.replicas
             if not decision.replicas:
                 self._wakenings.sleep(pool.spec.queue)
-            elif figure and decision.replicas < scale.wanted:
-                await self._crews.rank(scale.selector, figure.busy, pool.spec.concurrency)
+            elif decision.replicas < scale.wanted:
+                await self._rank(pool, scale.selector, figure)
             await self._apply(document, pool, scale.wanted, decision)
         complaint = await self._complaint(seen, scale.selector)
         look = Look(seen, decision, history, figure.instead if figure else "", complaint)
         return decided(pool, look, unknown, now)
+
+    async def _rank(self, pool: ConsumerPool, selector: str, figure: Figure | None) -> None:
+        """Let the idle pods go first; whoever serves a queue of others' is not asked for Warren's metrics."""
+        queue = pool.spec.queue
+        if queue.startswith(f"{TASKS}."):
+            busy, ours = figure.busy if figure else {}, self._finished.total(queue) is not None
+            await self._crews.rank(selector, busy, pool.spec.concurrency, ours=ours)
 
     async def _complaint(self, seen: Observation, selector: str) -> str:
         if seen.replicas and (seen.consumers is None or seen.consumers < seen.replicas):

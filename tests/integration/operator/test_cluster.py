@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.integration.operator.conftest import Namespace
-from tests.integration.operator.deployments import deployment
+from tests.integration.operator.deployments import METRICS_PORT, deployment
 from warren_operator.cluster import Cluster, ConflictError, Document, Kind, Notice, Pod, ResourceNotFoundError, Scale
 from warren_operator.cluster.api import ApiCluster
 from warren_operator.cluster.memory import MemoryCluster
@@ -33,7 +33,10 @@ async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
         memory.create(Kind.MLJOB, "iris", yaml.safe_load(IRIS.read_text())["spec"])
         memory.deployments["consumer"] = Scale(0, 0)
         memory.deployments["picky"] = Scale(2, 2, SELECTOR)
-        memory.crews[SELECTOR] = {name: Pod(name, unschedulable=f"1 {SCHEDULER}") for name in ("picky-1", "picky-2")}
+        memory.crews[SELECTOR] = {
+            name: Pod(name, unschedulable=f"1 {SCHEDULER}", metrics_port=METRICS_PORT)
+            for name in ("picky-1", "picky-2")
+        }
         yield memory
         return
     namespace: Namespace = request.getfixturevalue("namespace")
@@ -122,6 +125,7 @@ async def test_pods_say_that_no_node_takes_them_and_get_their_cost(cluster: Clus
         ):
             await asyncio.sleep(0.2)
     assert all(SCHEDULER in pod.unschedulable and pod.cost is None and not pod.address for pod in pods)
+    assert [pod.metrics_port for pod in pods] == [METRICS_PORT] * 2
     await cluster.write_cost(pods[0].name, 7)
     found = {pod.name: pod.cost for pod in await cluster.pods_of(selector)}
     assert found == {pods[0].name: "7", pods[1].name: None}

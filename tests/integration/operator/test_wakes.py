@@ -23,7 +23,7 @@ from warren_operator.cluster import Kind, Scale
 from warren_operator.cluster.memory import MemoryCluster
 from warren_operator.composition import Operator, Ports
 from warren_operator.figures import Figure
-from warren_operator.figures.memory import MemoryFigures
+from warren_operator.figures.memory import MemoryConsumers, MemoryFigures
 from warren_operator.settings import OperatorSettings
 
 POOL = DEFAULT_POOLS[0]
@@ -57,7 +57,8 @@ async def listening(workspace: Workspace, **spec: object) -> AsyncIterator[Stage
     own, other = (AmqpBroker(workspace.broker_url(f"warren-{name}")) for name in ("operator", "producer"))
     payloads = Payloads(objects, "warren")
     ping = partial(objects.ping, "warren")
-    ports = Ports(cluster, figures, MemoryRecords(), own, Repository(objects, "warren"), payloads, ping)
+    models = Repository(objects, "warren")
+    ports = Ports(cluster, figures, MemoryRecords(), own, models, payloads, ping, MemoryConsumers())
     settings = OperatorSettings(
         namespace="warren",
         broker_url=workspace.broker_url("warren-operator"),

@@ -23,6 +23,7 @@ from warren_operator.permissions import PERMISSIONS
 from warren_operator.settings import OperatorSettings
 from warren_operator.watched import Watched
 
+CPU = "warren.tasks.cpu"
 ENVIRONMENT = {
     "WARREN_NAMESPACE": "team",
     "WARREN_BROKER_URL": "amqp://u:p@b/%2Fown",
@@ -165,7 +166,7 @@ async def scale_down(world: World) -> None:
     selector = "app=consumer"
     world.cluster.deployments["consumer"] = Scale(3, 3, selector)
     world.cluster.crews[selector] = {name: Pod(name, f"10.0.0.{name}") for name in "123"}
-    world.figures.queues["q"] = Figure(0, 1, age=1, running=1, consumers=3, busy={"10.0.0.2:8001": 1})
+    world.figures.queues[CPU] = Figure(0, 1, age=1, running=1, consumers=3, busy={"10.0.0.2:8001": 1})
     await world.look(seconds=2)
     await world.look(seconds=61)
     assert world.cluster.deployments["consumer"].wanted == 1
@@ -173,8 +174,8 @@ async def scale_down(world: World) -> None:
 
 async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None:
     world.cluster.deployments["consumer"] = Scale(0, 0)
-    world.cluster.create(Kind.CONSUMER_POOL, "cpu", {"queue": "q", "scaleTargetRef": {"name": "consumer"}})
-    world.figures.queues["q"] = Figure(1, 0, age=1)
+    world.cluster.create(Kind.CONSUMER_POOL, "cpu", {"queue": CPU, "scaleTargetRef": {"name": "consumer"}})
+    world.figures.queues[CPU] = Figure(1, 0, age=1)
     world.cluster.create(Kind.MLJOB, "iris", {**IRIS, "ttlSecondsAfterFinished": 5})
     await world.operator.resync()
     for kind, name in ((Kind.MLJOB, "iris"), (Kind.CONSUMER_POOL, "cpu")):

@@ -25,7 +25,7 @@ from warren.training import TrainReport, TrainRequest
 from warren_operator.cluster import Kind
 from warren_operator.cluster.memory import MemoryCluster
 from warren_operator.composition import Operator, Ports
-from warren_operator.figures.memory import MemoryFigures
+from warren_operator.figures.memory import MemoryConsumers, MemoryFigures
 from warren_operator.settings import OperatorSettings
 
 QUEUE = "warren.tasks.train-cpu"
@@ -96,6 +96,7 @@ class World:
         self.models = Repository(MemoryObjects(), "warren")
         self.objects = self.models._objects  # noqa: SLF001 - to put a manifest where a consumer would
         self.figures = MemoryFigures()
+        self.consumers = MemoryConsumers()
         self.fuse = Fuse()
         self.restart()
 
@@ -114,6 +115,7 @@ class World:
             wrap(self.models),
             Payloads(self.objects, "warren"),
             partial(self.objects.ping, "warren"),
+            wrap(self.consumers),
             clock=self.clock,
         )
 
