@@ -21,7 +21,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._pool = pool
         self.running = self._gauge("warren_consumer_running_tasks", "Tasks that are being executed now")
-        self.slots = self._gauge("warren_consumer_slots", "Tasks that this consumer can execute at once")
+        self.slots = self._gauge("warren_consumer_slots", "Tasks that this consumer takes on at once; 0: it stops")
         self._finished = Counter(
             "warren_consumer_finished_tasks",
             "Attempts that ended, by task and outcome",

@@ -125,6 +125,7 @@ class Worker:
     async def stop(self) -> None:
         """Take no more; what was taken but not begun goes back at once."""
         self._stopping = True
+        self.metrics.slots.set(0)
         if self._subscription is not None:
             await self._subscription.stop()
         waiting = {task: assignment for task, assignment in self._tasks.items() if assignment.waiting}

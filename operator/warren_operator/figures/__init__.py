@@ -33,7 +33,9 @@ class Figure:
     busy: Mapping[str, int] = field(default_factory=dict)
     """The same of each process by its address, `host:port`."""
     consumers: int | None = None
-    """Consumers that report themselves; None: none does, as those of others never do."""
+    """Consumers that report themselves and take work; None: none reports itself, as those of others never do."""
+    leaving: Collection[str] = frozenset()
+    """Processes that report themselves and say that they take no more work."""
     instead: str = ""
     """Why these are the broker's own figures, without what its consumers say of themselves; empty: they are not."""
     finished: Mapping[str, float] = field(default_factory=dict)

@@ -27,7 +27,7 @@ _SLOTS: Final = "warren_consumer_slots"
 _PREFIX: Final = f"{TASKS}."
 _GIVEN_BACK: Final = "held|lost|shutdown"
 """Outcomes after which the task is still on the queue."""
-_OF_EACH: Final = ("running", "finished")
+_OF_EACH: Final = ("running", "finished", "slots")
 """Figures that each process of a pool has of its own."""
 _TIMEOUT_SECONDS: Final = 2.0
 
@@ -92,7 +92,7 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
         where = f"{where},namespace=~{json.dumps(f'{namespace}|')}"
     parts = {
         "running": f"sum by (pool, instance) ({RUNNING}{{{where}}})",
-        "consumers": f"count by (pool) ({_SLOTS}{{{where}}})",
+        "slots": f"sum by (pool, instance) ({_SLOTS}{{{where}}})",
         "finished": f'sum by (pool, instance) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
     }
     for figure, expression in parts.items():
@@ -124,9 +124,15 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
             max(0.0, evaluated - figures["time"]),
             running=int(sum(processes["running"].get(queue, {}).values())),
             busy={process: int(count) for process, count in processes["running"].get(queue, {}).items()},
-            consumers=int(figures["consumers"]) if "consumers" in figures else None,
+            consumers=_serving(processes["slots"].get(queue)),
+            leaving=frozenset(process for process, slots in processes["slots"].get(queue, {}).items() if not slots),
             finished=processes["finished"].get(queue, {}),
         )
         for queue, figures in values.items()
         if {"ready", "unacked", "time"} <= figures.keys()
     }
+
+
+def _serving(slots: Mapping[str, float] | None) -> int | None:
+    """Return how many consumers take work, by their slots; none of those that report themselves may be left."""
+    return None if slots is None else sum(count > 0 for count in slots.values())

@@ -187,7 +187,7 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     taken = (last.running + seen.running) / 2 * passed
     new = replace(history, slots=history.slots.add(taken, done))
     up = seen.consumers or 0
-    if not up or up != last.consumers or min(last.running, seen.running) < _BUSY_SHARE * up * concurrency:
+    if not up or up != last.consumers or min(last.staying, seen.staying) < _BUSY_SHARE * up * concurrency:
         return replace(new, full_since=None, full_done=0.0, full_belief=None)
     since, belief = history.full_since, history.full_belief
     if since is None:

@@ -27,9 +27,11 @@ class Observation:
     running: int = 0
     """Tasks that consumers report as being executed."""
     consumers: int | None = None
-    """Replicas that are up, as they report themselves. None: they do not."""
+    """Replicas that are up, as they report themselves, and stay. None: they do not report themselves."""
     woken: bool = False
     """A producer said that it published; figures may show it only later."""
+    outgoing: int = 0
+    """Of the running tasks, those of consumers that take no more."""
     paused: str | None = None
     """The annotation that holds a count of replicas, as somebody wrote it."""
 
@@ -42,6 +44,11 @@ class Observation:
     def in_flight(self) -> int:
         """Tasks under way: a training that runs is no idleness, whatever the broker believes of its delivery."""
         return max(self.unacked or 0, self.running)
+
+    @property
+    def staying(self) -> int:
+        """Tasks that are executed by consumers which go on to take more."""
+        return self.running - self.outgoing
 
     @property
     def work(self) -> int:

@@ -272,7 +272,7 @@ class PoolReconciler:
         finished = None if figure.instead else self._finished.total(queue)
         consumers = figure.consumers if figure.consumers is not None or finished is None else 0
         if consumers is not None:
-            consumers = standing.staying(replicas, consumers, figure.busy)
+            consumers = standing.staying(replicas, consumers, figure.busy.keys() - figure.leaving)
         return Observation(
             replicas,
             figure.ready if consumers else self._wakenings.ready(queue, figure.ready, figure.unacked, now),
@@ -281,6 +281,7 @@ class PoolReconciler:
             figure.running,
             consumers,
             woken=woken,
+            outgoing=sum(figure.busy.get(process, 0) for process in figure.leaving),
             paused=pool.paused,
         )
 

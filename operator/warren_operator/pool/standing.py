@@ -24,7 +24,9 @@ class Standing:
     """What its Deployment was last set to, by anybody; None: nobody has looked yet."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever looks: a round and a hint must not both decide on what the Deployment had before."""
-    _leaving: frozenset[str] = frozenset()
+    _crew: frozenset[str] = frozenset()
+    """Those that served when there were last too many, as far as they still do; _kept of them stay."""
+    _kept: int = 0
 
     @property
     def asleep(self) -> bool:
@@ -35,12 +37,18 @@ class Standing:
         return not (self.wanted and (last.replicas if last.consumers is None else last.consumers))
 
     def staying(self, replicas: int, consumers: int, processes: Iterable[str]) -> int:
-        """Return how many of the consumers that tell of themselves stay.
+        """Return how many of the consumers that serve stay; `processes` are their addresses.
 
-        Those that do so while no replica is wanted are on their way out. They tell until they have finished, which may
-        be long after the pool was woken again: taken for the new ones, they would make a pod's start look short, and
-        what waits for the new ones look served.
+        A consumer that was told to go says so itself, but that shows a scrape later. Until then those beyond what was
+        wanted are on their way out, also when more are wanted again: taken for the new ones, they would make a pod's
+        start look short, and what waits for the new ones look served.
         """
         told = frozenset(processes)
-        self._leaving = self._leaving & told if replicas else told
-        return max(0, consumers - len(self._leaving)) if replicas else 0
+        self._crew &= told
+        if consumers - self._going > replicas:
+            self._crew, self._kept = told, replicas
+        return min(replicas, consumers - self._going)
+
+    @property
+    def _going(self) -> int:
+        return max(0, len(self._crew) - self._kept)

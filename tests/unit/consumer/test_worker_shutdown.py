@@ -32,6 +32,23 @@ async def test_running_work_is_finished(stage: Stage) -> None:
     assert stage.empty
 
 
+async def test_who_stops_has_no_slots_while_the_work_at_hand_goes_on(stage: Stage) -> None:
+    """The autoscaler must not count on it any longer."""
+    stage.knows_work()
+    await stage.submit()
+    worker = stage.worker(concurrency=2)
+    running = asyncio.create_task(worker.run())
+    value = stage.metrics.registry.get_sample_value
+    await until(lambda: len(stage.began) == 1)
+    assert value("warren_consumer_slots", {"pool": "cpu"}) == 2
+    await worker.stop()
+    assert value("warren_consumer_slots", {"pool": "cpu"}) == 0
+    assert value("warren_consumer_running_tasks", {"pool": "cpu"}) == 1
+    stage.gate.set()
+    await worker.drain(finish_seconds=5, hurry=asyncio.Event(), hand_back_seconds=1)
+    await running
+
+
 async def test_what_was_not_begun_goes_back_at_once(stage: Stage) -> None:
     stage.knows_work()
     worker = stage.worker(concurrency=2)

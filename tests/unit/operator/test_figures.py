@@ -18,6 +18,10 @@ def sample(queue: str, figure: str, value: float) -> dict[str, Any]:
     return {"metric": {"queue": queue, "figure": figure}, "value": [1000.0, str(value)]}
 
 
+def told(figure: str, process: str, value: float) -> dict[str, Any]:
+    return {"metric": {"queue": "a", "figure": figure, "instance": process}, "value": [1000.0, str(value)]}
+
+
 def test_an_answer_is_read() -> None:
     samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
     assert read_answer({"data": {"result": samples}}) == {"a": Figure(3, 1, 2.5)}
@@ -29,14 +33,23 @@ def test_a_queue_with_a_figure_missing_is_unknown() -> None:
 
 def test_what_consumers_tell_is_read_with_it() -> None:
     samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
-    samples += [sample("a", "running", 2), sample("a", "consumers", 2)]
-    for process, count in (("1.2.3.4:9100", 7), ("1.2.3.5:9100", 8)):
-        finished = sample("a", "finished", count)
-        finished["metric"]["instance"] = process
-        samples.append(finished)
+    for process, finished, slots in (("1.2.3.4:9100", 7, 4), ("1.2.3.5:9100", 8, 4)):
+        samples += [told("finished", process, finished), told("slots", process, slots), told("running", process, 1)]
     figure = read_answer({"data": {"result": samples}})["a"]
-    assert (figure.running, figure.consumers) == (2, 2)
+    assert (figure.running, figure.consumers, figure.leaving) == (2, 2, frozenset())
     assert figure.finished == {"1.2.3.4:9100": 7, "1.2.3.5:9100": 8}
+
+
+@pytest.mark.parametrize(("slots", "consumers", "leaving"), [((4, 0), 1, {"b"}), ((0, 0), 0, {"a", "b"})])
+def test_those_that_stop_serve_no_longer_but_still_run_what_they_have(
+    slots: tuple[int, int], consumers: int, leaving: set[str]
+) -> None:
+    """None that serves is zero; that nobody tells is not known."""
+    samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
+    for process, count in zip("ab", slots, strict=True):
+        samples += [told("slots", process, count), told("running", process, 2)]
+    figure = read_answer({"data": {"result": samples}})["a"]
+    assert (figure.consumers, figure.leaving, figure.running) == (consumers, leaving, 4)
 
 
 def test_consumers_are_asked_for_by_pool_and_namespace() -> None:

@@ -136,3 +136,11 @@ def test_tasks_that_end_all_at_once_are_no_surprise() -> None:
     known = History(slots=Measure(4000, 200))
     busy = [(float(now), float(now // 20 * CONCURRENCY), CONCURRENCY) for now in range(0, 100, 2)]
     assert looked(known, busy).service_seconds == pytest.approx(20, rel=0.1)
+
+
+def test_leavers_that_work_make_a_new_one_that_idles_no_busy_one() -> None:
+    """Its speed would be theirs: what they have left to do is longer than most."""
+    history = History(slots=Measure(100, 200))
+    for now in range(0, 60, 2):
+        history = history.after(Observation(1, 0, 2, 0.0, 2, 1, outgoing=2), now, CONCURRENCY)
+    assert history.full_since is None

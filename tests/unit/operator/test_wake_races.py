@@ -188,6 +188,25 @@ async def test_those_on_their_way_out_are_not_taken_for_those_to_come(world: Wor
         assert wanted(world) == 1  # the new one has told of itself, so the figures count again
 
 
+async def test_who_says_that_it_goes_is_not_subtracted_once_more(world: World) -> None:
+    """One leaves and says so; as soon as the new one has told of itself, the figures count again."""
+    create(world, scaleDown=IMPATIENT)
+    world.figures.queues[QUEUE] = Figure(0, 2, age=1, consumers=1, busy=BUSY)
+    async with listening(world) as operator:
+        world.figures.queues[QUEUE] = Figure(0, 0, age=1, consumers=1, busy=BUSY)
+        await operator.pool_round()
+        await submit(world, 7)
+        await operator.wakes.pass_on("cpu")
+        world.figures.queues[QUEUE] = Figure(0, 0, age=1, consumers=0, busy=BUSY, leaving=BUSY.keys())
+        world.clock.advance(2)
+        await operator.pool_round()
+        assert wanted(world) == 4
+        both = {**BUSY, "10.0.0.2:9090": 0}
+        world.figures.queues[QUEUE] = Figure(0, 0, age=1, consumers=1, busy=both, leaving=BUSY.keys())
+        await operator.pool_round()
+        assert wanted(world) == 1
+
+
 async def test_a_paused_pool_is_left_alone_and_woken_once_it_is_let_go(world: World, cluster: HeldCluster) -> None:
     create(world)
     cluster.annotate(Kind.CONSUMER_POOL, "cpu", {PAUSED: "0"})
