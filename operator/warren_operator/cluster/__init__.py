@@ -84,6 +84,8 @@ class Pod:
     """Its annotation `controller.kubernetes.io/pod-deletion-cost`: of ready pods the cheapest goes first."""
     metrics_port: int | None = None
     """Its containers' port that is named `metrics`; None: it names none."""
+    ready: bool = False
+    """Whether its readiness probes say so."""
 
     @property
     def endpoint(self) -> str:

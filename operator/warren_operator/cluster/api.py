@@ -231,6 +231,7 @@ def _pod(pod: client.V1Pod) -> Pod:
         next((str(one.message or one.reason) for one in refused if one.status == "False"), ""),
         ((metadata and metadata.annotations) or {}).get(DELETION_COST),
         _metrics_port(pod.spec),
+        any(one.type == "Ready" and one.status == "True" for one in conditions),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from warren_operator.cluster import Pod, ResourceNotFoundError
@@ -19,13 +20,23 @@ LOOK_SECONDS: Final = 10.0
 """How often the pods of a pool that are not all up are looked at."""
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The pods of a pool as they were last looked at."""
+
+    ready: int = 0
+    """How many are ready."""
+    complaint: str = ""
+    """What the scheduler says of those that it found no node for; empty: there are none."""
+
+
 class Crews:
     """The pods of all pools."""
 
     def __init__(self, cluster: Cluster, consumers: Consumers) -> None:
         self._cluster = cluster
         self._consumers = consumers
-        self._complaints: dict[str, tuple[float, str]] = {}
+        self._seen: dict[str, tuple[float, Crew]] = {}
 
     async def rank(self, selector: str, busy: Mapping[str, int], concurrency: int, *, ours: bool) -> None:
         """Give each pod a deletion cost by what it works on, so that of those that go the idle ones are the first.
@@ -42,19 +53,20 @@ class Crews:
         costs = ranked(pods, told, concurrency)
         await asyncio.gather(*(self._write(pod, cost) for pod, cost in costs.items()))
 
-    async def complaint(self, selector: str, now: float) -> str:
-        """Return what the scheduler says of the pods that it found no node for; empty: there are none."""
+    async def look(self, selector: str, now: float) -> Crew:
+        """Return how the pods stand, or stood `LOOK_SECONDS` ago at most."""
         if not selector:
-            return ""
-        seen, words = self._complaints.get(selector, (now - LOOK_SECONDS, ""))
-        if now - seen >= LOOK_SECONDS:
-            words = complained(await self._cluster.pods_of(selector))
-            self._complaints[selector] = (now, words)
-        return words
+            return Crew()
+        at, crew = self._seen.get(selector, (now - LOOK_SECONDS, Crew()))
+        if now - at >= LOOK_SECONDS:
+            pods = await self._cluster.pods_of(selector)
+            crew = Crew(sum(pod.ready for pod in pods), complained(pods))
+            self._seen[selector] = (now, crew)
+        return crew
 
     def forget(self, selector: str) -> None:
-        """Forget what the scheduler said: all pods are up."""
-        self._complaints.pop(selector, None)
+        """Forget how the pods stood: they stand otherwise by now."""
+        self._seen.pop(selector, None)
 
     async def _write(self, pod: str, cost: int) -> None:
         try:

@@ -32,6 +32,8 @@ class Observation:
     """A producer said that it published; figures may show it only later."""
     outgoing: int = 0
     """Of the running tasks, those of consumers that take no more."""
+    silent: bool = False
+    """Its consumers are there and told of themselves before, but do so no longer: what they do is not known."""
     paused: str | None = None
     """The annotation that holds a count of replicas, as somebody wrote it."""
 

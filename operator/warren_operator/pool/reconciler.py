@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from warren.broker import Broker
     from warren.clock import Clock
     from warren.resources import ConsumerPoolStatus
-    from warren_operator.cluster import Cluster
+    from warren_operator.cluster import Cluster, Scale
     from warren_operator.figures import Consumers, Figure, Figures
     from warren_operator.figures.history import EmptyQueues
     from warren_operator.pool.scaling import Decision
@@ -235,6 +235,7 @@ class PoolReconciler:
         except ResourceNotFoundError as error:
             return without_target(pool, figure, error.detail, unknown, now)
         standing.wanted = scale.wanted
+        standing.silent_since = await self._silent_since(pool, standing, scale, figure)
         seen = self._observation(pool, standing, figure)
         known = standing.history or History.resumed(pool.status.service_seconds)
         decision, history = step(seen, pool.spec, known, now)
@@ -248,7 +249,8 @@ class PoolReconciler:
                 await self._rank(pool, scale.selector, figure)
             await self._apply(document, pool, scale.wanted, decision)
         complaint = await self._complaint(seen, scale.selector)
-        look = Look(seen, decision, history, figure.instead if figure else "", complaint)
+        silent = standing.silent_since is not None and now - standing.silent_since >= self._fresh_seconds
+        look = Look(seen, decision, history, figure.instead if figure else "", complaint=complaint, silent=silent)
         return decided(pool, look, unknown, now)
 
     async def _rank(self, pool: ConsumerPool, selector: str, figure: Figure | None) -> None:
@@ -258,9 +260,23 @@ class PoolReconciler:
             busy, ours = figure.busy if figure else {}, self._finished.total(queue) is not None
             await self._crews.rank(selector, busy, pool.spec.concurrency, ours=ours)
 
+    async def _silent_since(
+        self, pool: ConsumerPool, standing: Standing, scale: Scale, figure: Figure | None
+    ) -> float | None:
+        """Return since when consumers that told of themselves before do so no longer, though they are there."""
+        if figure is None or figure.instead or figure.consumers is not None:
+            return None
+        if not scale.wanted or self._finished.total(pool.spec.queue) is None:
+            return None
+        now, since = self._clock.now(), standing.silent_since
+        if since is None:
+            self._crews.forget(scale.selector)
+        there = figure.unacked or (await self._crews.look(scale.selector, now)).ready
+        return None if not there else now if since is None else since
+
     async def _complaint(self, seen: Observation, selector: str) -> str:
         if seen.replicas and (seen.consumers is None or seen.consumers < seen.replicas):
-            return await self._crews.complaint(selector, self._clock.now())
+            return (await self._crews.look(selector, self._clock.now())).complaint
         self._crews.forget(selector)
         return ""
 
@@ -269,7 +285,8 @@ class PoolReconciler:
         woken = self._wakenings.heard(queue, now)
         if figure is None:
             return Observation(replicas, woken=woken, paused=pool.paused)
-        finished = None if figure.instead else self._finished.total(queue)
+        silent = standing.silent_since is not None
+        finished = None if figure.instead or silent else self._finished.total(queue)
         consumers = figure.consumers if figure.consumers is not None or finished is None else 0
         if consumers is not None:
             consumers = standing.staying(replicas, consumers, figure.busy.keys() - figure.leaving)
@@ -282,6 +299,7 @@ class PoolReconciler:
             consumers,
             woken=woken,
             outgoing=sum(figure.busy.get(process, 0) for process in figure.leaving),
+            silent=silent,
             paused=pool.paused,
         )
 
@@ -310,7 +328,7 @@ def _measure(pool: ConsumerPool, observation: Observation, decision: Decision) -
     labels = _labels(pool)
     metrics.DESIRED.labels(*labels).set(decision.replicas)
     metrics.REPLICAS.labels(*labels).set(observation.replicas)
-    metrics.METRICS_KNOWN.labels(*labels).set(observation.known)
+    metrics.METRICS_KNOWN.labels(*labels).set(observation.known and not observation.silent)
     if observation.ready is not None and observation.unacked is not None:
         metrics.READY.labels(*labels).set(observation.ready)
         metrics.UNACKED.labels(*labels).set(observation.unacked)

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     """An annotation holds the count."""
     METRICS_UNKNOWN = "MetricsUnknown"
     """The queue's figures are missing or old: hold."""
+    CONSUMERS_UNKNOWN = "ConsumersUnknown"
+    """The consumers tell nothing of themselves any longer: none goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     low, high = _bounded(up, spec), _bounded(down, spec)
     if low >= seen.replicas:
         return _serve(seen, spec, up, low, found)
+    if seen.silent:
+        message = f"{found.words}; {high} are enough, but what the consumers do is not known; unknown is not zero"
+        return Decision(seen.replicas, Reason.CONSUMERS_UNKNOWN, message, seen.replicas)
     return _shrink(seen, spec, history, now, high, found)
 
 

@@ -24,6 +24,8 @@ class Standing:
     """What its Deployment was last set to, by anybody; None: nobody has looked yet."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever looks: a round and a hint must not both decide on what the Deployment had before."""
+    silent_since: float | None = None
+    """Since when its consumers, which are there, have told nothing of themselves any longer."""
     _crew: frozenset[str] = frozenset()
     """Those that served when there were last too many, as far as they still do; _kept of them stay."""
     _kept: int = 0

@@ -30,6 +30,12 @@ UNTAKEN_SECONDS: Final = 60.0
 """A pool with replicas is stalled when nobody takes a waiting task for so long, or for thrice the start of a pod."""
 
 
+_SILENT: Final = (
+    "the consumers are there, but Prometheus knows nothing of them any longer: does it still find and reach "
+    "their pods? Until it does, more are started by what RabbitMQ tells, and none goes"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """One look at a pool, and what came of it."""
@@ -39,6 +45,8 @@ class Look:
     history: History
     instead: str = ""
     """Why the figures are the broker's own, if they are."""
+    silent: bool = False
+    """Whether the consumers, which are there, have told nothing of themselves for longer than a hiccup."""
     complaint: str = ""
     """What the scheduler says of pods that it found no node for, if there are any."""
 
@@ -61,7 +69,7 @@ def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> 
         conditions=_all(
             pool,
             now,
-            _metrics(pool, unknown, look.instead),
+            _metrics(pool, unknown, look),
             _active(decision),
             _limited(decision, look.complaint),
             _stalled(history, now),
@@ -121,9 +129,13 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.2g}")
 
 
-def _metrics(pool: ConsumerPool, unknown: str | None, instead: str = "") -> _State:
-    if unknown is None and instead:
-        message = f"{instead}; meanwhile RabbitMQ itself is asked, which knows nothing of how fast the consumers are"
+def _metrics(pool: ConsumerPool, unknown: str | None, look: Look | None = None) -> _State:
+    if look is not None and look.silent:
+        return _State(METRICS_AVAILABLE, Reason.CONSUMERS_UNKNOWN, _SILENT, holds=False)
+    if unknown is None and look is not None and look.instead:
+        message = (
+            f"{look.instead}; meanwhile RabbitMQ itself is asked, which knows nothing of how fast the consumers are"
+        )
         return _State(METRICS_AVAILABLE, "FromBroker", message, holds=True)
     if unknown is None:
         return _State(METRICS_AVAILABLE, "Fresh", f"the figures of {pool.spec.queue} are fresh", holds=True)
