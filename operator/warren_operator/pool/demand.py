@@ -11,7 +11,7 @@ Forbidden here: clocks, I/O, third parties.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class Demand:
     replicas: float
     kept: float
     """So many are kept if there are more: no flapping about a whole number."""
+    work: float
+    """So many are for the work alone, without what is to be spare."""
     words: str
 
 
@@ -49,17 +51,32 @@ def demand(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     if not spec.spare_slots:
         return found
     spare = spec.spare_slots / spec.concurrency
-    return Demand(found.replicas + spare, found.kept + spare, f"{found.words}; {spec.spare_slots} slots spare")
+    return Demand(
+        found.replicas + spare, found.kept + spare, found.work, f"{found.words}; {spec.spare_slots} slots spare"
+    )
 
 
-def estimated_wait(seen: Observation, spec: ConsumerPoolSpec, history: History) -> float | None:
-    """Return how many seconds a task that arrives now will wait; None: not known."""
+def estimated_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, wanted: int) -> float | None:
+    """Return how many seconds a task that arrives now will wait if so many replicas are to be there; None: not known.
+
+    Those that are up work on what waits, and those that were asked for from the moment at which they will have started.
+    """
     capacity = history.capacity(spec.concurrency)
     if capacity is None or not seen.known:
         return None
-    up = seen.replicas if seen.consumers is None else min(seen.consumers, seen.replicas)
-    start = 0.0 if up else history.start_seconds
-    return start + (seen.ready or 0) / (capacity * max(up, seen.replicas, 1))
+    start, kept = history.start_seconds, replace(seen, replicas=min(seen.replicas, wanted))
+    starting = [(max(0.0, start - ago), more) for ago, more in history.coming(kept, history.looked_at)]
+    return _drained((seen.ready or 0) / capacity, kept.up, [*starting, (start, max(0, wanted - seen.replicas))])
+
+
+def _drained(work: float, up: int, coming: list[tuple[float, int]]) -> float | None:
+    """Return after how many seconds so many replica-seconds of work are done; None: it is not known who will."""
+    at = 0.0
+    for begin, more in coming:
+        if up and work <= up * (begin - at):
+            break
+        work, at, up = work - up * (begin - at), begin, up + more
+    return at + work / up if up else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +93,8 @@ def _by_tasks(seen: Observation, spec: ConsumerPoolSpec) -> Demand:
     waiting = seen.work - seen.in_flight
     words = f"{waiting} ready and {seen.in_flight} under way, {spec.tasks_per_replica} per replica"
     margin = math.floor(seen.work * MARGIN)  # whole tasks: one training alone needs no second replica
-    return Demand(seen.work / spec.tasks_per_replica, (seen.work + margin) / spec.tasks_per_replica, words)
+    found = seen.work / spec.tasks_per_replica
+    return Demand(found, (seen.work + margin) / spec.tasks_per_replica, found, words)
 
 
 def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float, rates: _Rates) -> Demand:
@@ -92,7 +110,7 @@ def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: f
     )
     # What comes seldom is no work meanwhile: how long a pool stays up for it is for the stabilization time to say.
     found = 0.0 if history.quiet and not seen.work else min(max(steady, draining, riding), most)
-    return Demand(found, found * (1 + MARGIN), words)
+    return Demand(found, found * (1 + MARGIN), found, words)
 
 
 def _spare(rates: _Rates, target: float, concurrency: int) -> float:

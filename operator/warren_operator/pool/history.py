@@ -94,6 +94,8 @@ class History:
         if seen.known:
             new = replace(new, untaken_since=_untaken(new, seen, now), arrived=_arrivals(new.arrived, seen, now))
             new = _measured(new, seen, now, concurrency)
+        elif self.untaken_since is not None:
+            new = replace(new, untaken_since=self.untaken_since + now - self.looked_at)  # what was not seen is no wait
         return replace(new, last=seen if seen.known else replace(seen, finished=None), looked_at=now)
 
     def advised(self, wish: int, now: float, stabilization_seconds: float) -> History:
@@ -141,14 +143,18 @@ class History:
 
     def help_until(self, seen: Observation, now: float) -> float:
         """Return the replica-seconds that pods asked for so far will give until one asked for now is up."""
-        up = seen.replicas if seen.consumers is None else min(seen.consumers, seen.replicas)
-        coming, level = 0.0, up
+        coming = sum(more * min(self.start_seconds, ago) for ago, more in self.coming(seen, now))
+        return seen.up * self.start_seconds + coming
+
+    def coming(self, seen: Observation, now: float) -> list[tuple[float, int]]:
+        """Return how long ago replicas were asked for that are not up yet, and how many; the overdue are left out."""
+        coming, level = [], seen.up
         for asked, count in self.raises:
             more = max(0, min(count, seen.replicas) - level)
             level += more
             if now - asked < _OVERDUE * self.start_seconds:
-                coming += more * min(self.start_seconds, now - asked)
-        return up * self.start_seconds + coming
+                coming.append((now - asked, more))
+        return coming
 
     def _rate(self, seconds: float) -> tuple[float, float] | None:
         """Return arrivals per second over about the last `seconds`, and over how long exactly."""

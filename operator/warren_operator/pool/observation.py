@@ -43,6 +43,11 @@ class Observation:
         return self.ready is not None and self.unacked is not None
 
     @property
+    def up(self) -> int:
+        """Replicas that are up; where they do not report themselves, all that are wanted."""
+        return self.replicas if self.consumers is None else min(self.consumers, self.replicas)
+
+    @property
     def in_flight(self) -> int:
         """Tasks under way: a training that runs is no idleness, whatever the broker believes of its delivery."""
         return max(self.unacked or 0, self.running)

@@ -9,7 +9,7 @@ Forbidden here: clocks, I/O, third parties.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -56,9 +56,13 @@ class Decision:
     """The reason as a sentence, with its figures."""
     wish: int
     """What the work alone asks for: it is remembered for the stabilization time."""
+    limited: bool = False
+    """Whether the work, without what is to be spare, asks for more than maxReplicas."""
 
 
-_WAKING: Final = Demand(1.0, 1.0, "a producer publishes, and no figure shows it yet")
+_MOST_REPLICAS: Final = 2**31 - 1
+"""What Kubernetes has room for."""
+_WAKING: Final = Demand(1.0, 1.0, 1.0, "a producer publishes, and no figure shows it yet")
 
 
 def step(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> tuple[Decision, History]:
@@ -80,6 +84,11 @@ def decide(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
     found = demand(seen, spec, history, now)
     if seen.woken and not found.replicas and not spec.min_replicas:
         found = _WAKING
+    return replace(_meet(seen, spec, history, now, found), limited=math.ceil(found.work) > spec.max_replicas)
+
+
+def _meet(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float, found: Demand) -> Decision:
+    """Decide on what the work asks for."""
     up, down = math.ceil(found.replicas), math.ceil(found.kept)
     low, high = _bounded(up, spec), _bounded(down, spec)
     if low >= seen.replicas:
@@ -102,7 +111,7 @@ def _raised_by_hand(seen: Observation, spec: ConsumerPoolSpec, history: History)
 
 
 def _pause(seen: Observation, spec: ConsumerPoolSpec, wish: str) -> Decision:
-    if wish.isdecimal():
+    if wish.isdecimal() and int(wish) <= _MOST_REPLICAS:
         return Decision(int(wish), Reason.PAUSED, f"an annotation holds {spec.queue} at {wish} replicas", int(wish))
     message = f"an annotation that pauses {spec.queue} says {wish!r}, which is no number of replicas; nothing changes"
     return Decision(seen.replicas, Reason.PAUSED, message, seen.replicas)
@@ -118,9 +127,12 @@ def _hold(seen: Observation, spec: ConsumerPoolSpec) -> Decision:
 
 def _serve(seen: Observation, spec: ConsumerPoolSpec, wanted: int, replicas: int, found: Demand) -> Decision:
     sentence = f"{found.words}: {wanted}"
-    if wanted > spec.max_replicas:
+    if math.ceil(found.work) > spec.max_replicas:
         sentence = f"{sentence}, but maxReplicas is {spec.max_replicas}"
         return Decision(replicas, Reason.AT_MAXIMUM, sentence, replicas)
+    if wanted > spec.max_replicas:
+        sentence = f"{sentence}, but maxReplicas leaves less to spare with {spec.max_replicas}"
+        return Decision(replicas, Reason.BACKLOG, sentence, replicas)
     if found is _WAKING:
         return Decision(replicas, Reason.WOKEN, found.words, replicas)
     if not found.replicas and seen.in_flight:

@@ -62,7 +62,7 @@ def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> 
         unacked=seen.unacked,
         arrival_rate=_rounded(history.arrival_rate if seen.known else None),
         service_seconds=_rounded(history.service_seconds),
-        estimated_wait_seconds=_rounded(estimated_wait(seen, pool.spec, history)),
+        estimated_wait_seconds=_rounded(estimated_wait(seen, pool.spec, history, _expected(pool, look))),
         reason=decision.reason,
         message=decision.message + advice,
         observed_generation=pool.metadata.generation,
@@ -70,9 +70,9 @@ def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> 
             pool,
             now,
             _metrics(pool, unknown, look),
-            _active(decision),
-            _limited(decision, look.complaint),
-            _stalled(history, now),
+            _active(pool, seen, decision),
+            _limited(seen, decision, look.complaint),
+            _stalled(seen, history),
         ),
     )
 
@@ -105,14 +105,14 @@ def without_target(
 
 
 def turned(before: ConsumerPoolStatus, after: ConsumerPoolStatus) -> Iterator[Notice]:
-    """Yield an Event for each condition that has become bad or good again; that a pool sleeps is neither."""
+    """Yield an Event for each condition that has become bad, or is so no longer; that a pool sleeps is neither."""
     for condition in after.conditions:
         if condition.type == ACTIVE:
             continue
-        good = "True" if condition.type == METRICS_AVAILABLE else "False"
+        bad = "False" if condition.type == METRICS_AVAILABLE else "True"
         old = find(before.conditions, condition.type)
-        if condition.status != (old.status if old else good):
-            kind: Literal["Normal", "Warning"] = "Normal" if condition.status == good else "Warning"
+        if (condition.status == bad) != (old is not None and old.status == bad):
+            kind: Literal["Normal", "Warning"] = "Warning" if condition.status == bad else "Normal"
             yield Notice(kind, condition.reason, condition.message)
 
 
@@ -121,7 +121,16 @@ class _State:
     kind: str
     reason: str
     message: str
-    holds: bool = field(kw_only=True)
+    holds: bool | None = field(kw_only=True)
+    """None: not known."""
+
+
+def _expected(pool: ConsumerPool, look: Look) -> int:
+    """Return how many replicas there are to be once a task arrives now: it wakes a pool that sleeps."""
+    if pool.spec.advise_only:
+        return look.seen.replicas
+    least = 0 if look.decision.reason is Reason.PAUSED else 1
+    return max(least, look.decision.replicas)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -142,28 +151,37 @@ def _metrics(pool: ConsumerPool, unknown: str | None, look: Look | None = None) 
     return _State(METRICS_AVAILABLE, "MetricsUnknown", unknown, holds=False)
 
 
-def _active(decision: Decision) -> _State:
-    if decision.replicas:
+def _active(pool: ConsumerPool, seen: Observation, decision: Decision) -> _State:
+    if seen.replicas if pool.spec.advise_only else decision.replicas:
         return _State(ACTIVE, "Awake", "consumers serve the queue, or are about to", holds=True)
+    if pool.spec.advise_only:
+        message = f"no consumer is there; adviseOnly leaves the Deployment alone, {decision.replicas} are advised"
+        return _State(ACTIVE, "AdviseOnly", message, holds=False)
+    if decision.reason is Reason.PAUSED:
+        return _State(ACTIVE, "Paused", decision.message, holds=False)
     return _State(ACTIVE, "Asleep", "no consumer is wanted; the next task wakes the pool", holds=False)
 
 
-def _limited(decision: Decision, complaint: str) -> _State:
+def _limited(seen: Observation, decision: Decision, complaint: str) -> _State:
     if complaint:
         return _State(LIMITED, "Unschedulable", complaint, holds=True)
-    if decision.reason is Reason.AT_MAXIMUM:
-        return _State(LIMITED, "AtMaximum", "the work asks for more replicas than maxReplicas", holds=True)
     if decision.reason is Reason.PAUSED:
         return _State(LIMITED, "Paused", decision.message, holds=True)
-    return _State(LIMITED, "WithinBounds", "as many replicas as the work asks for are wanted", holds=False)
+    if decision.limited:
+        return _State(LIMITED, "AtMaximum", "the work asks for more replicas than maxReplicas", holds=True)
+    if not seen.known:
+        return _State(LIMITED, Reason.METRICS_UNKNOWN, "what the work asks for is not known", holds=None)
+    return _State(LIMITED, "WithinBounds", "the work asks for no more replicas than maxReplicas", holds=False)
 
 
-def _stalled(history: History, now: float) -> _State:
+def _stalled(seen: Observation, history: History) -> _State:
+    if not seen.known:
+        return _State(STALLED, Reason.METRICS_UNKNOWN, "whether tasks wait and are taken is not known", holds=None)
     since, patience = history.untaken_since, max(UNTAKEN_SECONDS, 3 * history.start_seconds)
-    if since is not None and now - since >= patience:
+    if since is not None and history.looked_at - since >= patience:
         message = "tasks wait and there are replicas, but nobody takes any: do the pods run, and consume this queue?"
         return _State(STALLED, "NobodyTakesTasks", message, holds=True)
-    return _State(STALLED, "Working", "waiting tasks are taken", holds=False)
+    return _State(STALLED, "Working", "no replica leaves waiting tasks untaken", holds=False)
 
 
 def _all(pool: ConsumerPool, now: float, *states: _State) -> tuple[Condition, ...]:
@@ -177,7 +195,7 @@ def _all(pool: ConsumerPool, now: float, *states: _State) -> tuple[Condition, ..
 def _condition(pool: ConsumerPool, state: _State, now: float) -> Condition:
     return Condition(
         type=state.kind,
-        status="True" if state.holds else "False",
+        status="Unknown" if state.holds is None else "True" if state.holds else "False",
         reason=state.reason,
         message=state.message,
         last_transition_time=moment(now),

@@ -93,6 +93,7 @@ async def test_a_restarted_operator_does_not_take_its_ignorance_for_idleness(wor
 
 async def test_a_missing_deployment_is_told(world: World) -> None:
     create(world)
+    world.figures.queues[QUEUE] = Figure(0, 0, age=1)
     del world.cluster.deployments["consumer"]
     await world.look()
     assert condition(world, "Stalled") == ("True", "DeploymentNotFound")

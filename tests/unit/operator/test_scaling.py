@@ -89,6 +89,8 @@ def measured(
         # a warm spare
         (Observation(0, 0, 0), spec(spareSlots=5), 2, Reason.BACKLOG),
         (Observation(2, 0, 8), spec(spareSlots=1), 3, Reason.BACKLOG),
+        (Observation(10, 0, 38), spec(spareSlots=8), 10, Reason.BACKLOG),
+        (Observation(10, 0, 41), spec(spareSlots=8), 10, Reason.AT_MAXIMUM),
         # never below what holds the tasks under way
         (Observation(5, 0, 17), spec(per=20), 5, Reason.BUSY),
         (Observation(5, 0, 5), spec(per=20), 2, Reason.BACKLOG),
@@ -107,6 +109,8 @@ def measured(
         (Observation(5, 0, 0, paused="20"), spec(), 20, Reason.PAUSED),
         (Observation(5, paused="0"), spec(), 0, Reason.PAUSED),
         (Observation(5, 1000, 0, paused="none"), spec(), 5, Reason.PAUSED),
+        (Observation(5, 1000, 0, paused="-1"), spec(), 5, Reason.PAUSED),
+        (Observation(5, 1000, 0, paused="99999999999"), spec(), 5, Reason.PAUSED),
     ],
 )
 def test_the_table(seen: Observation, rule: ConsumerPoolSpec, replicas: int, reason: Reason) -> None:
@@ -295,10 +299,34 @@ def test_the_reason_in_words_does_not_change_with_every_look() -> None:
 
 def test_the_estimated_wait() -> None:
     rule, history = spec(concurrency=2), measured(1, 4, start=10)
-    assert estimated_wait(Observation(4, 10, 8, 0, 8, 4), rule, history) == pytest.approx(5)
-    assert estimated_wait(Observation(0, 0, 0, 0, 0, 0), rule, history) == 10
-    assert estimated_wait(Observation(4, 10, 8), rule, History()) is None
+    assert estimated_wait(Observation(4, 10, 8, 0, 8, 4), rule, history, 4) == pytest.approx(5)
+    assert estimated_wait(Observation(0, 0, 0, 0, 0, 0), rule, history, 1) == 10
+    assert estimated_wait(Observation(0, 0, 0, 0, 0, 0), rule, history, 0) is None
+    assert estimated_wait(Observation(4, 10, 8), rule, History(), 4) is None
     assert math.isclose(history.capacity(2) or 0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("ready", "asked", "wanted", "wait"),
+    [
+        # One is up and does 0.5/s. Nine were asked for 4 s ago and come in 6 s: 3 are done by then, 17 by ten.
+        (20, 4, 10, 6 + 17 / 5),
+        (2, 4, 10, 4),
+        # Ten more are asked for now.
+        (100, 4, 20, 6 + 4 + (100 - 3 - 20) / 10),
+        # Those that should have come long ago are not counted on.
+        (20, 31, 10, 40),
+        # Some of them are told to go before they have come.
+        (20, 4, 3, 6 + 34 / 3),
+        (20, 4, 0, None),
+    ],
+)
+def test_the_estimated_wait_counts_who_is_up_and_who_comes_when(
+    ready: int, asked: float, wanted: int, wait: float | None
+) -> None:
+    history = replace(measured(1, 4, start=10), raises=((NOW - asked, 10),))
+    found = estimated_wait(Observation(10, ready, 2, 0, 2, 1), spec(concurrency=2), history, wanted)
+    assert found == pytest.approx(wait)
 
 
 def test_a_spare_that_no_replicas_have_room_for_is_refused() -> None:
