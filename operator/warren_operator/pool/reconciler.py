@@ -20,9 +20,10 @@ from warren_operator.figures.counters import FinishedTasks
 from warren_operator.pool.crew import Crews
 from warren_operator.pool.history import History
 from warren_operator.pool.observation import Observation
+from warren_operator.pool.ownership import owners
 from warren_operator.pool.scaling import step
 from warren_operator.pool.standing import Standing
-from warren_operator.pool.status import Look, decided, turned, without_target
+from warren_operator.pool.status import Look, decided, outranked, turned, without_target
 from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
@@ -69,12 +70,14 @@ class PoolReconciler:
         self._standings: dict[str, Standing] = {}
         self._roused: set[str] = set()
         self._missed = False
+        self._owners: Mapping[str, str] = {}
         self._measured: dict[str, tuple[str, str]] = {}
 
     async def round(self) -> None:
         """Look at every pool once; the queues of training pools are watched on behalf of the MLJobs."""
         pools = self._pools()
         self._forget([pool for _, pool in pools])
+        self._owners = owners(pool for _, pool in pools)
         queues = self._queues | {pool.spec.queue for _, pool in pools}
         figures, trouble = await self._read(queues)
         self._known = (self._clock.now(), figures, trouble)
@@ -229,7 +232,10 @@ class PoolReconciler:
         figure: Figure | None,
         unknown: str | None,
     ) -> ConsumerPoolStatus:
-        now = self._clock.now()
+        now, owner = self._clock.now(), self._owner(pool)
+        if owner != pool.metadata.name:
+            standing.history = None
+            return outranked(pool, figure, owner, unknown, now)
         try:
             scale = await self._cluster.scale(pool.spec.scale_target_ref.name)
         except ResourceNotFoundError as error:
@@ -252,6 +258,11 @@ class PoolReconciler:
         silent = standing.silent_since is not None and now - standing.silent_since >= self._fresh_seconds
         look = Look(seen, decision, history, figure.instead if figure else "", complaint=complaint, silent=silent)
         return decided(pool, look, unknown, now)
+
+    def _owner(self, pool: ConsumerPool) -> str:
+        """Return the name of the pool that scales this one's Deployment."""
+        own = pool.metadata.name
+        return own if pool.spec.advise_only else self._owners.get(pool.spec.scale_target_ref.name, own)
 
     async def _rank(self, pool: ConsumerPool, selector: str, figure: Figure | None) -> None:
         """Let the idle pods go first; whoever serves a queue of others' is not asked for Warren's metrics."""

@@ -85,8 +85,33 @@ def without_target(
     now: float,
 ) -> ConsumerPoolStatus:
     """Return the status of a pool whose Deployment is not there."""
-    reason = "DeploymentNotFound"
     message = f"{detail}; spec.scaleTargetRef.name has to name a Deployment of this namespace"
+    return _left_alone(pool, figure, "DeploymentNotFound", message, unknown, now)
+
+
+def outranked(
+    pool: ConsumerPool,
+    figure: Figure | None,
+    owner: str,
+    unknown: str | None,
+    now: float,
+) -> ConsumerPoolStatus:
+    """Return the status of a pool whose Deployment another, elder one scales."""
+    target = pool.spec.scale_target_ref.name
+    message = (
+        f"the ConsumerPool {owner!r} is the elder one that scales the Deployment {target!r}; one of them has to go"
+    )
+    return _left_alone(pool, figure, "TargetConflict", message, unknown, now)
+
+
+def _left_alone(  # noqa: PLR0913, PLR0917 - what both of the above know
+    pool: ConsumerPool,
+    figure: Figure | None,
+    reason: str,
+    message: str,
+    unknown: str | None,
+    now: float,
+) -> ConsumerPoolStatus:
     return ConsumerPoolStatus(
         ready=figure.ready if figure else None,
         unacked=figure.unacked if figure else None,

@@ -286,7 +286,8 @@ async def test_only_queues_that_producers_tell_of_are_asked(world: World) -> Non
     create(world)
     for queue in ("celery", "warren.tasks.nobody"):
         name = queue.rpartition(".")[2]
-        world.cluster.create(Kind.CONSUMER_POOL, name, {"queue": queue, "scaleTargetRef": {"name": "consumer"}})
+        world.cluster.deployments[name] = Scale(0, 0)
+        world.cluster.create(Kind.CONSUMER_POOL, name, {"queue": queue, "scaleTargetRef": {"name": name}})
     world.figures.queues |= {name: Figure(0, 0, age=1) for name in (QUEUE, "celery", "warren.tasks.nobody")}
     async with listening(world) as operator:
         await submit(world)
