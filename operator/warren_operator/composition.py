@@ -13,7 +13,7 @@ import structlog
 
 from warren.broker import Broker
 from warren.broker.amqp import AmqpBroker
-from warren.clock import Clock, SystemClock
+from warren.clock import SteadyClock, SystemClock
 from warren.errors import UnavailableError
 from warren.objects.s3 import S3Objects
 from warren.payloads import Payloads
@@ -56,7 +56,7 @@ class Ports:
     storage: Check
     """Raises what is wrong with the object storage, if anything is."""
     consumers: Consumers
-    clock: Clock = field(default_factory=SystemClock)
+    clock: SteadyClock = field(default_factory=SystemClock)
 
     async def close(self) -> None:
         """Close all connections."""

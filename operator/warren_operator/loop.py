@@ -15,7 +15,7 @@ from warren.errors import WarrenError
 from warren_operator.metrics import FAILED_TICKS, LAST_TICK
 
 if TYPE_CHECKING:
-    from warren.clock import Clock
+    from warren.clock import SteadyClock
 
 _LOG = structlog.get_logger(__name__)
 _SHORTEST_PAUSE: Final = 0.2
@@ -32,18 +32,18 @@ class Round(Protocol):
 class Loop:
     """Rounds at a steady pace; `hasten` brings the next one forward."""
 
-    def __init__(self, name: str, work: Round, clock: Clock, *, period: float) -> None:
+    def __init__(self, name: str, work: Round, clock: SteadyClock, *, period: float) -> None:
         self.name = name
         self._work = work
         self._clock = clock
         self._period = period
         self._wish = asyncio.Event()
-        self._ended = clock.now()
+        self._ended = clock.monotonic()
 
     @property
     def age(self) -> float:
         """Seconds since the last round ended (or since the start)."""
-        return self._clock.now() - self._ended
+        return self._clock.monotonic() - self._ended
 
     def hasten(self) -> None:
         """Let the next round begin soon."""
@@ -67,5 +67,5 @@ class Loop:
         except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
             FAILED_TICKS.labels(self.name).inc()
             _LOG.exception("a round failed", loop=self.name)
-        self._ended = self._clock.now()
-        LAST_TICK.labels(self.name).set(self._ended)
+        self._ended = self._clock.monotonic()
+        LAST_TICK.labels(self.name).set(self._clock.now())

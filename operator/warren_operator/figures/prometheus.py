@@ -30,6 +30,8 @@ _GIVEN_BACK: Final = "held|lost|shutdown"
 _OF_EACH: Final = ("running", "finished", "slots")
 """Figures that each process of a pool has of its own."""
 _TIMEOUT_SECONDS: Final = 2.0
+_CLOCKS_DIFFER_SECONDS: Final = 5.0
+"""What the clocks of several that share one address may differ by."""
 
 
 class PrometheusUnavailableError(UnavailableError):
@@ -47,6 +49,7 @@ class PrometheusFigures:
         self._vhost = vhost
         self._namespace = namespace
         self._client = httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS)
+        self._newest = 0.0
 
     async def read(self, queues: Collection[str]) -> Mapping[str, Figure]:
         """Return the figures of these queues by one query."""
@@ -56,14 +59,27 @@ class PrometheusFigures:
             text = query(queues, self._vhost, self._namespace)
             answer = await self._client.post(f"{self._url}/api/v1/query", data={"query": text})
             answer.raise_for_status()
-            return read_answer(answer.json())
+            document = answer.json()
+            figures = read_answer(document)
+            self._keep_time(document)
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             detail = f"Prometheus at {self._url} does not answer the query for the queues' figures: {error!r}"
             raise PrometheusUnavailableError(detail) from error
+        return figures
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    def _keep_time(self, document: Any) -> None:  # noqa: ANN401 - it is whatever the server sent
+        """Refuse figures of the past: after its clock went back, what Prometheus calls fresh was scraped long ago."""
+        told = max((float(sample["value"][0]) for sample in document["data"]["result"]), default=self._newest)
+        if told < self._newest - _CLOCKS_DIFFER_SECONDS:
+            detail = (
+                f"the clock of Prometheus at {self._url} went back by {self._newest - told:.0f} s: its figures are old"
+            )
+            raise PrometheusUnavailableError(detail)
+        self._newest = max(self._newest, told)
 
 
 def query(queues: Collection[str], vhost: str, namespace: str = "") -> str:

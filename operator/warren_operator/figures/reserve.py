@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from warren.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from warren.clock import Clock
+    from warren.clock import SteadyClock
     from warren_operator.figures import Figure, Figures
 
 
 class ReserveFigures:
     """The first source's figures; for queues that it has no fresh ones of, after some patience, the second one's."""
 
-    def __init__(self, first: Figures, second: Figures, clock: Clock, *, fresh_seconds: float) -> None:
+    def __init__(self, first: Figures, second: Figures, clock: SteadyClock, *, fresh_seconds: float) -> None:
         self._first = first
         self._second = second
         self._clock = clock
@@ -49,7 +49,7 @@ class ReserveFigures:
 
     def _overdue(self, queues: Collection[str], found: Mapping[str, Figure]) -> frozenset[str]:
         """Return the queues that the first source has been silent about for longer than a figure stays fresh."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         silent = {queue for queue in queues if queue not in found or found[queue].age > self._fresh_seconds}
         self._missing_since = {queue: self._missing_since.get(queue, now) for queue in silent}
         return frozenset(queue for queue, at in self._missing_since.items() if now - at >= self._fresh_seconds)

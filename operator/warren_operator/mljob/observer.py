@@ -17,7 +17,7 @@ from warren_operator.mljob.status import reason_of
 from warren_operator.mljob.work import report_from, version_of
 
 if TYPE_CHECKING:
-    from warren.clock import Clock
+    from warren.clock import SteadyClock
     from warren.record import Record
     from warren.records import Records
     from warren.repository import Repository
@@ -37,7 +37,7 @@ class Observer:
         models: Repository,
         empty: EmptyQueues,
         pools: tuple[Pool, ...],
-        clock: Clock,
+        clock: SteadyClock,
     ) -> None:
         self._records = records
         self._models = models
@@ -56,9 +56,8 @@ class Observer:
 
     async def look(self, job: MLJob, records: RecordsById | Fault) -> Sight:
         """Return what there is to see of a job."""
-        now = self._clock.now()
-        empty = self._empty.seconds(Pool(name=job.spec.pool_name).queue, now)
-        sight = Sight(job, self._pools, now, new_task_id(), queue_empty_seconds=empty)
+        empty = self._empty.seconds(Pool(name=job.spec.pool_name).queue, self._clock.monotonic())
+        sight = Sight(job, self._pools, self._clock.now(), new_task_id(), queue_empty_seconds=empty)
         if job.status.task_id is None or job.status.phase.finished:
             return sight
         if isinstance(records, Fault):

@@ -6,7 +6,8 @@ Forbidden here: the decision itself, and the outside libraries behind the ports.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,13 +23,14 @@ from warren_operator.pool.history import History
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.ownership import owners
 from warren_operator.pool.scaling import step
+from warren_operator.pool.series import Series
 from warren_operator.pool.standing import Standing
 from warren_operator.pool.status import Look, decided, outranked, turned, without_target
 from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
     from warren.broker import Broker
-    from warren.clock import Clock
+    from warren.clock import SteadyClock
     from warren.resources import ConsumerPoolStatus
     from warren_operator.cluster import Cluster, Scale
     from warren_operator.figures import Consumers, Figure, Figures
@@ -50,7 +52,7 @@ class PoolReconciler:
         watched: Watched,
         empty: EmptyQueues,
         consumers: Consumers,
-        clock: Clock,
+        clock: SteadyClock,
         *,
         queues: Collection[str],
         fresh_seconds: float,
@@ -71,7 +73,7 @@ class PoolReconciler:
         self._roused: set[str] = set()
         self._missed = False
         self._owners: Mapping[str, str] = {}
-        self._measured: dict[str, tuple[str, str]] = {}
+        self._series = Series()
 
     async def round(self) -> None:
         """Look at every pool once; the queues of training pools are watched on behalf of the MLJobs."""
@@ -80,8 +82,8 @@ class PoolReconciler:
         self._owners = owners(pool for _, pool in pools)
         queues = self._queues | {pool.spec.queue for _, pool in pools}
         figures, trouble = await self._read(queues)
-        self._known = (self._clock.now(), figures, trouble)
-        self._empty.observe(queues, figures, self._clock.now())
+        self._known = (self._clock.monotonic(), figures, trouble)
+        self._empty.observe(queues, figures, self._clock.monotonic())
         self._finished.observe(queues, figures)
         for document, _ in pools:
             await self._one(document)
@@ -97,7 +99,7 @@ class PoolReconciler:
         What waits is asked of the broker itself. That a pool is served, is held by an annotation or was never looked at
         needs no more than to be remembered.
         """
-        self._wakenings.hear(queue, self._clock.now())
+        self._wakenings.hear(queue, self._clock.monotonic())
         if queue in self._roused:  # somebody waits to look, and will see this one as well
             return
         self._roused.add(queue)
@@ -108,7 +110,7 @@ class PoolReconciler:
         if not sleepers:
             return
         with contextlib.suppress(WarrenError):  # one replica is wanted anyhow
-            self._wakenings.count(queue, (await self._broker.depth(queue)).ready, self._clock.now())
+            self._wakenings.count(queue, (await self._broker.depth(queue)).ready, self._clock.monotonic())
         for document in sleepers:
             await self._one(document)
 
@@ -162,15 +164,11 @@ class PoolReconciler:
             _LOG.warning("a ConsumerPool cannot be read", pool=document["metadata"]["name"], detail=error.detail)
             return None
 
-    def _forget(self, pools: Iterable[ConsumerPool]) -> None:
+    def _forget(self, pools: Collection[ConsumerPool]) -> None:
         """Forget the pools that are gone, with their series: an alert must not go on about them."""
-        alive = {pool.metadata.uid: _labels(pool) for pool in pools}
+        alive = {pool.metadata.uid for pool in pools}
         self._standings = {uid: standing for uid, standing in self._standings.items() if uid in alive}
-        for labels in set(self._measured.values()) - set(alive.values()):
-            for gauge in metrics.POOL_GAUGES:
-                with contextlib.suppress(KeyError):
-                    gauge.remove(*labels)
-        self._measured = alive
+        self._series.keep(pools)
 
     async def _read(self, queues: Collection[str]) -> tuple[Mapping[str, Figure], str | None]:
         try:
@@ -211,7 +209,7 @@ class PoolReconciler:
         """Return the pool's figures, or why they are not known."""
         read_at, figures, trouble = self._known
         figure = figures.get(pool.spec.queue)
-        unknown = trouble or self._unknown(pool, figure, self._clock.now() - read_at)
+        unknown = trouble or self._unknown(pool, figure, self._clock.monotonic() - read_at)
         return (None, unknown) if unknown else (figure, None)
 
     def _unknown(self, pool: ConsumerPool, figure: Figure | None, since: float) -> str | None:
@@ -232,44 +230,50 @@ class PoolReconciler:
         figure: Figure | None,
         unknown: str | None,
     ) -> ConsumerPoolStatus:
-        now, owner = self._clock.now(), self._owner(pool)
+        today, owner = self._clock.now(), self._owner(pool)
         if owner != pool.metadata.name:
             standing.history = None
-            return outranked(pool, figure, owner, unknown, now)
+            return outranked(pool, figure, owner, unknown, today)
         try:
             scale = await self._cluster.scale(pool.spec.scale_target_ref.name)
         except ResourceNotFoundError as error:
-            return without_target(pool, figure, error.detail, unknown, now)
+            return without_target(pool, figure, error.detail, unknown, today)
+        look = await self._look(pool, standing, scale, figure)
+        if look.decision.replicas != scale.wanted and not pool.spec.advise_only:
+            standing.wanted = look.decision.replicas
+            await self._prepare(pool, scale, look.decision, figure)
+            await self._apply(document, pool, scale.wanted, look.decision)
+        complaint = await self._complaint(look.seen, scale.selector)
+        return decided(pool, replace(look, complaint=complaint), unknown, today)
+
+    async def _look(self, pool: ConsumerPool, standing: Standing, scale: Scale, figure: Figure | None) -> Look:
+        """Take in how the pool stands, and decide."""
+        now = self._clock.monotonic()
         standing.wanted = scale.wanted
         standing.silent_since = await self._silent_since(pool, standing, scale, figure)
         seen = self._observation(pool, standing, figure)
         known = standing.history or History.resumed(pool.status.service_seconds)
-        decision, history = step(seen, pool.spec, known, now)
-        standing.history = history
-        _measure(pool, seen, decision)
-        if decision.replicas != scale.wanted and not pool.spec.advise_only:
-            standing.wanted = decision.replicas
-            if not decision.replicas:
-                self._wakenings.sleep(pool.spec.queue)
-            elif decision.replicas < scale.wanted:
-                await self._rank(pool, scale.selector, figure)
-            await self._apply(document, pool, scale.wanted, decision)
-        complaint = await self._complaint(seen, scale.selector)
+        decision, standing.history = step(seen, pool.spec, known, now)
+        self._series.measure(pool, seen, decision)
         silent = standing.silent_since is not None and now - standing.silent_since >= self._fresh_seconds
-        look = Look(seen, decision, history, figure.instead if figure else "", complaint=complaint, silent=silent)
-        return decided(pool, look, unknown, now)
+        return Look(seen, decision, standing.history, figure.instead if figure else "", silent=silent)
 
     def _owner(self, pool: ConsumerPool) -> str:
         """Return the name of the pool that scales this one's Deployment."""
         own = pool.metadata.name
         return own if pool.spec.advise_only else self._owners.get(pool.spec.scale_target_ref.name, own)
 
-    async def _rank(self, pool: ConsumerPool, selector: str, figure: Figure | None) -> None:
-        """Let the idle pods go first; whoever serves a queue of others' is not asked for Warren's metrics."""
+    async def _prepare(self, pool: ConsumerPool, scale: Scale, decision: Decision, figure: Figure | None) -> None:
+        """Let hints be forgotten before the last one goes, and before others the idle ones be those that go.
+
+        Whoever serves a queue of others' is not asked for Warren's metrics.
+        """
         queue = pool.spec.queue
-        if queue.startswith(f"{TASKS}."):
+        if not decision.replicas:
+            self._wakenings.sleep(queue)
+        elif decision.replicas < scale.wanted and queue.startswith(f"{TASKS}."):
             busy, ours = figure.busy if figure else {}, self._finished.total(queue) is not None
-            await self._crews.rank(selector, busy, pool.spec.concurrency, ours=ours)
+            await self._crews.rank(scale.selector, busy, pool.spec.concurrency, ours=ours)
 
     async def _silent_since(
         self, pool: ConsumerPool, standing: Standing, scale: Scale, figure: Figure | None
@@ -279,7 +283,7 @@ class PoolReconciler:
             return None
         if not scale.wanted or self._finished.total(pool.spec.queue) is None:
             return None
-        now, since = self._clock.now(), standing.silent_since
+        now, since = self._clock.monotonic(), standing.silent_since
         if since is None:
             self._crews.forget(scale.selector)
         there = figure.unacked or (await self._crews.look(scale.selector, now)).ready
@@ -287,12 +291,12 @@ class PoolReconciler:
 
     async def _complaint(self, seen: Observation, selector: str) -> str:
         if seen.replicas and (seen.consumers is None or seen.consumers < seen.replicas):
-            return (await self._crews.look(selector, self._clock.now())).complaint
+            return (await self._crews.look(selector, self._clock.monotonic())).complaint
         self._crews.forget(selector)
         return ""
 
     def _observation(self, pool: ConsumerPool, standing: Standing, figure: Figure | None) -> Observation:
-        queue, now, replicas = pool.spec.queue, self._clock.now(), standing.wanted or 0
+        queue, now, replicas = pool.spec.queue, self._clock.monotonic(), standing.wanted or 0
         woken = self._wakenings.heard(queue, now)
         if figure is None:
             return Observation(replicas, woken=woken, paused=pool.paused)
@@ -329,17 +333,3 @@ class PoolReconciler:
         self._watched.put(written)
         for notice in turned(pool.status, status):
             await self._cluster.notify(written, notice)
-
-
-def _labels(pool: ConsumerPool) -> tuple[str, str]:
-    return pool.metadata.name, pool.spec.queue
-
-
-def _measure(pool: ConsumerPool, observation: Observation, decision: Decision) -> None:
-    labels = _labels(pool)
-    metrics.DESIRED.labels(*labels).set(decision.replicas)
-    metrics.REPLICAS.labels(*labels).set(observation.replicas)
-    metrics.METRICS_KNOWN.labels(*labels).set(observation.known and not observation.silent)
-    if observation.ready is not None and observation.unacked is not None:
-        metrics.READY.labels(*labels).set(observation.ready)
-        metrics.UNACKED.labels(*labels).set(observation.unacked)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.unit.operator.web import serving
+from tests.unit.operator.world import World
+from warren_operator.cluster import Kind, Scale
 from warren_operator.figures import Figure
 from warren_operator.figures.counters import FinishedTasks
 from warren_operator.figures.history import EmptyQueues
@@ -106,6 +109,32 @@ async def test_whatever_is_not_prometheus_is_unavailable(
         closing.append(figures)
         with pytest.raises(PrometheusUnavailableError, match=url):
             await figures.read(["a"])
+
+
+async def test_all_pools_are_one_query_a_round(world: World) -> None:
+    """The source of truth is asked once, however many pools there are."""
+    queues = [*(f"warren.tasks.{pool}" for pool in ("cpu", "gpu", "audio", "train-cpu")), "celery"]
+    asked: list[str] = []
+
+    def answer() -> bytes:
+        asked.append("")
+        told = {"ready": 3, "unacked": 0, "time": 999}
+        samples = [sample(queue, name, value) for queue in queues for name, value in told.items()]
+        return json.dumps({"data": {"result": samples}}).encode()
+
+    with serving(answer) as url:
+        world.figures = PrometheusFigures(url)  # type: ignore[assignment]
+        world.restart()
+        for queue in queues:
+            name = queue.rpartition(".")[2]
+            world.cluster.deployments[name] = Scale(0, 0)
+            target = {"scaleTargetRef": {"name": name}, "target": {"tasksPerReplica": 1}}
+            world.cluster.create(Kind.CONSUMER_POOL, name, {"queue": queue, **target})
+        for rounds in (1, 2, 3):
+            await world.look(seconds=2)
+            assert len(asked) == rounds
+        await world.figures.close()
+    assert {scale.wanted for scale in world.cluster.deployments.values()} == {3}
 
 
 async def test_nobody_there_is_unavailable(closing: list[PrometheusFigures]) -> None:

@@ -1,24 +1,25 @@
-"""A web server on loopback that answers every request alike, as a Prometheus or a node of the broker may."""
+"""A web server on loopback that answers whatever it is asked, as a Prometheus or a node of the broker may."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 
 @contextmanager
-def serving(body: bytes, status: int = 200) -> Iterator[str]:
-    """Give its address."""
+def serving(body: bytes | Callable[[], bytes], status: int = 200) -> Iterator[str]:
+    """Give its address; the body is always the same, or made anew for each request."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            said = body if isinstance(body, bytes) else body()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(said)
 
         do_POST = do_GET  # noqa: N815 - the library's name
 
