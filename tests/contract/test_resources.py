@@ -106,6 +106,18 @@ def test_the_conventions(kind: str) -> None:
     assert conditions["x-kubernetes-list-map-keys"] == ["type"]
 
 
+def test_a_list_of_pools_says_how_they_stand() -> None:
+    version = CRDS["ConsumerPool"]["spec"]["versions"][0]
+    columns = {one["name"]: one["jsonPath"] for one in version["additionalPrinterColumns"] if not one.get("priority")}
+    told = ("ready", "unacked", "estimatedWaitSeconds", "replicas", "desiredReplicas", "reason")
+    names = ("Ready", "Unacked", "Wait", "Replicas", "Wanted", "Reason")
+    expected = {name: f".status.{field}" for name, field in zip(names, told, strict=True)}
+    assert columns == expected | {"Age": ".metadata.creationTimestamp"}
+    known = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    types = {one["name"]: one["type"] for one in version["additionalPrinterColumns"]}
+    assert [known[field]["type"] for field in told] == [types[name] for name in names]
+
+
 def test_patterns_and_words_are_the_same() -> None:
     spec = schema("MLJob", "spec")["properties"]
     name = spec["model"]["properties"]["name"]["x-kubernetes-validations"][0]["rule"]
