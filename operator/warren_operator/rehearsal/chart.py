@@ -37,7 +37,7 @@ def draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | 
     width = max(trace.seconds, 1.0) / BINS
     _rates(rates, trace, width)
     for outcome in outcomes:
-        times = [at for at, _ in outcome.curve] + [trace.seconds]
+        times = [at for at, _ in outcome.curve] + [outcome.ended]
         counts = [count for _, count in outcome.curve]
         replicas.step(times, [*counts, counts[-1]], where="post", label=outcome.scaler, linewidth=1)
         _waits(waits, trace, outcome, width)

@@ -19,7 +19,7 @@ from warren.cli.display import show_json
 from warren.errors import InvalidRequestError, SettingsError
 from warren.resources import ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
-from warren_operator.rehearsal.rehearsal import Outcome, foretold, rehearse, rehearse_keda
+from warren_operator.rehearsal.rehearsal import Outcome, foretold, levelled, rehearse, rehearse_keda
 from warren_operator.rehearsal.trace import Trace, read_trace, write_trace
 
 START_SECONDS: Final = 10.0
@@ -71,6 +71,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
         outcomes.append(rehearse_keda(arrivals, spec, start_time, keda_value))
     if spec.target.wait_seconds is not None:
         outcomes.append(foretold(arrivals, spec, start_time))
+    outcomes = levelled(outcomes, spec)
     _show(outcomes, arrivals, spec, output)
     if plot is not None:
         _draw(plot, arrivals, outcomes, spec.target.wait_seconds)
