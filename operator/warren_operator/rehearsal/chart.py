@@ -23,6 +23,17 @@ BINS: Final = 300
 FORMATS: Final = (".png", ".svg")
 
 
+def require_format(path: Path) -> None:
+    """Require a name that a drawing can have.
+
+    Raises:
+        InvalidRequestError: it ends in neither .png nor .svg.
+
+    """
+    if path.suffix not in FORMATS:
+        raise InvalidRequestError(f"{path}: the drawing's name ends in one of {', '.join(FORMATS)}")
+
+
 def draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | None) -> None:
     """Draw into the file.
 
@@ -30,8 +41,7 @@ def draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | 
         InvalidRequestError: its name ends in neither .png nor .svg, or it cannot be written.
 
     """
-    if path.suffix not in FORMATS:
-        raise InvalidRequestError(f"{path}: the drawing's name ends in one of {', '.join(FORMATS)}")
+    require_format(path)
     figure = Figure(figsize=(11, 8), layout="constrained")
     rates, replicas, waits = figure.subplots(3, 1, sharex=True)
     width = max(trace.seconds, 1.0) / BINS

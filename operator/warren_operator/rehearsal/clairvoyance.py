@@ -46,9 +46,9 @@ class Clairvoyant:
     """The bound, and what makes it."""
 
     replica_seconds: float
-    """What is paid at least until `ended`."""
+    """What is paid at least, if the least number of replicas is paid for until `ended`."""
     ended: float
-    """Before then the last task cannot have ended."""
+    """When the last task ends if none waits."""
     waits: Sequence[float]
     """How long each task waits for the cheapest moment."""
     curve: Sequence[tuple[float, int]]
@@ -61,10 +61,10 @@ def foresee(trace: Trace, terms: Terms) -> Clairvoyant:
     stretches = evenest(trace, terms.target_seconds)
     prices = Prices.of(stretches, terms)
     cost, waits = prices.cheapest(trace, terms.target_seconds)
-    paid = terms.least * ended + cost / terms.concurrency - terms.least * prices.total
-    work = sum(trace.services) / terms.concurrency
-    bound = max(paid, work, terms.least * ended, one_at_a_time(trace, terms))
-    return Clairvoyant(bound, ended, waits, _curve(stretches, terms))
+    beyond = [0.0, cost / terms.concurrency - terms.least * prices.total]
+    if not terms.least:
+        beyond += [sum(trace.services) / terms.concurrency, one_at_a_time(trace, terms)]
+    return Clairvoyant(terms.least * ended + max(beyond), ended, waits, _curve(stretches, terms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,6 @@ class Prices:
 
 def one_at_a_time(trace: Trace, terms: Terms) -> float:
     """Return what one replica costs that is up for each of some tasks that cannot overlap, whatever else there is."""
-    if terms.least:
-        return 0.0
     total, free = 0.0, -math.inf
     for arrival, service in zip(trace.arrivals, trace.services, strict=True):
         if arrival >= free:

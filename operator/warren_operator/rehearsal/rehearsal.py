@@ -1,7 +1,8 @@
 """A rehearsal: a trace, a pool and a scaler, and what came of them.
 
-It begins with `minReplicas` that are up, and goes on until every task has ended and the scaler is back at them: who
-keeps replicas for longer pays for longer. To compare several, all are paid for until the last of them is back.
+It begins with what the scaler keeps while there is nothing to do, `minReplicas` and room for `spareSlots`, and goes on
+until every task has ended and it is back at that: who keeps replicas for longer pays for longer. To compare several,
+all are paid for until the last of them is back.
 
 Forbidden here: files, printing.
 """
@@ -25,7 +26,7 @@ _ROUNDING: Final = 1e-6
 _LATE_SECONDS: Final = 86_400
 """A rehearsal ends so long after the last arrival, served or not."""
 SETTLED_SECONDS: Final = 30
-"""A scaler that has stayed at the minimum for so long is back: figures that come late raise it no more."""
+"""A scaler that has been at rest for so long stays there: figures that come late raise it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Outcome:
     scalings: int
     """How often that changed."""
     ended: float
-    """When every task had ended and the scaler was back at the minimum."""
+    """When every task had ended and the scaler was at rest."""
 
     def late(self, target_seconds: float) -> float:
         """Return the share of tasks that waited for longer than the target."""
@@ -59,9 +60,9 @@ class Outcome:
 
 def rehearse(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, scaler: Scaler | None = None) -> Outcome:
     """Replay the trace; without another scaler by Warren's own decision."""
-    scaler, least = scaler or Warren(spec), spec.min_replicas
-    plant = Plant(trace, concurrency=spec.concurrency, start_seconds=start_seconds, replicas=least)
-    curve: list[tuple[float, int]] = [(0.0, least)]
+    scaler = scaler or Warren(spec)
+    plant = Plant(trace, concurrency=spec.concurrency, start_seconds=start_seconds, replicas=scaler.rest)
+    curve: list[tuple[float, int]] = [(0.0, scaler.rest)]
     busy = 0
     for second in range(int(trace.seconds + _LATE_SECONDS)):
         if scaler.wakes and not plant.consumers and plant.next_arrival <= second:
@@ -71,7 +72,7 @@ def rehearse(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, scaler:
         plant.advance(max(plant.now, float(second)))
         scaler.second(plant, second)
         _note(curve, plant)
-        if not plant.done or plant.replicas != least:
+        if not plant.done or plant.replicas != scaler.rest:
             busy = second
         elif second - busy > SETTLED_SECONDS:
             break
@@ -79,17 +80,10 @@ def rehearse(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, scaler:
     return Outcome(scaler.name, plant.waits, unserved, plant.replica_seconds(), curve, len(curve) - 1, plant.now)
 
 
-def levelled(outcomes: Sequence[Outcome], spec: ConsumerPoolSpec) -> list[Outcome]:
-    """Return outcomes that can be compared: all are paid for to the same end; whoever was back keeps the minimum."""
+def levelled(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return outcomes that can be compared: all are paid for to the same end; whoever is at rest stays there."""
     end = max(outcome.ended for outcome in outcomes)
-    return [
-        replace(
-            outcome,
-            replica_seconds=outcome.replica_seconds + spec.min_replicas * (end - outcome.ended),
-            ended=end,
-        )
-        for outcome in outcomes
-    ]
+    return [_until(outcome, end) for outcome in outcomes]
 
 
 def rehearse_keda(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, value: float | None = None) -> Outcome:
@@ -110,6 +104,11 @@ def foretold(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float) -> Outc
     terms = Terms(spec.target.wait_seconds or 0.0, start_seconds, spec.concurrency, spec.min_replicas)
     found = foresee(trace, terms)
     return Outcome("clairvoyant", found.waits, 0, found.replica_seconds, found.curve, len(found.curve) - 1, found.ended)
+
+
+def _until(outcome: Outcome, end: float) -> Outcome:
+    resting = outcome.curve[-1][1] * (end - outcome.ended)
+    return replace(outcome, replica_seconds=outcome.replica_seconds + resting, ended=end)
 
 
 def _note(curve: list[tuple[float, int]], plant: Plant) -> None:

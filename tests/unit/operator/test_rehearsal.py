@@ -13,15 +13,17 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from warren.resources import ConsumerPoolSpec, Target
-from warren_operator.rehearsal.generation import DAY, Recipe, Shape, generate
+from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.keda import Keda
 from warren_operator.rehearsal.plant import Plant
 from warren_operator.rehearsal.rehearsal import Outcome, foretold, keda_value, levelled, rehearse, rehearse_keda
 from warren_operator.rehearsal.scalers import Warren
-from warren_operator.rehearsal.trace import Trace
+from warren_operator.rehearsal.trace import DAY, Trace
 
 
-def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0, rest: int = 60) -> ConsumerPoolSpec:
+def pool(
+    target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0, rest: int = 60, spare: int = 0
+) -> ConsumerPoolSpec:
     return ConsumerPoolSpec.model_validate(
         {
             "queue": "q",
@@ -29,6 +31,7 @@ def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int =
             "minReplicas": low,
             "maxReplicas": high,
             "concurrency": concurrency,
+            "spareSlots": spare,
             "target": {"waitSeconds": target},
             "scaleDown": {"stabilizationSeconds": rest},
         }
@@ -69,19 +72,19 @@ def test_pods_that_start_go_before_those_that_work() -> None:
     assert (plant.consumers, plant.running, plant.replica_seconds()) == (1, 1, 6)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Planned:
     """A scaler that asks for what it was told to, a number per stretch of some seconds, and goes to rest after that."""
 
-    spec: ConsumerPoolSpec
     plan: Sequence[int]
+    rest: int = 0
     seconds: int = 4
     name: str = "planned"
     wakes: bool = False
 
     def second(self, plant: Plant, second: int) -> None:
         index = second // self.seconds
-        plant.scale(self.plan[index] if index < len(self.plan) else self.spec.min_replicas)
+        plant.scale(self.plan[index] if index < len(self.plan) else self.rest)
 
     def wake(self, plant: Plant) -> None:
         raise AssertionError(plant)
@@ -95,7 +98,7 @@ def thrifty(trace: Trace, spec: ConsumerPoolSpec, start: float, most: int) -> It
     for _ in range(most - spec.min_replicas):
         for index in range(length):
             tried = [*plan[:index], max(spec.min_replicas, plan[index] - 1), *plan[index + 1 :]]
-            outcome = rehearse(trace, spec, start, Planned(spec, tried))
+            outcome = rehearse(trace, spec, start, Planned(tried, spec.min_replicas))
             if not outcome.late(spec.target.wait_seconds):
                 plan = tried
                 yield outcome
@@ -111,6 +114,7 @@ def thrifty(trace: Trace, spec: ConsumerPoolSpec, start: float, most: int) -> It
 )
 @example(tasks=[(0, 4), (0, 4)], target=5, start=10, concurrency=1, low=0)
 @example(tasks=[(0, 3), (30, 3)], target=5, start=10, concurrency=1, low=0)
+@example(tasks=[(2, 9), (2, 9), (2, 9), (9, 2), (17, 12)], target=12, start=1, concurrency=1, low=1)
 def test_who_lets_nobody_wait_too_long_pays_no_less_than_the_clairvoyant(
     tasks: list[tuple[int, int]], target: int, start: int, concurrency: int, low: int
 ) -> None:
@@ -123,14 +127,14 @@ def test_who_lets_nobody_wait_too_long_pays_no_less_than_the_clairvoyant(
     others = [rehearse(trace, spec, start), rehearse_keda(trace, spec, start, 1), *thrifty(trace, spec, start, 4)]
     for other in others:
         if not other.late(target):
-            paid, least = levelled([other, bound], spec)
+            paid, least = levelled([other, bound])
             assert paid.replica_seconds >= least.replica_seconds - 1e-6, other
 
 
 def test_the_clairvoyant_pays_what_a_perfect_scaler_does() -> None:
     trace = Trace.of("t", [20, 120, 220], 3)
     up = [any(at - 10 <= second <= at for at in trace.arrivals) for second in range(250)]
-    perfect = rehearse(trace, pool(), 10, Planned(pool(), up, 1))
+    perfect = rehearse(trace, pool(), 10, Planned(up, seconds=1))
     assert (perfect.late(5), perfect.replica_seconds) == (0, 3 * (10 + 3))
     assert foretold(trace, pool(), 10).replica_seconds == perfect.replica_seconds
 
@@ -160,6 +164,13 @@ def test_every_scaler_begins_at_the_minimum_which_is_up() -> None:
     assert max(rehearse_keda(trace, spec, 10).waits) == 0
 
 
+def test_spare_slots_are_there_from_the_beginning_and_stay() -> None:
+    spec = pool(concurrency=2, spare=5)
+    outcome = rehearse(Trace.of("t", [0, 0, 0, 1, 1], 1), spec, 10)
+    assert (outcome.curve[0][1], outcome.curve[-1][1], max(outcome.waits)) == (3, 3, 0)
+    assert outcome.ended < 150
+
+
 def test_a_rehearsal_is_paid_for_until_the_scaler_is_back_at_the_minimum() -> None:
     trace = Trace.of("t", [0], 1)
     ours, theirs = rehearse(trace, pool(rest=60), 10), rehearse_keda(trace, pool(), 10)
@@ -178,7 +189,7 @@ def test_all_are_paid_for_to_the_same_end() -> None:
     trace = Trace.of("t", [index / 2 for index in range(200)], 1)
     spec = pool(low=1)
     outcomes = [rehearse(trace, spec, 10), rehearse_keda(trace, spec, 10, 0.5), foretold(trace, spec, 10)]
-    ours, theirs, bound = levelled(outcomes, spec)
+    ours, theirs, bound = levelled(outcomes)
     assert ours.ended == theirs.ended == bound.ended == max(outcome.ended for outcome in outcomes)
     assert theirs == outcomes[1]  # KEDA rests last
     assert ours.replica_seconds == outcomes[0].replica_seconds + ours.ended - outcomes[0].ended
