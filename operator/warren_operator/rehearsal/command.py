@@ -167,7 +167,9 @@ def _show(outcomes: Sequence[Outcome], trace: Trace, spec: ConsumerPoolSpec, out
         return
     target = spec.target.wait_seconds
     limit = "" if target is None else f"; late: a wait of more than {target:g} s"
-    table = Table(title=f"{trace.name}: {len(trace.arrivals)} tasks in {trace.seconds:.0f} s{limit}", box=None)
+    count = len(trace.arrivals)
+    tasks = "1 task" if count == 1 else f"{count} tasks"
+    table = Table(title=f"{trace.name}: {tasks} in {trace.seconds:.0f} s{limit}", box=None)
     for column in ("scaler", "late", "wait p50", "p99", "max", "replica-s", "ratio", "scalings"):
         table.add_column(column, justify="left" if column == "scaler" else "right")
     for row in found:
