@@ -23,8 +23,9 @@ from benchmarks.figure import Aim, AtMost, Figure, report
 from benchmarks.ratio import Ratio
 from warren.resources import ConsumerPoolSpec
 from warren_operator.rehearsal.chart import draw
-from warren_operator.rehearsal.generation import DAY, Recipe, Shape, generate
+from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.rehearsal import Outcome, foretold, rehearse, rehearse_keda
+from warren_operator.rehearsal.trace import DAY
 
 SERVICE_SECONDS: Final = 1.0
 START_SECONDS: Final = 10.0

@@ -82,4 +82,4 @@ def _outcome(trace: Trace, workers: Workers) -> Outcome:
     waits = [workers.begun[number] - trace.arrivals[number] for number in sorted(workers.begun)]
     curve = since(0.0, workers.curve)
     unserved = len(trace.arrivals) - len(waits)
-    return Outcome("KEDA", waits, unserved, area(curve, trace.seconds), curve, len(curve) - 1)
+    return Outcome("KEDA", waits, unserved, area(curve, trace.seconds), curve, len(curve) - 1, trace.seconds)

@@ -106,7 +106,7 @@ def replayed(trace: Trace, client: Client, counts: Sequence) -> Outcome:
     assert {(record.status, record.attempt) for record in records} == {(State.SUCCEEDED, 1)}
     waits = [waited(record) for record in records]
     curve = since(begin, [(at, int(value)) for at, value in counts.changes if value])
-    return Outcome("seen", waits, 0, area(curve, trace.seconds), curve, len(curve) - 1)
+    return Outcome("seen", waits, 0, area(curve, trace.seconds), curve, len(curve) - 1, trace.seconds)
 
 
 def waited(record: TaskDocument) -> float:

@@ -23,6 +23,17 @@ BINS: Final = 300
 FORMATS: Final = (".png", ".svg")
 
 
+def require_format(path: Path) -> None:
+    """Require a name that a drawing can have.
+
+    Raises:
+        InvalidRequestError: it ends in neither .png nor .svg.
+
+    """
+    if path.suffix not in FORMATS:
+        raise InvalidRequestError(f"{path}: the drawing's name ends in one of {', '.join(FORMATS)}")
+
+
 def draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | None) -> None:
     """Draw into the file.
 
@@ -30,14 +41,13 @@ def draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | 
         InvalidRequestError: its name ends in neither .png nor .svg, or it cannot be written.
 
     """
-    if path.suffix not in FORMATS:
-        raise InvalidRequestError(f"{path}: the drawing's name ends in one of {', '.join(FORMATS)}")
+    require_format(path)
     figure = Figure(figsize=(11, 8), layout="constrained")
     rates, replicas, waits = figure.subplots(3, 1, sharex=True)
     width = max(trace.seconds, 1.0) / BINS
     _rates(rates, trace, width)
     for outcome in outcomes:
-        times = [at for at, _ in outcome.curve] + [trace.seconds]
+        times = [at for at, _ in outcome.curve] + [outcome.ended]
         counts = [count for _, count in outcome.curve]
         replicas.step(times, [*counts, counts[-1]], where="post", label=outcome.scaler, linewidth=1)
         _waits(waits, trace, outcome, width)

@@ -5,8 +5,9 @@ Forbidden here: how the pool is scaled and served.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,12 +18,14 @@ from rich.table import Table
 from warren.cli.connection import Output, Shown
 from warren.cli.display import show_json
 from warren.errors import InvalidRequestError, SettingsError
-from warren.resources import ConsumerPoolSpec, written
+from warren.resources import PAUSED, ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
-from warren_operator.rehearsal.rehearsal import Outcome, foretold, rehearse, rehearse_keda
+from warren_operator.rehearsal.rehearsal import Outcome, foretold, levelled, rehearse, rehearse_keda
 from warren_operator.rehearsal.trace import Trace, read_trace, write_trace
 
 START_SECONDS: Final = 10.0
+HOUR: Final = 3600.0
+_KIND: Final = "ConsumerPool"
 _EXTRA: Final = "pip install 'warren[simulate]'"
 
 app = typer.Typer(
@@ -45,8 +48,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
         Path | None,
         typer.Option(help="A CSV file: a timestamp (seconds or ISO 8601) per line and, after it, service seconds."),
     ] = None,
-    service_time: Annotated[float | None, typer.Option(min=0.0, help="Seconds that each task takes.")] = None,
-    start_time: Annotated[float, typer.Option(min=0.0, help="Seconds that a pod takes to start.")] = START_SECONDS,
+    service_time: Annotated[float | None, typer.Option(min=0.001, help="Seconds that each task takes.")] = None,
+    start_time: Annotated[
+        float, typer.Option(min=0.0, max=HOUR, help="Seconds that a pod takes to start.")
+    ] = START_SECONDS,
     compare: Annotated[list[Peer] | None, typer.Option(help="Also as KEDA with the HPA would scale.")] = None,
     keda_value: Annotated[
         float | None,
@@ -59,21 +64,25 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Replay the trace, and print waits, tasks beyond the target and replica-seconds.
 
-    Beside it stands somebody who knows the future: the same pods, nobody waits beyond the target.
+    It begins with minReplicas that are up, and all scalers are paid for until the last of them is back at its minimum.
+    Beside them stands the clairvoyant: nobody who lets no task wait beyond the target can pay less, even knowing the
+    future.
     """
     if context.invoked_subcommand is not None:
         return
     if pool is None or trace is None:
         raise InvalidRequestError("give --pool and --trace, or see `warren simulate generate --help`")
+    draw = _drawer(plot) if plot is not None else None
     spec, arrivals = read_pool(pool), read_trace(trace, service_time)
     outcomes = [rehearse(arrivals, spec, start_time)]
     if compare:
         outcomes.append(rehearse_keda(arrivals, spec, start_time, keda_value))
     if spec.target.wait_seconds is not None:
         outcomes.append(foretold(arrivals, spec, start_time))
+    outcomes = levelled(outcomes)
     _show(outcomes, arrivals, spec, output)
-    if plot is not None:
-        _draw(plot, arrivals, outcomes, spec.target.wait_seconds)
+    if draw is not None:
+        draw(arrivals, outcomes, spec.target.wait_seconds)
 
 
 @app.command("generate")
@@ -92,23 +101,43 @@ def generate_trace(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 def read_pool(path: Path) -> ConsumerPoolSpec:
-    """Read the spec of a ConsumerPool from a file.
+    """Read the spec of a ConsumerPool from a file; what of it is not rehearsed is told on standard error.
 
     Raises:
         InvalidRequestError: it cannot be read, or is no ConsumerPool.
         SettingsError: the library that reads YAML is not installed.
 
     """
+    document = _document(path)
+    try:
+        spec = written(document)
+    except KeyError as error:
+        raise InvalidRequestError(f"{path} is no ConsumerPool: it has no {error.args[0]}") from error
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"{path}: {error.detail}") from error
+    annotations = (document.get("metadata") or {}).get("annotations") or {}
+    held = [name for name, here in (("adviseOnly", spec.advise_only), (PAUSED, PAUSED in annotations)) if here]
+    if held:
+        typer.echo(f"{path}: {' and '.join(held)} left out: rehearsed as if the pool were scaled", err=True)
+    return spec
+
+
+def _document(path: Path) -> Mapping[str, Any]:
     try:
         import yaml  # noqa: PLC0415 - an extra of this command
     except ImportError as error:
         raise SettingsError(f"reading YAML needs an extra: {_EXTRA}") from error
     try:
-        return written(yaml.safe_load(path.read_text()))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRequestError(f"{path} is no ConsumerPool: {error!r}") from error
-    except InvalidRequestError as error:
-        raise InvalidRequestError(f"{path}: {error.detail}") from error
+        document = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"the pool {path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise InvalidRequestError(f"{path} is no ConsumerPool: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidRequestError(f"{path} is no ConsumerPool")
+    if document.get("kind", _KIND) != _KIND:
+        raise InvalidRequestError(f"{path} is no ConsumerPool: its kind is {document['kind']}")
+    return document
 
 
 def rows(outcomes: Sequence[Outcome], spec: ConsumerPoolSpec) -> list[dict[str, Any]]:
@@ -138,7 +167,9 @@ def _show(outcomes: Sequence[Outcome], trace: Trace, spec: ConsumerPoolSpec, out
         return
     target = spec.target.wait_seconds
     limit = "" if target is None else f"; late: a wait of more than {target:g} s"
-    table = Table(title=f"{trace.name}: {len(trace.arrivals)} tasks in {trace.seconds:.0f} s{limit}", box=None)
+    count = len(trace.arrivals)
+    tasks = "1 task" if count == 1 else f"{count} tasks"
+    table = Table(title=f"{trace.name}: {tasks} in {trace.seconds:.0f} s{limit}", box=None)
     for column in ("scaler", "late", "wait p50", "p99", "max", "replica-s", "ratio", "scalings"):
         table.add_column(column, justify="left" if column == "scaler" else "right")
     for row in found:
@@ -159,9 +190,11 @@ def _show(outcomes: Sequence[Outcome], trace: Trace, spec: ConsumerPoolSpec, out
             )
 
 
-def _draw(path: Path, trace: Trace, outcomes: Sequence[Outcome], target: float | None) -> None:
+def _drawer(path: Path) -> Callable[[Trace, Sequence[Outcome], float | None], None]:
+    """Return what draws into the file. One that cannot be is refused before anything is rehearsed for it."""
     try:
-        from warren_operator.rehearsal.chart import draw  # noqa: PLC0415 - an extra of this command
+        from warren_operator.rehearsal import chart  # noqa: PLC0415 - an extra of this command
     except ImportError as error:
         raise SettingsError(f"drawing needs an extra: {_EXTRA}") from error
-    draw(path, trace, outcomes, target)
+    chart.require_format(path)
+    return partial(chart.draw, path)

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from warren_operator.rehearsal.trace import Trace
-
-DAY: Final = 86_400.0
+from warren_operator.rehearsal.trace import DAY, Trace
 
 # How many times the mean, and for how many seconds on average.
 _QUIET: Final = (0.2, 300.0)

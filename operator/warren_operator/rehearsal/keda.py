@@ -38,8 +38,8 @@ class Keda:
     wakes = False
 
     def __init__(self, spec: ConsumerPoolSpec, value: float) -> None:
+        self.rest = spec.min_replicas
         self._least = max(1, spec.min_replicas)
-        self._sleeps = spec.min_replicas == 0
         self._most = spec.max_replicas
         self._value = value
         self._depths = Depths()
@@ -62,7 +62,7 @@ class Keda:
             self._active_at = plant.now
             if not plant.replicas:
                 plant.scale(self._least)
-        elif self._sleeps and plant.replicas and plant.now - self._active_at >= COOLDOWN_SECONDS:
+        elif not self.rest and plant.replicas and plant.now - self._active_at >= COOLDOWN_SECONDS:
             plant.scale(0)
 
     def _decide(self, plant: Plant) -> None:

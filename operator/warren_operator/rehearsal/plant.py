@@ -34,7 +34,8 @@ class Pod:
 class Plant:
     """What a trace and somebody's scaling make happen."""
 
-    def __init__(self, trace: Trace, *, concurrency: int, start_seconds: float) -> None:
+    def __init__(self, trace: Trace, *, concurrency: int, start_seconds: float, replicas: int = 0) -> None:
+        """Begin with this many pods, which are up."""
         self._trace = trace
         self._concurrency = concurrency
         self._start_seconds = start_seconds
@@ -44,10 +45,10 @@ class Plant:
         self.finished = 0
         self.waits = array("d")
         """How long each task that has begun had waited, in seconds."""
-        self._pods: list[Pod] = []
+        self._pods = [Pod(0.0, 0.0) for _ in range(replicas)]
         self._starting: list[tuple[float, int, Pod]] = []
         self._ends: list[tuple[float, int, Pod]] = []
-        self._free: deque[Pod] = deque()
+        self._free = deque(self._pods * concurrency)
         self._serial = 0
         self._paid = 0.0
 
@@ -79,8 +80,8 @@ class Plant:
 
     @property
     def done(self) -> bool:
-        """Whether every task has begun."""
-        return self.begun == len(self._trace.arrivals)
+        """Whether every task has ended."""
+        return self.finished == len(self._trace.arrivals)
 
     def replica_seconds(self) -> float:
         """Return what the pods have cost so far."""

@@ -1,15 +1,19 @@
 """A rehearsal: a trace, a pool and a scaler, and what came of them.
 
+It begins with what the scaler keeps while there is nothing to do, `minReplicas` and room for `spareSlots`, and goes on
+until every task has ended and it is back at that: who keeps replicas for longer pays for longer. To compare several,
+all are paid for until the last of them is back.
+
 Forbidden here: files, printing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from warren_operator.rehearsal.clairvoyance import foresee
+from warren_operator.rehearsal.clairvoyance import Terms, foresee
 from warren_operator.rehearsal.keda import Keda
 from warren_operator.rehearsal.plant import Plant
 from warren_operator.rehearsal.scalers import WAKE_SECONDS, Scaler, Warren
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 _ROUNDING: Final = 1e-6
 _LATE_SECONDS: Final = 86_400
 """A rehearsal ends so long after the last arrival, served or not."""
+SETTLED_SECONDS: Final = 30
+"""A scaler that has been at rest for so long stays there: figures that come late raise it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,13 @@ class Outcome:
     unserved: int
     """Tasks that still waited at the end."""
     replica_seconds: float
+    """What the pods cost until `ended`, each from the wish to its end."""
     curve: Sequence[tuple[float, int]]
     """From when on how many replicas were wanted."""
     scalings: int
     """How often that changed."""
+    ended: float
+    """When every task had ended and the scaler was at rest."""
 
     def late(self, target_seconds: float) -> float:
         """Return the share of tasks that waited for longer than the target."""
@@ -52,8 +61,9 @@ class Outcome:
 def rehearse(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, scaler: Scaler | None = None) -> Outcome:
     """Replay the trace; without another scaler by Warren's own decision."""
     scaler = scaler or Warren(spec)
-    plant = Plant(trace, concurrency=spec.concurrency, start_seconds=start_seconds)
-    curve: list[tuple[float, int]] = [(0.0, 0)]
+    plant = Plant(trace, concurrency=spec.concurrency, start_seconds=start_seconds, replicas=scaler.rest)
+    curve: list[tuple[float, int]] = [(0.0, scaler.rest)]
+    busy = 0
     for second in range(int(trace.seconds + _LATE_SECONDS)):
         if scaler.wakes and not plant.consumers and plant.next_arrival <= second:
             plant.advance(max(plant.now, plant.next_arrival + WAKE_SECONDS))
@@ -62,10 +72,18 @@ def rehearse(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, scaler:
         plant.advance(max(plant.now, float(second)))
         scaler.second(plant, second)
         _note(curve, plant)
-        if plant.done and second >= trace.seconds:
+        if not plant.done or plant.replicas != scaler.rest:
+            busy = second
+        elif second - busy > SETTLED_SECONDS:
             break
     unserved = len(trace.arrivals) - plant.begun
-    return Outcome(scaler.name, plant.waits, unserved, plant.replica_seconds(), curve, len(curve) - 1)
+    return Outcome(scaler.name, plant.waits, unserved, plant.replica_seconds(), curve, len(curve) - 1, plant.now)
+
+
+def levelled(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return outcomes that can be compared: all are paid for to the same end; whoever is at rest stays there."""
+    end = max(outcome.ended for outcome in outcomes)
+    return [_until(outcome, end) for outcome in outcomes]
 
 
 def rehearse_keda(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, value: float | None = None) -> Outcome:
@@ -82,11 +100,15 @@ def keda_value(trace: Trace, spec: ConsumerPoolSpec) -> float:
 
 
 def foretold(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float) -> Outcome:
-    """Return what somebody who knows the future would do. Each task waits no longer than the target."""
-    target = spec.target.wait_seconds or 0.0
-    found = foresee(trace, target_seconds=target, start_seconds=start_seconds, concurrency=spec.concurrency)
-    curve = found.curve()
-    return Outcome("clairvoyant", found.waits, 0, found.replica_seconds(), curve, len(curve))
+    """Return the least that is to be paid if each task waits no longer than the target, even knowing the future."""
+    terms = Terms(spec.target.wait_seconds or 0.0, start_seconds, spec.concurrency, spec.min_replicas)
+    found = foresee(trace, terms)
+    return Outcome("clairvoyant", found.waits, 0, found.replica_seconds, found.curve, len(found.curve) - 1, found.ended)
+
+
+def _until(outcome: Outcome, end: float) -> Outcome:
+    resting = outcome.curve[-1][1] * (end - outcome.ended)
+    return replace(outcome, replica_seconds=outcome.replica_seconds + resting, ended=end)
 
 
 def _note(curve: list[tuple[float, int]], plant: Plant) -> None:

@@ -31,6 +31,8 @@ class Scaler(Protocol):
     name: str
     wakes: bool
     """Whether a publish on a sleeping pool reaches it at once."""
+    rest: int
+    """How many replicas it keeps while there is nothing to do."""
 
     def second(self, plant: Plant, second: int) -> None:
         """Do what is due in this second."""
@@ -61,6 +63,7 @@ class Warren:
 
     def __init__(self, spec: ConsumerPoolSpec, statistics_seconds: int = STATISTICS_SECONDS) -> None:
         self._spec = spec
+        self.rest = min(spec.max_replicas, max(spec.min_replicas, -(-spec.spare_slots // spec.concurrency)))
         self._depths = Depths(statistics_seconds)
         self._history = History()
         self._scraped = Observation(0, 0, 0, 0.0, 0, 0)

@@ -9,13 +9,20 @@ Forbidden here: how tasks are served.
 from __future__ import annotations
 
 import csv
+import math
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from warren.errors import InvalidRequestError
+
+DAY: Final = 86_400.0
+MOST_DAYS: Final = 366
+LATEST: Final = datetime.max.replace(tzinfo=UTC).timestamp()
+"""The last moment of ISO 8601. Seconds beyond it are something else, milliseconds for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ def read_trace(path: Path, service_seconds: float | None) -> Trace:
 
     """
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # what spreadsheets write begins with a mark
             rows = [_row(path, number, row, service_seconds) for number, row in enumerate(csv.reader(file), 1) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidRequestError(f"the trace {path} cannot be read: {error}") from error
@@ -55,38 +62,55 @@ def read_trace(path: Path, service_seconds: float | None) -> Trace:
     if not found:
         raise InvalidRequestError(f"the trace {path} holds no arrivals")
     begin = found[0][0]
+    days = (found[-1][0] - begin) / DAY
+    if days > MOST_DAYS:
+        message = (
+            f"the trace {path} spans {days:.0f} days, and {MOST_DAYS} are the most: are all timestamps of one kind?"
+        )
+        raise InvalidRequestError(message)
     return Trace(path.stem, array("d", (at - begin for at, _ in found)), array("d", (service for _, service in found)))
 
 
 def write_trace(trace: Trace, path: Path) -> None:
-    """Write the trace as a CSV file with a heading."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("timestamp", "service_seconds"))
-        writer.writerows(
-            (f"{at:.3f}", f"{service:g}") for at, service in zip(trace.arrivals, trace.services, strict=True)
-        )
+    """Write the trace as a CSV file with a heading.
+
+    Raises:
+        InvalidRequestError: it cannot be written.
+
+    """
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("timestamp", "service_seconds"))
+            writer.writerows(
+                (f"{at:.3f}", f"{service:g}") for at, service in zip(trace.arrivals, trace.services, strict=True)
+            )
+    except OSError as error:
+        raise InvalidRequestError(f"the trace {path} cannot be written: {error}") from error
 
 
 def _row(path: Path, number: int, row: list[str], service_seconds: float | None) -> tuple[float, float] | None:
+    place = f"{path}, line {number}"
     try:
         at = _moment(row[0].strip())
     except ValueError as error:
         if number == 1:
             return None
-        message = f"{path}, line {number}: {row[0]!r} is neither seconds nor an ISO 8601 time"
-        raise InvalidRequestError(message) from error
+        raise InvalidRequestError(f"{place}: {row[0]!r} is neither seconds nor an ISO 8601 time") from error
+    if not abs(at) <= LATEST:
+        raise InvalidRequestError(f"{place}: {row[0]!r} is no time in seconds: it is beyond the year 9999")
     try:
         service = service_seconds if service_seconds is not None else float(row[1])
     except (IndexError, ValueError) as error:
-        message = f"{path}, line {number}: there is no service time in the second column; give --service-time"
+        message = f"{place}: there is no service time in the second column; give --service-time"
         raise InvalidRequestError(message) from error
-    if service <= 0:
-        raise InvalidRequestError(f"{path}, line {number}: a service time of {service:g} s is not above 0")
+    if not 0 < service < math.inf:
+        raise InvalidRequestError(f"{place}: a service time of {service:g} s is not above 0 and finite")
     return at, service
 
 
 def _moment(text: str) -> float:
+    """Return the seconds; raises ValueError where the text is no time."""
     try:
         return float(text)
     except ValueError:

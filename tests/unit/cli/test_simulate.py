@@ -56,6 +56,10 @@ def test_it_is_drawn(tmp_path: Path, pool: Path, kind: str) -> None:
         ("1\n2\n", (), "there is no service time in the second column; give --service-time"),
         ("t,s\n1,2\nsoon,2\n", (), "line 3: 'soon' is neither seconds nor an ISO 8601 time"),
         ("1,0\n", (), "a service time of 0 s is not above 0"),
+        ("1,nan\n", (), "line 1: a service time of nan s is not above 0 and finite"),
+        ("1,1\nnan,1\n", (), "line 2: 'nan' is no time in seconds"),
+        ("1700000000000,1\n", (), "line 1: '1700000000000' is no time in seconds: it is beyond the year 9999"),
+        ("5,1\n2026-11-21T10:00:00Z,1\n", (), "days, and 366 are the most: are all timestamps of one kind?"),
         ("t\n", (), "holds no arrivals"),
         ("1,1\n", ("--plot", "t.pdf"), "the drawing's name ends in one of .png, .svg"),
     ],
@@ -77,6 +81,9 @@ SPEC = "spec: {queue: q, scaleTargetRef: {name: d}}"
     ("text", "said"),
     [
         ("[]", "is no ConsumerPool"),
+        ("kind: Deployment\nspec: {replicas: 1}", "is no ConsumerPool: its kind is Deployment"),
+        ("kind: ConsumerPool", "is no ConsumerPool: it has no spec"),
+        (f"{SPEC}\n---\n{SPEC}", "is no ConsumerPool: expected a single document"),
         ("a: [", "is no ConsumerPool"),
         ("spec: {queue: q}", "spec.scaleTargetRef: Field required"),
         (f"{SPEC[:-1]}, scaleDown: {{seconds: 5}}}}", "spec.scaleDown.seconds: there is no such field (it is 5)"),
@@ -96,3 +103,44 @@ def test_what_is_missing_is_named(pool: Path) -> None:
     result = run("--pool", pool)
     assert (result.exit_code, "give --pool and --trace" in result.stderr) == (2, True)
     assert run("--pool", pool, "--trace", "nowhere.csv").exit_code == 2
+
+
+def test_a_drawing_that_cannot_be_is_refused_before_the_rehearsal(tmp_path: Path, pool: Path) -> None:
+    result = run("--pool", pool, "--trace", tmp_path / "nowhere.csv", "--plot", "t.pdf")
+    assert (result.exit_code, "ends in one of .png, .svg" in result.stderr) == (2, True)
+
+
+def test_a_trace_that_cannot_be_written(tmp_path: Path) -> None:
+    result = run("generate", "step", "--out", tmp_path / "nowhere" / "t.csv")
+    assert (result.exit_code, "cannot be written" in result.stderr) == (2, True)
+
+
+def test_a_spreadsheets_mark_hides_no_line_and_order_does_not_matter(tmp_path: Path, pool: Path) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text("\ufeff2026-11-21T12:00:30+02:00,1\n2026-11-21T10:00:00,1\n2026-11-21T10:00:10Z,1\n")
+    result = run("--pool", pool, "--trace", trace)
+    assert (result.exit_code, "3 tasks in 30 s" in result.stdout) == (0, True)
+
+
+def test_what_of_a_pool_is_not_rehearsed_is_told(tmp_path: Path, pool: Path) -> None:
+    trace, held = tmp_path / "t.csv", tmp_path / "held.yaml"
+    trace.write_text("1,1\n2,1\n")
+    held.write_text(
+        "metadata: {annotations: {warren.dev/paused-replicas: '7'}}\n"
+        "spec: {queue: q, scaleTargetRef: {name: d}, maxReplicas: 20, adviseOnly: true}\n"
+    )
+    plain, told = run("--pool", pool, "--trace", trace), run("--pool", held, "--trace", trace)
+    assert "adviseOnly and warren.dev/paused-replicas left out" in told.stderr
+    assert not plain.stderr
+    assert plain.stdout == told.stdout
+
+
+def test_tasks_per_replica_have_no_target_to_be_late_for(tmp_path: Path, pool: Path) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text("1,1\n2,1\n")
+    pool.write_text("spec: {queue: q, scaleTargetRef: {name: d}, target: {tasksPerReplica: 2}}")
+    rows = json.loads(run("--pool", pool, "--trace", trace, "--compare", "keda", "-o", "json").stdout)
+    assert [(row["scaler"], row["late"], row["ratio"]) for row in rows] == [
+        ("warren", None, None),
+        ("keda", None, None),
+    ]

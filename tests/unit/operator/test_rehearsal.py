@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, pstdev
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from warren.resources import ConsumerPoolSpec, Target
-from warren_operator.rehearsal.clairvoyance import foresee
-from warren_operator.rehearsal.generation import DAY, Recipe, Shape, generate
+from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.keda import Keda
 from warren_operator.rehearsal.plant import Plant
-from warren_operator.rehearsal.rehearsal import foretold, keda_value, rehearse, rehearse_keda
+from warren_operator.rehearsal.rehearsal import Outcome, foretold, keda_value, levelled, rehearse, rehearse_keda
 from warren_operator.rehearsal.scalers import Warren
-from warren_operator.rehearsal.trace import Trace
+from warren_operator.rehearsal.trace import DAY, Trace
 
 
-def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0, rest: int = 60) -> ConsumerPoolSpec:
+def pool(
+    target: float = 5, *, high: int = 100, concurrency: int = 1, low: int = 0, rest: int = 60, spare: int = 0
+) -> ConsumerPoolSpec:
     return ConsumerPoolSpec.model_validate(
         {
             "queue": "q",
@@ -29,6 +31,7 @@ def pool(target: float = 5, *, high: int = 100, concurrency: int = 1, low: int =
             "minReplicas": low,
             "maxReplicas": high,
             "concurrency": concurrency,
+            "spareSlots": spare,
             "target": {"waitSeconds": target},
             "scaleDown": {"stabilizationSeconds": rest},
         }
@@ -69,13 +72,128 @@ def test_pods_that_start_go_before_those_that_work() -> None:
     assert (plant.consumers, plant.running, plant.replica_seconds()) == (1, 1, 6)
 
 
-def test_the_clairvoyant_lets_nobody_wait_too_long_and_gives_idle_slots_up() -> None:
-    found = foresee(Trace.of("t", [0, 3, 4, 100], 3), target_seconds=5, start_seconds=10, concurrency=1)
-    assert list(found.waits) == [5, 5, 5, 5]
-    # a slot that the first two share, another for the third (the first is taken until 11), one more much later
-    assert found.replica_seconds() == (10 + 3 + 3) + (10 + 3) + (10 + 3)
-    packed = foresee(Trace.of("t", [0, 0], 3), target_seconds=0, start_seconds=10, concurrency=2)
-    assert packed.replica_seconds() == 13
+@dataclass(slots=True)
+class Planned:
+    """A scaler that asks for what it was told to, a number per stretch of some seconds, and goes to rest after that."""
+
+    plan: Sequence[int]
+    rest: int = 0
+    seconds: int = 4
+    name: str = "planned"
+    wakes: bool = False
+
+    def second(self, plant: Plant, second: int) -> None:
+        index = second // self.seconds
+        plant.scale(self.plan[index] if index < len(self.plan) else self.rest)
+
+    def wake(self, plant: Plant) -> None:
+        raise AssertionError(plant)
+
+
+def thrifty(trace: Trace, spec: ConsumerPoolSpec, start: float, most: int) -> Iterator[Outcome]:
+    """Yield what comes of plans that keep everybody within the target and are ever cheaper."""
+    assert spec.target.wait_seconds
+    length = int(trace.arrivals[-1] + spec.target.wait_seconds + max(trace.services)) // 4 + 2
+    plan = [most] * length
+    for _ in range(most - spec.min_replicas):
+        for index in range(length):
+            tried = [*plan[:index], max(spec.min_replicas, plan[index] - 1), *plan[index + 1 :]]
+            outcome = rehearse(trace, spec, start, Planned(tried, spec.min_replicas))
+            if not outcome.late(spec.target.wait_seconds):
+                plan = tried
+                yield outcome
+
+
+@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(
+    tasks=st.lists(st.tuples(st.integers(0, 50), st.integers(1, 12)), min_size=1, max_size=8),
+    target=st.integers(1, 12),
+    start=st.integers(1, 12),
+    concurrency=st.integers(1, 2),
+    low=st.integers(0, 1),
+)
+@example(tasks=[(0, 4), (0, 4)], target=5, start=10, concurrency=1, low=0)
+@example(tasks=[(0, 3), (30, 3)], target=5, start=10, concurrency=1, low=0)
+@example(tasks=[(2, 9), (2, 9), (2, 9), (9, 2), (17, 12)], target=12, start=1, concurrency=1, low=1)
+def test_who_lets_nobody_wait_too_long_pays_no_less_than_the_clairvoyant(
+    tasks: list[tuple[int, int]], target: int, start: int, concurrency: int, low: int
+) -> None:
+    tasks.sort()
+    trace = Trace("t", [start + at for at, _ in tasks], [float(service) for _, service in tasks])
+    spec = pool(target, concurrency=concurrency, low=low, high=8)
+    bound = foretold(trace, spec, start)
+    assert all(0 <= wait <= target + 1e-9 for wait in bound.waits)
+    assert len(bound.waits) == len(tasks)
+    others = [rehearse(trace, spec, start), rehearse_keda(trace, spec, start, 1), *thrifty(trace, spec, start, 4)]
+    for other in others:
+        if not other.late(target):
+            paid, least = levelled([other, bound])
+            assert paid.replica_seconds >= least.replica_seconds - 1e-6, other
+
+
+def test_the_clairvoyant_pays_what_a_perfect_scaler_does() -> None:
+    trace = Trace.of("t", [20, 120, 220], 3)
+    up = [any(at - 10 <= second <= at for at in trace.arrivals) for second in range(250)]
+    perfect = rehearse(trace, pool(), 10, Planned(up, seconds=1))
+    assert (perfect.late(5), perfect.replica_seconds) == (0, 3 * (10 + 3))
+    assert foretold(trace, pool(), 10).replica_seconds == perfect.replica_seconds
+
+
+def test_the_clairvoyant_pays_the_work_and_the_starts_that_a_surge_takes() -> None:
+    rates = [10, 50, 10]
+    trace = Trace.of("t", (200 * index + at / rate for index, rate in enumerate(rates) for at in range(200 * rate)), 1)
+    found = foretold(trace, pool(), 10)
+    assert found.replica_seconds == pytest.approx(14_000 + 50 * 10, rel=0.01)
+    assert max(count for _, count in found.curve) <= 51
+    assert found.scalings < 15
+
+
+def test_the_clairvoyant_keeps_the_minimum_for_nothing_more() -> None:
+    trace = Trace.of("t", [index / 2 for index in range(200)], 1)
+    found = foretold(trace, pool(low=2), 10)
+    assert (found.replica_seconds, found.ended, found.scalings) == (2 * 100.5, 100.5, 0)
+    assert foretold(trace, pool(low=2, concurrency=2), 10).replica_seconds == 2 * 100.5
+
+
+def test_every_scaler_begins_at_the_minimum_which_is_up() -> None:
+    trace = Trace.of("t", [0, 0.5, 1, 1.5], 1)
+    spec = pool(low=3)
+    for outcome in (rehearse(trace, spec, 10), rehearse_keda(trace, spec, 10), foretold(trace, spec, 10)):
+        assert outcome.curve[0][1] == 3
+    assert max(rehearse(trace, spec, 10).waits) == 0
+    assert max(rehearse_keda(trace, spec, 10).waits) == 0
+
+
+def test_spare_slots_are_there_from_the_beginning_and_stay() -> None:
+    spec = pool(concurrency=2, spare=5)
+    outcome = rehearse(Trace.of("t", [0, 0, 0, 1, 1], 1), spec, 10)
+    assert (outcome.curve[0][1], outcome.curve[-1][1], max(outcome.waits)) == (3, 3, 0)
+    assert outcome.ended < 150
+
+
+def test_a_rehearsal_is_paid_for_until_the_scaler_is_back_at_the_minimum() -> None:
+    trace = Trace.of("t", [0], 1)
+    ours, theirs = rehearse(trace, pool(rest=60), 10), rehearse_keda(trace, pool(), 10)
+    patient = rehearse(trace, pool(rest=300), 10)
+    for outcome in (ours, theirs, patient):
+        assert outcome.curve[-1][1] == 0
+        assert outcome.replica_seconds == sum(
+            (until - since) * count for (since, count), (until, _) in pairwise([*outcome.curve, (outcome.ended, 0)])
+        )
+    assert 60 <= ours.replica_seconds < 80
+    assert patient.replica_seconds == ours.replica_seconds + 240
+    assert theirs.replica_seconds == 300  # its cooldown
+
+
+def test_all_are_paid_for_to_the_same_end() -> None:
+    trace = Trace.of("t", [index / 2 for index in range(200)], 1)
+    spec = pool(low=1)
+    outcomes = [rehearse(trace, spec, 10), rehearse_keda(trace, spec, 10, 0.5), foretold(trace, spec, 10)]
+    ours, theirs, bound = levelled(outcomes)
+    assert ours.ended == theirs.ended == bound.ended == max(outcome.ended for outcome in outcomes)
+    assert theirs == outcomes[1]  # KEDA rests last
+    assert ours.replica_seconds == outcomes[0].replica_seconds + ours.ended - outcomes[0].ended
+    assert bound.replica_seconds == outcomes[2].replica_seconds + bound.ended - outcomes[2].ended
 
 
 def test_the_clairvoyant_is_a_bound() -> None:
@@ -145,7 +263,7 @@ def test_figures_are_as_old_as_rabbitmq_makes_them() -> None:
 def test_the_last_pod_stays_until_the_figures_can_show_what_was_told() -> None:
     by_tasks = pool(rest=0).model_copy(update={"target": Target(tasks_per_replica=1)})
     outcome = rehearse(Trace.of("t", [0, 12, 60], 1), by_tasks, 10)
-    assert [count for _, count in outcome.curve] == [0, 1, 0, 1]
+    assert [count for _, count in outcome.curve] == [0, 1, 0, 1, 0]
     assert 22 <= outcome.curve[2][0] < 26
 
 
