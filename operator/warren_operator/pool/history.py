@@ -200,6 +200,8 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
         since, belief = history.looked_at, history.belief(concurrency)
     new = replace(new, full_since=since, full_done=history.full_done + done, full_belief=belief)
     new = _surprised(new, now - since, up, concurrency)
+    if min(last.work, seen.work) <= up * concurrency:
+        return new  # nothing waits: fewer may have been taken in between, and would pass for slow ones
     if now - since <= (new.service_seconds or math.inf):
         return new  # what was begun with the slots empty has not come to its end yet
     known = history.replicas if now - history.saturated_at <= _LASTING_SECONDS else Measure()

@@ -13,7 +13,8 @@ from tests.unit.operator.web import serving
 from warren_consumer.metrics import Metrics
 from warren_operator.figures.consumers import WebConsumers
 
-PATIENCE = 0.3
+PATIENCE = 2.0
+"""Seconds; who answers needs none of it."""
 
 
 @pytest.fixture
@@ -51,4 +52,4 @@ async def test_those_that_hang_cost_no_more_than_the_patience(consumers: WebCons
         good, hanging = url.removeprefix("http://"), f"127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
         assert await consumers.running([hanging, good, hanging, "127.0.0.1:1"]) == {good: 2}
-        assert time.monotonic() - began < PATIENCE * 2
+        assert time.monotonic() - began < PATIENCE * 1.5

@@ -51,6 +51,15 @@ def test_the_speed_of_a_busy_replica_is_measured() -> None:
     assert history.capacity(CONCURRENCY) == pytest.approx(10, rel=0.1)
 
 
+def test_slots_that_happen_to_be_taken_at_two_looks_pass_for_no_slow_replica() -> None:
+    """Nothing waits: in between, fewer were taken."""
+    history = History()
+    for look in range(100):
+        taken = 10 if look % 4 < 2 else 6
+        history = history.after(Observation(5, 0, taken, 16.0 * look, taken, 5), 2 * look, CONCURRENCY)
+    assert history.capacity(CONCURRENCY) == pytest.approx(2, rel=0.03)
+
+
 def test_a_full_loads_speed_is_not_believed_for_ever() -> None:
     history = watch(History(), 0, 100, rate=30, seconds=0.2, up=3, ready=9)
     assert history.capacity(CONCURRENCY) == pytest.approx(10, rel=0.1)
