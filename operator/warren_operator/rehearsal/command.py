@@ -30,7 +30,12 @@ _EXTRA: Final = "pip install 'warren[simulate]'"
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Rehearse a pool's scaling on a trace of arrivals, through the operator's own decision.",
+    help=(
+        "Rehearse a pool's scaling on a trace of arrivals, through the operator's own decision.\n\n"
+        "It begins with minReplicas (and room for spareSlots) that are up, and all scalers are paid for until every "
+        "task has ended and the last of them is back at that. The clairvoyant is a bound: nobody who lets no task wait "
+        "beyond the target can pay less, even knowing the future."
+    ),
 )
 
 
@@ -62,12 +67,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
     plot: Annotated[Path | None, typer.Option(help="Draw replicas and waits into this .png or .svg file.")] = None,
     output: Shown = Output.TABLE,
 ) -> None:
-    """Replay the trace, and print waits, tasks beyond the target and replica-seconds.
-
-    It begins with minReplicas that are up, and all scalers are paid for until the last of them is back at its minimum.
-    Beside them stands the clairvoyant: nobody who lets no task wait beyond the target can pay less, even knowing the
-    future.
-    """
+    """Replay the trace, and print waits, tasks beyond the target and replica-seconds."""
     if context.invoked_subcommand is not None:
         return
     if pool is None or trace is None:

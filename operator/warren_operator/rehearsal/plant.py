@@ -43,6 +43,8 @@ class Plant:
         self.arrived = 0
         self.begun = 0
         self.finished = 0
+        self.outgoing = 0
+        """Of the tasks under way, those of pods that go."""
         self.waits = array("d")
         """How long each task that has begun had waited, in seconds."""
         self._pods = [Pod(0.0, 0.0) for _ in range(replicas)]
@@ -141,12 +143,15 @@ class Plant:
         pod.busy -= 1
         if not pod.leaving:
             self._free.append(pod)
-        elif not pod.busy:
+            return
+        self.outgoing -= 1
+        if not pod.busy:
             self._paid += self.now - pod.asked
 
     def _leave(self, staying: list[Pod], leaving: list[Pod]) -> None:
         for pod in leaving:
             pod.leaving = True
+            self.outgoing += pod.busy
             if not pod.busy:
                 self._paid += self.now - pod.asked
         self._pods = staying

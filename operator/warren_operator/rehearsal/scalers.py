@@ -78,7 +78,13 @@ class Warren:
             self._wakenings.hear(self._spec.queue, plant.now)
         if second % SCRAPE_SECONDS == 0:
             self._scraped = Observation(
-                0, self._depths.ready, self._depths.unacked, plant.finished, plant.running, plant.consumers
+                0,
+                self._depths.ready,
+                self._depths.unacked,
+                plant.finished,
+                plant.running,
+                plant.consumers,
+                outgoing=plant.outgoing,
             )
         if second % TICK_SECONDS == 1 % TICK_SECONDS:
             self._decide(plant)

@@ -99,6 +99,11 @@ def test_a_file_that_is_no_pool(tmp_path: Path, text: str, said: str) -> None:
     assert (result.exit_code, said in result.stderr) == (2, True)
 
 
+def test_the_help_says_what_is_paid_for() -> None:
+    said = " ".join(run("--help").stdout.split())
+    assert "paid for until every task has ended and the last of them is back" in said
+
+
 def test_what_is_missing_is_named(pool: Path) -> None:
     result = run("--pool", pool)
     assert (result.exit_code, "give --pool and --trace" in result.stderr) == (2, True)

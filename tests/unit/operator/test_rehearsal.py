@@ -55,10 +55,11 @@ def test_a_pod_that_goes_finishes_what_it_has_begun_and_idle_ones_go_first() -> 
     plant.scale(3)
     plant.advance(5)
     plant.scale(2)
-    assert (plant.running, plant.replica_seconds()) == (2, 15)
+    assert (plant.running, plant.outgoing, plant.replica_seconds()) == (2, 0, 15)
     plant.scale(0)
+    assert (plant.running, plant.outgoing) == (2, 2)
     plant.advance(20)
-    assert (plant.finished, plant.ready) == (2, 1)
+    assert (plant.finished, plant.ready, plant.outgoing) == (2, 1, 0)
     assert plant.replica_seconds() == 5 + 11 + 11
 
 
