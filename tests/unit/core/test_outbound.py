@@ -66,7 +66,7 @@ def told(*answers: Sequence[str]) -> Resolve:
     """Return a resolver that answers so, one after the other; the last stays."""
     left = list(answers)
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, payer: str | None) -> Sequence[str]:
         return left.pop(0) if len(left) > 1 else left[0]
 
     return resolve
@@ -171,7 +171,7 @@ async def test_only_the_permitted_of_several_addresses_is_connected_to() -> None
 async def test_a_name_that_changes_its_mind_changes_nothing() -> None:
     asked = []
 
-    async def rebinding(host: str, port: int) -> Sequence[str]:
+    async def rebinding(host: str, port: int, payer: str | None) -> Sequence[str]:
         asked.append(host)
         return ["1.1.1.1"] if len(asked) > 1 else ["127.0.0.1"]
 
@@ -281,7 +281,7 @@ async def test_what_cannot_be_reached_is_said_without_secrets() -> None:
         await status(Outbound(LOOPBACK), f"{url}?token=hush")
     assert "hush" not in str(unreachable.value)
 
-    async def nobody(host: str, port: int) -> Sequence[str]:
+    async def nobody(host: str, port: int, payer: str | None) -> Sequence[str]:
         raise OSError("no such name")
 
     with pytest.raises(UnreachableError, match="not found"):
