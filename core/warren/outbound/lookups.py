@@ -1,8 +1,8 @@
 """The addresses of hosts: looked up in threads that nobody else waits for, few of them for one payer.
 
 The system's resolver is asked, since it alone knows what the machine's own files say. It cannot be told to hurry or to
-stop: a name server that does not answer holds a thread for half a minute. So threads are few; a name that is being looked
-up is not looked up a second time; and no payer has more threads than it leaves to others.
+stop: a name server that does not answer holds a thread for half a minute. So threads are few; a name that is being
+looked up is not looked up a second time; and no payer has more threads than it leaves to others.
 
 Forbidden here: which addresses may be connected to.
 """

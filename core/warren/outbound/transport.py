@@ -103,7 +103,7 @@ class Outbound:
         await self._http.aclose()
 
     @asynccontextmanager
-    async def send(
+    async def send(  # noqa: PLR0913 - what a request is made of
         self,
         method: str,
         url: str,

@@ -1,5 +1,6 @@
-"""The courier: takes webhooks whose time has come and has them sent, many side by side, few of them to one host, and no
-more of them to the hosts of one site than are left to others.
+"""The courier: takes webhooks whose time has come and has them sent, many side by side, few of them to one host.
+
+To the hosts of one site there go no more of them than are left to others.
 
 What is taken stays the courier's for `CLAIM_SECONDS`. Killed, it leaves everything to the next one, under the same
 webhook-id: a receiver may be told twice, and never not at all.
