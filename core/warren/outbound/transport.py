@@ -27,6 +27,8 @@ CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 15.0
 MOST_REDIRECTS: Final = 3
 MOST_PORTS: Final = 65536
+PIECES_AT_ONCE: Final = 100
+"""How many pieces of a body are read before others get their turn: a server may send every byte as a piece."""
 
 PAYER: Final = "warren.payer"
 """Under which a request's extensions hold on whose account its host is looked up."""
@@ -74,8 +76,12 @@ class Answer:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Give the body piece by piece."""
+        number = 0
         async for piece in self._response.aiter_raw():
             yield piece
+            number += 1
+            if number % PIECES_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def read(self, most: int) -> bytes:
         """Return the body's first bytes, as many as that at most; the rest is not read."""
