@@ -33,9 +33,10 @@ def password_of(workspace: Workspace, name: str) -> str:
     return unquote(urlsplit(workspace.broker_url(name)).password or "")
 
 
-def with_password(url: str, password: str) -> str:
+def with_password(url: str, password: str, user: str | None = None) -> str:
     parts = urlsplit(url)
-    return parts._replace(netloc=f"{parts.username}:{quote(password, safe='')}@{parts.hostname}:{parts.port}").geturl()
+    netloc = f"{user or parts.username}:{quote(password, safe='')}@{parts.hostname}:{parts.port}"
+    return parts._replace(netloc=netloc).geturl()
 
 
 @pytest.fixture(name="own")
@@ -61,7 +62,7 @@ async def test_each_account_of_imported_definitions_logs_in_by_its_password_alon
     await broker.close()
     for wrong in (url, with_password(url, own[name] + "x"), with_password(url, own[NAMES[NAMES.index(name) - 1]])):
         stranger = AmqpBroker(wrong, "test")
-        with pytest.raises(BrokerUnavailableError, match="ACCESS_REFUSED"):
+        with pytest.raises(BrokerUnavailableError, match="refuses the credentials"):
             await stranger.open()
         await stranger.close()
 
@@ -71,9 +72,9 @@ def test_a_hashed_password_is_the_password(workspace: Workspace) -> None:
     administration = workspace.management_url()
     account = {"password_hash": known, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": "management"}
     assert web.call("PUT", f"{administration}api/users/somebody", account).status in {201, 204}
-    somebody = administration.replace(urlsplit(administration).username or "", "somebody", 1)
     try:
         for password, status in (("one's own: ü/%@", 200), ("another", 401), (known, 401)):
-            assert web.call("GET", f"{with_password(somebody, password)}api/whoami").status == status
+            url = with_password(administration, password, "somebody")
+            assert web.call("GET", f"{url}api/whoami").status == status
     finally:
         web.call("DELETE", f"{administration}api/users/somebody")
