@@ -8,13 +8,14 @@ The name `warren.task` is the decorator; the module of the same name is reached 
 Forbidden here: anything but the names that users of the library import.
 """
 
-from warren.attempt import Fail, Retry, current_task, report_progress
+from warren.attempt import CurrentTask, Fail, Retry, current_task, report_progress
 from warren.client import AsyncClient, Client, as_completed, configure, gather
 from warren.function import task
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "CurrentTask",
     "Fail",
     "Retry",
     "as_completed",

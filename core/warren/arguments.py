@@ -1,7 +1,8 @@
 """What a function takes and gives: a call into JSON and back into arguments, a returned value into JSON and back.
 
 Annotations say it; pydantic reads them. So it is the same where a task is submitted, where it runs and where its
-result is read.
+result is read. A parameter that is annotated as `CurrentTask` is none of the payload's: it is filled where the task
+runs.
 
 Forbidden here: calling the function.
 """
@@ -10,16 +11,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from types import UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
+from warren.attempt import CurrentTask
 from warren.errors import InvalidPayloadError, InvalidRequestError, InvalidResultError, SettingsError
 from warren.tasks import JSON, Payload
 
 MAX_ERRORS_SHOWN: Final = 5
+
+_NAMED: Final = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
+"""The kinds of parameters that can be filled by their names."""
 
 
 class Arguments:
@@ -32,8 +38,10 @@ class Arguments:
             SettingsError: no JSON object can fill one of its parameters.
 
         """
-        self._signature = _signature(function)
-        parameters = self._signature.parameters.values()
+        signature = _signature(function)
+        self._contexts = _contexts(function, signature)
+        parameters = [one for name, one in signature.parameters.items() if name not in self._contexts]
+        self._signature = signature.replace(parameters=parameters)
         # Fields go by numbers, with the parameters' names as aliases: a parameter may be named as a model's method is.
         self._names = {f"p{number}": parameter.name for number, parameter in enumerate(parameters)}
         fields: dict[str, Any] = {
@@ -47,7 +55,7 @@ class Arguments:
             raise SettingsError(f"{_named(function)} has a parameter that JSON cannot fill: {error.message}") from error
 
     def of_call(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, Any]:
-        """Return the JSON object that stands for a call with these arguments.
+        """Return the JSON object that stands for a call with these arguments, the context's left out.
 
         Raises:
             TypeError: the function cannot be called like this.
@@ -60,8 +68,8 @@ class Arguments:
         except PydanticSerializationError as error:
             raise InvalidRequestError(f"an argument is what JSON cannot hold: {error}") from error
 
-    def read(self, payload: Payload) -> dict[str, Any]:
-        """Return the arguments that the payload holds.
+    def read(self, payload: Payload, current: CurrentTask) -> dict[str, Any]:
+        """Return the arguments that the payload holds, and the attempt at hand for those that are annotated so.
 
         Raises:
             InvalidPayloadError: it holds something else; the message names each member that is wrong.
@@ -73,7 +81,8 @@ class Arguments:
             values = self.model.model_validate_json(payload.body)
         except ValidationError as error:
             raise InvalidPayloadError(_explain(error)) from error
-        return {self._names[field]: getattr(values, field) for field in values.model_fields_set}
+        given = {self._names[field]: getattr(values, field) for field in values.model_fields_set}
+        return given | dict.fromkeys(self._contexts, current)
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the payload."""
@@ -134,8 +143,32 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
         raise SettingsError(f"{detail}`if TYPE_CHECKING:`") from error
 
 
+def _contexts(function: Callable[..., Any], signature: inspect.Signature) -> list[str]:
+    """Return the names of the parameters that are for the attempt at hand."""
+    hints = _hints(function)
+    named = [one for one in signature.parameters.values() if one.kind in _NAMED]
+    return [one.name for one in named if _is_context(hints.get(one.name, one.annotation))]
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations with all names in them found, where they all are: within quotes, too."""
+    try:
+        return get_type_hints(inspect.unwrap(function), include_extras=True)
+    except (NameError, TypeError):
+        return {}
+
+
+def _is_context(annotation: object) -> bool:
+    """Tell whether an annotation is `CurrentTask`, by itself, `Annotated`, or one of a union."""
+    if get_origin(annotation) is Annotated:
+        return _is_context(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return any(map(_is_context, get_args(annotation)))
+    return annotation is CurrentTask
+
+
 def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, Any]:
-    if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+    if parameter.kind not in _NAMED:
         detail = (
             f"{_named(function)} cannot be called with a JSON object: its "
             f"parameter {parameter.name!r} has no name to be filled by"

@@ -81,7 +81,7 @@ class TaskFault(Exception):  # noqa: N818 - a word of its own: an attempt's, not
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CurrentTask:
-    """The attempt at hand."""
+    """The attempt at hand. A function gets it by `current_task()`, or by a parameter that is annotated so."""
 
     id: str
     """The task's id, the same in each of its attempts: a key for writes that must happen once."""
@@ -95,7 +95,7 @@ class CurrentTask:
     stop: threading.Event
     """Set by the consumer when the work is to stop."""
     report: Callable[[Progress], None]
-    """Where `report_progress` leads."""
+    """Where progress is told."""
 
     @property
     def canceled(self) -> bool:
@@ -109,6 +109,10 @@ class CurrentTask:
     def seconds_left(self) -> float:
         """The seconds until this attempt's time is up, 0 if it is."""
         return max(0.0, self.deadline - time.monotonic())
+
+    def report_progress(self, fraction: float, message: str | None = None) -> None:
+        """Tell how far the task has come, as the function `report_progress` does; from any thread of its own, too."""
+        self.report(Progress(fraction=min(1.0, max(0.0, fraction)), message=message))
 
 
 def current_task() -> CurrentTask:
@@ -151,4 +155,4 @@ def report_progress(fraction: float, message: str | None = None) -> None:
     """
     found = _current.get()
     if found is not None:
-        found.report(Progress(fraction=min(1.0, max(0.0, fraction)), message=message))
+        found.report_progress(fraction, message)

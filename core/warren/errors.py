@@ -255,6 +255,13 @@ class TaskPoisonError(TaskFailedError):
     title = "Task kills its consumer"
 
 
+class ClientClosedError(WarrenError):
+    """A client was used after, or waited for an answer when, it was closed; only programs that use one meet this."""
+
+    code = "client-closed"
+    title = "Client closed"
+
+
 class UnavailableError(WarrenError):
     """A dependency does not answer; the same call may succeed later. Nothing was accepted."""
 

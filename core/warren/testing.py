@@ -125,7 +125,7 @@ class Attempts:
         )
         try:
             with entered(current):
-                yield self.function.arguments.read(self.payload)
+                yield self.function.arguments.read(self.payload, current)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - what any function may raise
             self._settle(ordinary(error))
 

@@ -6,12 +6,15 @@ Forbidden here: what the bodies mean.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+
+from warren.shares import Shares
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,8 +31,11 @@ STRANGERS_SECONDS: Final = 2.0
 
 PART_SECONDS: Final = 30.0
 """How long the next part of a body may take: its place is kept from others meanwhile."""
+SLOWEST_BYTES: Final = 64 * 1024
+"""How much of a body has to come each second, once `PART_SECONDS` are over: who sends a byte now and then would keep
+its place for hours."""
 SMALL_BYTES: Final = 4096
-"""A body of so much takes no place worth a timer, which every submit would pay for."""
+"""A body of so much takes no place until it comes, so that it needs no timer, which every submit would pay for."""
 
 JSON_WEIGHT: Final = 4
 """How much memory a byte of JSON takes: it is parsed, checked, and written anew."""
@@ -41,12 +47,17 @@ _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 OWN_LIMIT: Final = "warren.max-body-bytes"
 """Under which a request's scope holds its caller's own limit, if there is one."""
 
+SENDER: Final = "warren.sender"
+"""Under which a request's scope holds its caller's name, if there is one."""
+
+_AGAIN: Final = {"Retry-After": "1", "Connection": "close"}
+
 
 class BodyLimit:
     """ASGI middleware: a body over a limit is refused when it is asked for, or as soon as that much has come.
 
     The refusal is raised to whoever reads the body, so that it is answered like any other problem: FastAPI's own limit
-    is answered in plain text.
+    is answered in plain text. Of the place that all bodies have together no caller takes more than is left to others.
     """
 
     def __init__(self, app: ASGIApp, limit: int, together: int, part_seconds: float = PART_SECONDS) -> None:
@@ -54,8 +65,7 @@ class BodyLimit:
         self.part_seconds = part_seconds
         self._app = app
         self._limit = limit
-        self._together = together
-        self._held = 0
+        self._places = Shares(together)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting its body."""
@@ -66,7 +76,7 @@ class BodyLimit:
         try:
             await self._app(scope, body.receive, send)
         finally:
-            self._held -= body.held
+            self._places.give(body.sender, body.held)
 
     def exceeded(self, size: int, own: int | None) -> HTTPException | None:
         """Return the refusal of a body of that size, of a caller whose own limit that is."""
@@ -77,20 +87,31 @@ class BodyLimit:
         detail = f"the request's body is larger than {limit} bytes ({whose})"
         return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
-    def hold(self, held: int, size: int) -> HTTPException | None:
-        """Count a body, which was counted as `held` bytes before, as that large; return the refusal if it is too much.
+    def hold(self, sender: str | None, held: int, size: int) -> HTTPException | None:
+        """Count a sender's body, `held` bytes before, as that large; return the refusal if it is too much.
 
         One body alone is always taken.
         """
-        others = self._held - held
-        if others and others + size > self._together:
+        self._places.give(sender, held)
+        refusal = self._refusal(sender, size)
+        self._places.take(sender, held if refusal else size)
+        return refusal
+
+    def _refusal(self, sender: str | None, size: int) -> HTTPException | None:
+        places = self._places
+        if places.taken and size > places.left:
             detail = (
-                f"the requests under way take {others} bytes of the {self._together} that their bodies may come to "
+                f"the requests under way take {places.taken} bytes of the {places.whole} that their bodies may come to "
                 "(setting WARREN_MAX_BODIES_BYTES); try again"
             )
-            return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1", "Connection": "close"})
-        self._held = others + size
-        return None
+            return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, _AGAIN)
+        if places.fair(sender, size):
+            return None
+        detail = (
+            f"the requests under way of the API key of {sender} take {places.held(sender)} bytes, its share of the "
+            f"{places.whole} that all bodies may come to (setting WARREN_MAX_BODIES_BYTES); try again"
+        )
+        return HTTPException(HTTPStatus.TOO_MANY_REQUESTS, detail, _AGAIN)
 
 
 class _Body:
@@ -100,13 +121,16 @@ class _Body:
         headers = Headers(scope=scope)
         self._limits = limits
         self._own = scope.get(OWN_LIMIT)
+        self.sender: str | None = scope.get(SENDER)
         self._receive = receive
         self._announced = int(headers.get("content-length", "0"))
         self._weight = JSON_WEIGHT if "json" in headers.get("content-type", "").lower() else 1
         self._asked = "expect" in headers
         """Whether the client waits for a word (`Expect`) before it sends."""
+        self._small = 0 < self._announced <= SMALL_BYTES
         self._received = 0
         self._complete = False
+        self._began = 0.0
         self.held = 0
 
     async def receive(self) -> Message:
@@ -114,9 +138,8 @@ class _Body:
         if self._complete:
             return await self._receive()
         if not self._received:
-            await self._admit(self._announced, more=not self._asked)
-        small = 0 < self._announced <= SMALL_BYTES
-        message = await (self._receive() if small else self._part())
+            await self._check(self._limits.exceeded(self._announced, self._own), drain=not self._asked)
+        message = await (self._receive() if self._small and not self._received else self._part())
         self._received += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._received * self._weight > self.held:
@@ -124,21 +147,33 @@ class _Body:
         return message
 
     async def _part(self) -> Message:
+        """Receive the next part, for which there is a time, of a body for which there is a place."""
+        now = time.monotonic()
+        if not self._began:
+            self._began = now
+            await self._admit(self._announced, more=not self._asked)
+        patience = self._limits.part_seconds
+        left = self._began + patience + self._received / SLOWEST_BYTES - now
         try:
-            async with asyncio.timeout(self._limits.part_seconds):
+            async with asyncio.timeout(min(patience, left)):
                 return await self._receive()
         except TimeoutError as error:
-            detail = f"no part of the request's body came for {self._limits.part_seconds:.0f} s"
+            detail = (
+                f"the request's body comes too slowly: {self._received} bytes in {time.monotonic() - self._began:.0f} s"
+                f"; after {patience:.0f} s a part has to come within that time, and {SLOWEST_BYTES} bytes each second"
+            )
             raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, {"Connection": "close"}) from error
 
     async def _admit(self, size: int, *, more: bool) -> None:
-        refusal = self._limits.exceeded(size, self._own) or self._limits.hold(self.held, size * self._weight)
-        if refusal is not None:
-            await self._refuse(refusal, drain=more)
-        self.held = size * self._weight
+        weight = size * self._weight
+        refusal = self._limits.exceeded(size, self._own) or self._limits.hold(self.sender, self.held, weight)
+        await self._check(refusal, drain=more)
+        self.held = weight
 
-    async def _refuse(self, refusal: HTTPException, *, drain: bool) -> NoReturn:
-        """Raise the refusal, after the rest of the body where the client sends it unasked."""
+    async def _check(self, refusal: HTTPException | None, *, drain: bool) -> None:
+        """Raise the refusal, if there is one, after the rest of the body where the client sends it unasked."""
+        if refusal is None:
+            return
         if drain:
             await _drain(self._receive, DRAINED_BYTES, DRAINED_SECONDS)
         raise refusal

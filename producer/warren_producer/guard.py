@@ -20,7 +20,7 @@ from warren.client.caller import Caller
 from warren.errors import BatchTooLargeError, ForbiddenError, RateLimitedError, UnauthorizedError, WarrenError
 from warren.keys import KeyEntry, Scope
 from warren_producer.allowance import Allowance, quota
-from warren_producer.bodies import OWN_LIMIT, let_pass
+from warren_producer.bodies import OWN_LIMIT, SENDER, let_pass
 from warren_producer.problems import on_fault
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Guard:
                 told["Connection"] = "close"
             await on_fault(scope["path"], error, told)(scope, receive, send)
             return
-        scope[OWN_LIMIT] = admission.entry.max_body_bytes
+        scope[OWN_LIMIT], scope[SENDER] = admission.entry.max_body_bytes, admission.entry.name
         await self._app(scope, receive, _telling(send, told))
 
     def _admit(self, scope: Request, told: dict[str, str]) -> Admission:

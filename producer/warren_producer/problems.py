@@ -23,7 +23,7 @@ from warren.client.problem import (
     field_problem,
     problem_type,
 )
-from warren.errors import InvalidRequestError, PayloadTooLargeError, UnavailableError, WarrenError
+from warren.errors import InvalidRequestError, PayloadTooLargeError, RateLimitedError, UnavailableError, WarrenError
 from warren.tasks import JSON
 
 if TYPE_CHECKING:
@@ -33,13 +33,15 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": Problem, "description": "There is no API key, or it is not valid."},
     403: {"model": Problem, "description": "The API key is not good for this: its scopes do not cover it."},
     404: {"model": Problem, "description": "There is no such thing."},
+    408: {"model": Problem, "description": "The body came too slowly."},
     409: {"model": Problem, "description": "It cannot be done as things stand; `detail` says what to do instead."},
     410: {"model": Problem, "description": "It was there, and is no longer."},
     413: {"model": Problem, "description": "The body is over the limit."},
     422: {"model": Problem, "description": "The request is wrong; `errors` names the fields."},
     429: {
         "model": Problem,
-        "description": "The API key made too many requests: the same one will do after the seconds of `Retry-After`.",
+        "description": "The API key made too many requests, or has too many under way: the same one may do after the "
+        "seconds of `Retry-After`.",
     },
     503: {
         "model": Problem,
@@ -90,6 +92,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return _answer(Problem.of(PayloadTooLargeError(fault.detail), request.url.path), {"Connection": "close"})
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return _answer(Problem.of(UnavailableError(fault.detail), request.url.path), fault.headers)
+    if status is HTTPStatus.TOO_MANY_REQUESTS:
+        return _answer(Problem.of(RateLimitedError(fault.detail), request.url.path), fault.headers)
     if status is HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that its JSON parser failed on
         detail = "the body cannot be read as JSON: it is not UTF-8, or it is nested too deeply"
         return _answer(Problem.of(InvalidRequestError(detail), request.url.path))

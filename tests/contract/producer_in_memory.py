@@ -1,4 +1,6 @@
-"""The real API over the adapters in memory: `python -m tests.contract.producer_in_memory` says where it listens.
+"""The real API over the adapters in memory: `python -m tests.contract.producer_in_memory [KEYS]` says where it listens.
+
+With a folder of API keys it asks for one.
 
 Consumers that stand in for real ones end every task at once: predictions as the model's answer, of the others every
 second one as failed, so that there are dead letters.
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import uvicorn
 
 from tests.unit.producer.conftest import House
 from warren.broker.memory import MemoryBroker
+from warren.keyring import Keyring
 from warren.message import decode_task, encode_reply
 from warren.model import PREDICT_TASK
 from warren.objects.memory import MemoryObjects
@@ -37,7 +41,7 @@ SETTINGS = ProducerSettings(
 PREDICTION = PredictResponse(model="iris", version="1", predictions=[])
 
 
-async def serve(listener: socket.socket) -> None:
+async def serve(listener: socket.socket, keyring: Keyring | None) -> None:
     """Serve until killed."""
     objects = MemoryObjects(SETTINGS.storage_bucket)
     repository = Repository(objects, SETTINGS.storage_bucket)
@@ -45,7 +49,7 @@ async def serve(listener: socket.socket) -> None:
     with tempfile.TemporaryDirectory() as folder:
         await house.publish_model(Path(folder))
     submitter = Submitter(house.broker, house.records, Payloads(objects, SETTINGS.storage_bucket))
-    app = create_app(submitter, house.records, house.broker, repository, objects, SETTINGS)
+    app = create_app(submitter, house.records, house.broker, repository, objects, SETTINGS, (), keyring)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     await asyncio.gather(server.serve([listener]), *(_consume(house, pool.name) for pool in DEFAULT_POOLS))
 
@@ -77,4 +81,4 @@ def _outcome(task: Task, *, fails: bool) -> Outcome:
 if __name__ == "__main__":
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)  # noqa: T201 - its caller reads it
-        asyncio.run(serve(listening))
+        asyncio.run(serve(listening, Keyring(Path(sys.argv[1])) if sys.argv[1:] else None))

@@ -6,21 +6,53 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.openapi import check
+from warren.keys import Scope, new_key
 
 START_SECONDS = 60
+FEW = ["--max-examples=2"]
+"""Every route is asked at length without a key."""
+
+PARTLY = ["--phases=examples,fuzzing", "--exclude-checks=positive_data_acceptance"]
+"""Whoever may not do something is refused whatever it sends."""
+
+OF_A_KEY = {Scope.SUBMIT: PARTLY, Scope.READ: PARTLY, Scope.ADMIN: ["--phases=examples,coverage,fuzzing"]}
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the API to anybody."""
+    with serving(tmp_path_factory.mktemp("api") / "log") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder for API keys."""
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="module")
+def guarded_url(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[str]:
+    """Serve the API to whoever has one of the keys, of which there is one for each scope."""
+    for scope in Scope:
+        key, entry = new_key(scope.value, (scope,), requests_per_second=1e6)
+        (keys / entry.file).write_text(entry.text())
+        (keys / f".{scope}").write_text(key)  # which is none of the folder's entries
+    with serving(tmp_path_factory.mktemp("api") / "log", str(keys)) as url:
+        yield url
+
+
+@contextmanager
+def serving(log: Path, *arguments: str) -> Iterator[str]:
     """Serve the API; the process says where."""
-    log = tmp_path_factory.mktemp("api") / "log"
-    command = [sys.executable, "-m", "tests.contract.producer_in_memory"]
+    command = [sys.executable, "-m", "tests.contract.producer_in_memory", *arguments]
     with log.open("wb") as file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file) as process:
         assert process.stdout is not None
         url = process.stdout.readline().decode().strip()
@@ -44,3 +76,12 @@ def _await(url: str, log: Path) -> None:
 @pytest.mark.timeout(400)
 def test_nothing_is_found(url: str, tmp_path: Path) -> None:
     check(url, tmp_path)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("scope", "options"), OF_A_KEY.items(), ids=["submit", "read", "admin"])
+def test_nothing_is_found_with_a_key(
+    guarded_url: str, keys: Path, tmp_path: Path, scope: Scope, options: list[str]
+) -> None:
+    key = (keys / f".{scope}").read_text()
+    check(guarded_url, tmp_path, f"--header=Authorization: Bearer {key}", *FEW, *options)

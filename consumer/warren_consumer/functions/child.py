@@ -114,9 +114,10 @@ def main() -> None:
 
 def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> None:
     try:
-        given = function.arguments.read(order.payload)
         call = order.call
-        enter(CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report))
+        task = CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report)
+        given = function.arguments.read(order.payload, task)
+        enter(task)
         returned = result(function(**given))
     except BaseException as error:  # noqa: BLE001 - see `ordinary`
         events.end(Raised(assessment=assess(ordinary(error), function.options.retry_on)))

@@ -55,8 +55,7 @@ def _handler(function: TaskFunction[..., Any], executors: Executors) -> Handler:
 
 def _in_loop(call: Callable[..., Any], arguments: Arguments) -> Handler:
     async def handle(context: Context) -> Payload:
-        given = arguments.read(context.task.payload)
-        _enter(context)
+        given = arguments.read(context.task.payload, _entered(context))
         try:
             returned = await cast("Awaitable[object]", call(**given))
         except (KeyboardInterrupt, SystemExit) as error:  # either would end the whole consumer
@@ -68,18 +67,20 @@ def _in_loop(call: Callable[..., Any], arguments: Arguments) -> Handler:
 
 def _in_thread(call: Callable[..., Any], arguments: Arguments, threads: Threads) -> Handler:
     async def handle(context: Context) -> Payload:
-        given = arguments.read(context.task.payload)
-        _enter(context)
+        given = arguments.read(context.task.payload, _entered(context))
         return result(await threads.run(partial(call, **given)))
 
     return handle
 
 
-def _enter(context: Context) -> None:
+def _entered(context: Context) -> CurrentTask:
+    """Make the attempt the one at hand, and return it."""
     task = context.task
-    enter(
-        CurrentTask(task.id, task.name, context.attempt, context.fence, context.deadline, context.stop, context.report)
+    current = CurrentTask(
+        task.id, task.name, context.attempt, context.fence, context.deadline, context.stop, context.report
     )
+    enter(current)
+    return current
 
 
 def _backoff(terms: FunctionOptions) -> Backoff:

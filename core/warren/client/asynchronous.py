@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from warren.address import without_password
 from warren.client import gathering
 from warren.client.batch import READ_AT_ONCE, BatchItem, accepted
+from warren.client.closable import Closable
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.letters import AsyncDeadLetters
 from warren.client.outcome import failure
@@ -67,13 +68,13 @@ class AsyncClient:
         pools: str | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._gateway = _gateway(url, api_key, records, bucket, pools, patience)
+        self._gateway = _closable(_gateway(url, api_key, records, bucket, pools, patience))
 
     @classmethod
     def over(cls, gateway: Gateway) -> Self:
         """Return a client that uses this gateway."""
         client = cls.__new__(cls)
-        client._gateway = gateway  # noqa: SLF001 - its own
+        client._gateway = _closable(gateway)  # noqa: SLF001 - its own
         return client
 
     async def __aenter__(self) -> Self:
@@ -88,7 +89,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, for good. Calls that wait for an answer raise `ClientClosedError`, and so do all later ones."""
         await self._gateway.close()
 
     @property
@@ -273,6 +274,10 @@ class AsyncJob(Generic[R]):
         if document.result_url is None:
             return document
         return document.with_result(await self._gateway.result(document.id))
+
+
+def _closable(gateway: Gateway) -> Gateway:
+    return cast("Gateway", Closable(gateway))
 
 
 def _gateway(  # noqa: PLR0913, PLR0917 - what a client is made from

@@ -213,7 +213,9 @@ class Intake(ByCaller):
         return await self._submitter.submit(task)
 
     async def _ended(self, record: Record, order: Order) -> Record:
-        return await self._watch.wait(record.id, order.wait_seconds) if order.wait_seconds > 0 else record
+        if order.wait_seconds <= 0:
+            return record
+        return await self._watch.wait(record.id, order.wait_seconds, self._caller)
 
 
 def _check_inputs(payload: Payload) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, wait
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast, overload
 
 from warren.client import gathering
 from warren.client.asynchronous import BUCKET, PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
-from warren.errors import InvalidRequestError
+from warren.client.closable import CLOSED
+from warren.errors import ClientClosedError, InvalidRequestError
 
 if TYPE_CHECKING:
     from warren.client.dead_letter import DeadLetter, DeadLetterDetail, Treated
@@ -29,6 +30,10 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
+CLOSING_SECONDS: Final = 5.0
+"""How long calls that are under way may take to end once there is nobody left to answer them."""
+
+
 class LoopThread:
     """An event loop on a daemon thread."""
 
@@ -36,24 +41,67 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._under_way: set[Future[Any]] = set()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run the work on the loop and return its result; interrupted (Ctrl-C), the work is canceled."""
+        """Run the work on the loop and return its result; interrupted (Ctrl-C), the work is canceled.
+
+        Raises:
+            ClientClosedError: the loop has ended, or ends before the work does.
+
+        """
         future = self.begin(work)
         try:
             return future.result()
+        except CancelledError as error:
+            if not self._closed:
+                raise
+            raise ClientClosedError(CLOSED) from error
         except BaseException:
             future.cancel()
             raise
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin the work on the loop and return what becomes of it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Begin the work on the loop and return what becomes of it.
 
-    def close(self) -> None:
-        """End the loop and its thread."""
+        Raises:
+            ClientClosedError: the loop has ended.
+
+        """
+        with self._lock:
+            if not self._closed:
+                return self._begin(work)
+        work.close()
+        raise ClientClosedError(CLOSED)
+
+    def close(self, last: Coroutine[Any, Any, None]) -> None:
+        """Do the last work, by which all other is to end, and end the loop and its thread; once."""
+        with self._lock:
+            ending = None if self._closed else self._begin(last)
+            self._closed = True
+        if ending is None:
+            last.close()
+            self._thread.join()
+            return
+        try:
+            ending.result()
+            wait(self._under_way.copy(), CLOSING_SECONDS)
+        finally:
+            self._end()
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return future
+
+    def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        for future in self._under_way.copy():
+            future.cancel()
         self._loop.close()
 
 
@@ -94,7 +142,7 @@ class Client:
         try:
             self._thread.run(self._client.__aenter__())
         except BaseException:
-            self._thread.close()
+            self._thread.close(self._client.close())
             raise
 
     def __enter__(self) -> Self:
@@ -112,9 +160,8 @@ class Client:
         return AsyncClient.over(cast("Gateway", Across(self._thread, self._client.gateway)))
 
     def close(self) -> None:
-        """Disconnect."""
-        self._thread.run(self._client.close())
-        self._thread.close()
+        """Disconnect, for good. What other threads wait for raises `ClientClosedError`, and so do all later calls."""
+        self._thread.close(self._client.close())
 
     def submit(
         self,

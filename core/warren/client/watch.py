@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from warren.client.caller import ANYBODY, Caller
 from warren.client.view import View
-from warren.errors import TaskNotFoundError, UnavailableError
+from warren.errors import RateLimitedError, TaskNotFoundError, UnavailableError
+from warren.shares import Shares
 
 if TYPE_CHECKING:
     from warren.broker import Broker, Subscription
@@ -43,7 +44,7 @@ class Watch:
     def __init__(self, broker: Broker, records: Records, *, limit: int = MAX_VIEWERS) -> None:
         self._broker = broker
         self._records = records
-        self._limit = limit
+        self._places = Shares(limit)
         self._views: defaultdict[str, set[View]] = defaultdict(set)
         self._following: set[View] = set()
         self._names: Counter[str] = Counter()
@@ -53,8 +54,6 @@ class Watch:
         self._closing = False
         self._tried = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.viewers = 0
-        """How many callers wait for a task or follow one at this moment."""
         self.queue: str | None = None
         """The reply queue to name in a task; None while the broker is away."""
 
@@ -70,6 +69,11 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def viewers(self) -> int:
+        """How many requests wait for a task or follow one at this moment."""
+        return self._places.taken
+
     async def ready(self) -> None:
         """Return when there is a reply queue, or the first try to get one has failed.
 
@@ -82,6 +86,7 @@ class Watch:
 
         Raises:
             TaskNotFoundError: there is no such record for the caller.
+            RateLimitedError: the caller has its share of all viewers already.
             UnavailableError: there are too many viewers already, or the records are away.
 
         """
@@ -100,6 +105,7 @@ class Watch:
 
         Raises:
             TaskNotFoundError: there is no such record for the caller.
+            RateLimitedError: the caller has its share of all viewers already.
             UnavailableError: there are too many viewers already, or the records are away.
 
         """
@@ -133,26 +139,33 @@ class Watch:
 
     @asynccontextmanager
     async def _view(self, task_id: str, caller: Caller, *, follow: bool = False) -> AsyncIterator[View]:
-        with self._listed(task_id) as view:
+        with self._listed(task_id, caller.name) as view:
             view.show(await self._read(task_id, caller))
             answered = view.record.reply_to is not None and view.record.reply_to == self.queue
             with nullcontext() if answered and not follow else self._named(view.record.name):
                 yield view
 
     @contextmanager
-    def _listed(self, task_id: str) -> Iterator[View]:
-        if self.viewers >= self._limit:
-            raise UnavailableError(f"{self.viewers} requests wait for tasks already; ask again, or without waiting")
+    def _listed(self, task_id: str, name: str | None) -> Iterator[View]:
+        self._check_room(name)
         view = View()
         self._views[task_id].add(view)
-        self.viewers += 1
+        self._places.take(name)
         try:
             yield view
         finally:
-            self.viewers -= 1
+            self._places.give(name)
             self._views[task_id].discard(view)
             if not self._views[task_id]:
                 del self._views[task_id]
+
+    def _check_room(self, name: str | None) -> None:
+        places = self._places
+        if not places.left:
+            raise UnavailableError(f"{places.taken} requests wait for tasks already; ask again, or without waiting")
+        if not places.fair(name):
+            detail = f"{places.held(name)} requests of the API key of {name} wait for tasks already, its share of all"
+            raise RateLimitedError(f"{detail}; ask again, or without waiting", retry_after=1)
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:

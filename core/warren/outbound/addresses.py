@@ -101,6 +101,12 @@ def is_public(address: Address) -> bool:
     return not any(address in network for network in NOT_PUBLIC)
 
 
+def site(host: str) -> str:
+    """Return what a host's neighbours have in common with it: the last two words of its name; an address is its own."""
+    name = host.lower().rstrip(".")
+    return name if _network(name) else ".".join(name.split(".")[-2:])
+
+
 def permitted(host: str, addresses: Sequence[str], allowed: Allowed) -> list[str]:
     """Return those of a host's addresses that may be connected to.
 

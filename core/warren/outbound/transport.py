@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -23,14 +21,17 @@ import httpx2
 
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.outbound.addresses import Allowed, permitted
+from warren.outbound.lookups import Lookups
 
 CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 15.0
 MOST_REDIRECTS: Final = 3
 MOST_PORTS: Final = 65536
-MOST_LOOKUPS: Final = 64
-"""How many names are looked up at once. A name server that does not answer holds its thread for long, and those of the
-event loop's own are for others."""
+PIECES_AT_ONCE: Final = 100
+"""How many pieces of a body are read before others get their turn: a server may send every byte as a piece."""
+
+PAYER: Final = "warren.payer"
+"""Under which a request's extensions hold on whose account its host is looked up."""
 
 FOLLOWED: Final = frozenset(
     {
@@ -45,8 +46,8 @@ FOLLOWED: Final = frozenset(
 PRIVATE_HEADERS: Final = frozenset({"authorization", "cookie"})
 """What another host than the first one is not told."""
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Returns the addresses of a host for connections to a port; raises `OSError`."""
+Resolve = Callable[[str, int, str | None], Awaitable[Sequence[str]]]
+"""Returns the addresses of a host for connections to a port, on a payer's account; raises `OSError`."""
 
 
 class Answer:
@@ -75,8 +76,12 @@ class Answer:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Give the body piece by piece."""
+        number = 0
         async for piece in self._response.aiter_raw():
             yield piece
+            number += 1
+            if number % PIECES_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def read(self, most: int) -> bytes:
         """Return the body's first bytes, as many as that at most; the rest is not read."""
@@ -92,8 +97,7 @@ class Outbound:
     """The way out. Use it as an asynchronous context manager."""
 
     def __init__(self, allowed: Allowed | None = None, *, resolve: Resolve | None = None) -> None:
-        self._lookups = ThreadPoolExecutor(MOST_LOOKUPS, "lookup")
-        transport = _Checked(allowed or Allowed(), resolve or self._resolve)
+        transport = _Checked(allowed or Allowed(), resolve or Lookups().addresses)
         self._http = httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
     async def __aenter__(self) -> Self:
@@ -103,10 +107,9 @@ class Outbound:
     async def __aexit__(self, *_: object) -> None:
         """Let go of all connections."""
         await self._http.aclose()
-        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
-    async def send(
+    async def send(  # noqa: PLR0913 - what a request is made of
         self,
         method: str,
         url: str,
@@ -114,8 +117,11 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         seconds: float = TOTAL_SECONDS,
+        payer: str | None = None,
     ) -> AsyncIterator[Answer]:
         """Send a request, follow redirects, and give the answer; all of it, the body's reading too, within the time.
+
+        `payer` is on whose account hosts are looked up: see `Lookups`.
 
         Raises:
             UrlRefusedError: the URL, or one that it leads to, is none that may be asked.
@@ -124,7 +130,7 @@ class Outbound:
         """
         try:
             async with asyncio.timeout(seconds), AsyncExitStack() as stack:
-                yield Answer(await self._follow(stack, _request(method, url, headers or {}, content)))
+                yield Answer(await self._follow(stack, _request(method, url, headers or {}, content, payer)))
         except TimeoutError as error:
             raise UnreachableError(f"{_host(url)} did not answer in full within {seconds:g} s") from error
         except httpx2.InvalidURL as error:
@@ -143,13 +149,6 @@ class Outbound:
             request = _redirected(request, response.headers["location"])
         raise UrlRefusedError(f"{request.url.host} was reached by more than {MOST_REDIRECTS} redirects")
 
-    async def _resolve(self, host: str, port: int) -> Sequence[str]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._lookups, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        return [str(address[0]) for *_, address in found]
-
 
 class _Checked(httpx2.AsyncBaseTransport):
     """Sends each request to an address of its host's that may be connected to, by that address, over a new connection.
@@ -166,7 +165,7 @@ class _Checked(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         _check(request.url)
         host, failure = request.url.host, None
-        addresses = await self._addresses(host, request.url.port or _usual_port(request.url))
+        addresses = await self._addresses(request, request.url.port or _usual_port(request.url))
         for address in permitted(host, addresses, self._allowed):
             try:
                 return await self._inner.handle_async_request(_to(request, address))
@@ -177,12 +176,13 @@ class _Checked(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def _addresses(self, host: str, port: int) -> Sequence[str]:
+    async def _addresses(self, request: httpx2.Request, port: int) -> Sequence[str]:
+        host = request.url.host
         if _is_address(host):
             return [host]
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await self._resolve(host, port)
+                return await self._resolve(host, port, request.extensions[PAYER])
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(f"the name {host!r} was not resolved within {CONNECT_SECONDS:g} s") from error
         except (OSError, UnicodeError) as error:
@@ -195,11 +195,15 @@ def _authorities() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-def _request(method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> httpx2.Request:
+def _request(
+    method: str, url: str, headers: Mapping[str, str], content: bytes | None, payer: str | None = None
+) -> httpx2.Request:
     # What is compressed can be far larger than it is: nothing is asked for that would have to be unpacked.
     own = {"accept": "*/*", "accept-encoding": "identity", "connection": "close", "user-agent": "warren"}
     times = httpx2.Timeout(None, connect=CONNECT_SECONDS).as_dict()
-    return httpx2.Request(method, url, headers={**own, **headers}, content=content, extensions={"timeout": times})
+    return httpx2.Request(
+        method, url, headers={**own, **headers}, content=content, extensions={"timeout": times, PAYER: payer}
+    )
 
 
 def seconds_of(retry_after: str, now: float) -> float | None:

@@ -106,7 +106,7 @@ async def rollback(model: Name, body: Rollback, services: Given) -> AliasEntry:
     openapi_extra=_BODY,
     responses={
         202: {"model": TaskDocument, "description": "With `Prefer: respond-async`: accepted; read it at `Location`."},
-        **problems(404, 413, 422, 503, 504),
+        **problems(404, 408, 413, 422, 503, 504),
     },
 )
 async def predict(

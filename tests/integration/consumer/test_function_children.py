@@ -24,7 +24,7 @@ from warren_consumer.handler import Context, TaskFault
 
 FUNCTIONS = """
 import atexit, ctypes, multiprocessing, os, signal, subprocess, sys, time
-from warren import Fail, Retry, current_task, report_progress, task
+from warren import CurrentTask, Fail, Retry, current_task, report_progress, task
 
 @task(pool="cpu", process=True)
 def who(text: str = "") -> dict:
@@ -54,6 +54,13 @@ def obedient() -> str:
     while not current_task().canceled:
         time.sleep(0.01)
     return "in order"
+
+@task(pool="cpu", process=True)
+def heeds(context: CurrentTask, until: str = "canceled") -> list:
+    context.report_progress(0, str(os.getpid()))
+    while until == "canceled" and not context.canceled:
+        time.sleep(0.01)
+    return [until, context.id, context.attempt, context.fence, context is current_task()]
 
 @task(pool="cpu", process=True)
 def counts(to: int, pause: float) -> int:
@@ -278,8 +285,13 @@ async def test_a_child_that_does_not_even_take_its_orders_is_ended(crew: Crew) -
     assert not alive(pid)
 
 
-async def test_a_function_that_heeds_the_flag_keeps_its_child(crew: Crew) -> None:
-    running, (pid,) = await begun(crew, "obedient")
+async def test_a_parameter_for_the_context_is_filled(crew: Crew) -> None:
+    assert await call(crew, "heeds", until="now") == ["now", "id-of-heeds", 2, 77, True]
+
+
+@pytest.mark.parametrize("function", ["obedient", "heeds"])
+async def test_a_function_that_heeds_the_flag_keeps_its_child(crew: Crew, function: str) -> None:
+    running, (pid,) = await begun(crew, function)
     began = time.monotonic()
     running.cancel()
     await asyncio.wait({running})

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.producer.conftest import Consumer, Producer, apply_topology, consuming
 from tests.integration.servers import Workspace
 from warren import AsyncClient, Client
-from warren.errors import RecordsUnavailableError, UnroutableError
+from warren.errors import ClientClosedError, RecordsUnavailableError, UnroutableError
 from warren.record import State
 
 ECHO = {"task": "echo", "args": {"text": "hello"}}
@@ -170,6 +170,21 @@ async def test_straight_to_the_broker_the_calls_are_the_same(workspace: Workspac
         async with consumer.working():
             assert await job.get(timeout=10) == {"text": "hello"}
         assert (await job.cancel()).status is State.SUCCEEDED
+
+
+async def test_straight_to_the_broker_closing_a_client_ends_what_waits(workspace: Workspace) -> None:
+    await asyncio.to_thread(apply_topology, workspace)
+    client = AsyncClient(workspace.broker_url("warren-producer"), records=workspace.records_url)
+    async with client:
+        job = await client.submit("echo", text="hello")
+        waiting = [asyncio.create_task(each) for each in (job.get(), client.job(job.id).wait())]
+        await asyncio.sleep(0.2)
+    with within(2):
+        for one in waiting:
+            with pytest.raises(ClientClosedError):
+                await one
+    with pytest.raises(ClientClosedError):
+        await job.status()
 
 
 async def test_the_first_task_of_a_client_is_replied_to(workspace: Workspace) -> None:

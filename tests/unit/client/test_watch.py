@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from warren.broker.memory import MemoryBroker, MemorySubscription
+from warren.client.caller import Caller
 from warren.client.view import View, mark
 from warren.client.watch import Watch
-from warren.errors import TaskNotFoundError, UnavailableError
+from warren.errors import RateLimitedError, TaskNotFoundError, UnavailableError
 from warren.event import encode_event, event_key
 from warren.message import encode_reply
 from warren.pool import DEFAULT_POOLS
@@ -312,3 +313,22 @@ def test_marks_are_single_words_that_tell_states_apart() -> None:
     assert len(marks) == len(records)
     assert all(len(word.split()) == 1 for word in marks)
     assert mark(records[0]) == mark(record(State.STARTED, 9, attempt=1))
+
+
+async def test_no_caller_has_more_waits_than_are_left_to_others(broker: MemoryBroker, records: MemoryRecords) -> None:
+    ann, bob = Caller("ann"), Caller("bob")
+    async with Watch(broker, records, limit=4) as watch, asyncio.TaskGroup() as group:
+        task = await submitted(records)
+        async with watch.follow(task.id, ann):
+            waiting = [group.create_task(watch.wait(task.id, NEVER, ann))]
+            await until(lambda: watch.viewers == 2)
+            with pytest.raises(RateLimitedError, match="of ann wait for tasks already"):
+                await watch.wait(task.id, NEVER, ann)
+            waiting.append(group.create_task(watch.wait(task.id, NEVER, bob)))
+            await until(lambda: watch.viewers == 3)
+            with pytest.raises(RateLimitedError):
+                await watch.wait(task.id, NEVER, bob)
+        waiting.append(group.create_task(watch.wait(task.id, NEVER, Caller("eve"))))
+        await until(lambda: watch.viewers == 3)
+        for one in waiting:
+            one.cancel()

@@ -106,6 +106,8 @@ async def test_failing_and_trying_again(consumer: Consumer, site: str) -> None:
 async def test_progress(consumer: Consumer) -> None:
     assert await consumer.call("primes_below", limit=20_000) == 2262
     assert 0 < consumer.progress[-1].fraction < 1
+    assert await consumer.call("count_lines", text="a\nb") == 2
+    assert consumer.progress[-1] == Progress(fraction=0.5, message="attempt 1")
 
 
 async def test_a_users_url(consumer: Consumer, site: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.unit.consumer.stage import until
-from warren import current_task, report_progress, task
+from warren import CurrentTask, current_task, report_progress, task
 from warren.errors import InvalidPayloadError, InvalidResultError, SettingsError
 from warren.function import TaskFunction, find_functions
 from warren.record import Progress
@@ -73,6 +73,19 @@ def in_thread() -> None:
 
 
 @task(pool="cpu")
+def told(x: int, context: CurrentTask) -> list[object]:
+    context.report_progress(0.5, "told")
+    return [x, context.attempt, context.fence, context is current_task()]
+
+
+@task(pool="cpu")
+async def told_in_loop(context: CurrentTask, x: int) -> list[object]:
+    context.report_progress(0.5, "told")
+    await asyncio.sleep(0)
+    return [x, context.attempt, context.fence, context is current_task()]
+
+
+@task(pool="cpu")
 def leaves() -> None:
     sys.exit(3)
 
@@ -101,6 +114,15 @@ def test_its_terms_reach_the_registration() -> None:
     registration = registrations({"combined": combined}, Executors(1))["combined"]
     assert (registration.max_attempts, registration.timeout_seconds, registration.retry_on) == (5, 30, (OSError,))
     assert registration.policy(Task("combined", "cpu")).backoff == Backoff(1, 9)
+
+
+@pytest.mark.parametrize("function", [told, told_in_loop])
+async def test_a_parameter_for_the_context_is_filled(function: TaskFunction[..., Any]) -> None:
+    reports: list[Progress] = []
+    assert await call(function, b'{"x": 3}', reports=reports) == b"[3,1,1,true]"
+    assert reports == [Progress(fraction=0.5, message="told")]
+    with pytest.raises(InvalidPayloadError, match="context"):
+        await call(function, b'{"x": 3, "context": {}}')
 
 
 async def test_a_coroutine_function_runs_in_the_loop_and_tells_its_progress() -> None:

@@ -189,7 +189,7 @@ async def test_a_receiver_that_stands_still_keeps_nobody_waiting(case: SystemCas
         tasks += [await ended(case, slow.url) for _ in range(WAIT_FOR_A_HOST + 250)]
         task = await ended(case, quick.url.replace("127.0.0.1", "quick.example"))
 
-        async def resolve(host: str, port: int) -> Sequence[str]:
+        async def resolve(host: str, port: int, payer: str | None) -> Sequence[str]:
             return ["127.0.0.1"]
 
         async with sending(case, resolve):
@@ -211,7 +211,7 @@ async def test_many_slow_hosts_keep_no_other_waiting(case: SystemCase) -> None:
         writer.write(response(200))
         await writer.drain()
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, payer: str | None) -> Sequence[str]:
         return ["127.0.0.1"]
 
     async with Receiver(speak=dawdle).listening() as slow, Receiver().listening() as quick:
@@ -223,6 +223,26 @@ async def test_many_slow_hosts_keep_no_other_waiting(case: SystemCase) -> None:
             await until(lambda: bool(quick.received), seconds=20)
             assert len(slow.received) < 4 * AT_ONCE
             await is_(case, task, WebhookState.DELIVERED)
+
+
+async def test_the_many_hosts_of_one_site_keep_no_other_waiting(case: SystemCase) -> None:
+    stuck = asyncio.Event()
+
+    async def hang(_: Received, writer: asyncio.StreamWriter) -> None:
+        await stuck.wait()
+
+    async def resolve(host: str, port: int, payer: str | None) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async with Receiver(speak=hang).listening() as slow, Receiver().listening() as quick:
+        for number in range(2 * AT_ONCE):
+            await ended(case, slow.url.replace("127.0.0.1", f"{number}.slow.example"))
+        async with sending(case, resolve):
+            await until(lambda: slow.most_at_once == AT_ONCE // 2)
+            task = await ended(case, quick.url.replace("127.0.0.1", "quick.example"))
+            await is_(case, task, WebhookState.DELIVERED)
+        stuck.set()
+    assert slow.most_at_once == AT_ONCE // 2
 
 
 async def test_a_burst_to_one_quick_receiver_arrives_without_a_pause(case: SystemCase) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.receiver import Received, Receiver, response
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.outbound.addresses import Allowed, is_public
-from warren.outbound.transport import Outbound, Resolve, _redirected, _request, seconds_of
+from warren.outbound.transport import PIECES_AT_ONCE, Outbound, Resolve, _redirected, _request, seconds_of
 
 LOOPBACK = Allowed.parse(["127.0.0.1"])
 
@@ -66,7 +66,7 @@ def told(*answers: Sequence[str]) -> Resolve:
     """Return a resolver that answers so, one after the other; the last stays."""
     left = list(answers)
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, port: int, payer: str | None) -> Sequence[str]:
         return left.pop(0) if len(left) > 1 else left[0]
 
     return resolve
@@ -171,7 +171,7 @@ async def test_only_the_permitted_of_several_addresses_is_connected_to() -> None
 async def test_a_name_that_changes_its_mind_changes_nothing() -> None:
     asked = []
 
-    async def rebinding(host: str, port: int) -> Sequence[str]:
+    async def rebinding(host: str, port: int, payer: str | None) -> Sequence[str]:
         asked.append(host)
         return ["1.1.1.1"] if len(asked) > 1 else ["127.0.0.1"]
 
@@ -274,6 +274,30 @@ async def test_a_receiver_that_drips_is_cut_off(when: str) -> None:
         assert time.monotonic() - begin < 2
 
 
+async def test_a_body_in_tiny_pieces_lets_others_have_their_turn() -> None:
+    async def crumble(_: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000)
+        await writer.drain()
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with (
+        Receiver(speak=crumble).listening() as receiver,
+        Outbound(LOOPBACK) as outbound,
+        outbound.send("POST", receiver.url, content=b"{}") as answer,
+    ):
+        running = asyncio.create_task(others())
+        assert len(await answer.read(10_000)) == 10_000
+        running.cancel()
+    assert turns > 0.9 * 10_000 / PIECES_AT_ONCE
+
+
 async def test_what_cannot_be_reached_is_said_without_secrets() -> None:
     async with Receiver().listening() as receiver:
         url = receiver.url
@@ -281,7 +305,7 @@ async def test_what_cannot_be_reached_is_said_without_secrets() -> None:
         await status(Outbound(LOOPBACK), f"{url}?token=hush")
     assert "hush" not in str(unreachable.value)
 
-    async def nobody(host: str, port: int) -> Sequence[str]:
+    async def nobody(host: str, port: int, payer: str | None) -> Sequence[str]:
         raise OSError("no such name")
 
     with pytest.raises(UnreachableError, match="not found"):

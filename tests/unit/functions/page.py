@@ -16,6 +16,7 @@ def blocks(mark: str) -> list[str]:
 
 TASKS = "\n".join(blocks("shop.py"))
 PROGRAM = "\n".join(blocks("warren"))
-CELERY = "\n".join(blocks("celery: shop.py") + blocks("celery"))
+CELERY_TASKS = "\n".join(blocks("celery: shop.py"))
+CELERY_PROGRAM = "\n".join(blocks("celery"))
 COUNT = len(re.findall(r"```python\n", PAGE.read_text()))
 ALL = sum(len(blocks(mark)) for mark in ("shop.py", "warren", "celery: shop.py", "celery"))

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from pydantic import BaseModel, Field
 
-from warren import task
+from warren import CurrentTask, task
 from warren.broker.memory import MemoryBroker
 from warren.keyring import Keyring
 from warren.message import decode_task, encode_reply
@@ -39,9 +39,9 @@ class Tone(BaseModel):
 
 
 @task(max_attempts=3, timeout_seconds=30, process=True)
-def play(tone: Tone, day: date, times: int = 1) -> dict[str, int]:
+def play(tone: Tone, day: date, context: CurrentTask | None = None, times: int = 1) -> dict[str, int]:
     """Play a tone."""
-    return {"times": times, "hertz": tone.hertz, "day": day.day}
+    return {"attempt": context.attempt if context else 0, "times": times, "hertz": tone.hertz, "day": day.day}
 
 
 @task(pool="lottery")

@@ -9,7 +9,7 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from warren_producer.bodies import SMALL_BYTES, BodyLimit
+from warren_producer.bodies import SENDER, SMALL_BYTES, BodyLimit
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -18,8 +18,9 @@ LIMIT = 100_000
 WHOLE: Message = {"type": "http.request", "body": b"x" * LIMIT, "more_body": False}
 
 
-def scope(announced: int, method: str = "POST") -> Scope:
-    return {"type": "http", "method": method, "headers": [(b"content-length", str(announced).encode())]}
+def scope(announced: int, method: str = "POST", sender: str | None = None) -> Scope:
+    headers = [(b"content-length", str(announced).encode())]
+    return {"type": "http", "method": method, "headers": headers, SENDER: sender}
 
 
 async def read(scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,3 +88,58 @@ async def test_what_is_told_after_the_body_may_take_as_long_as_it_likes() -> Non
 async def test_a_small_body_has_no_timer_to_pay_for(limits: BodyLimit) -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(limits(scope(SMALL_BYTES), silence, nothing), 0.2)
+
+
+async def test_a_small_body_takes_no_place_until_it_comes(limits: BodyLimit) -> None:
+    waiting = asyncio.create_task(limits(scope(SMALL_BYTES), silence, nothing))
+    await asyncio.sleep(0)
+    await limits(scope(LIMIT), at_once, nothing)
+    waiting.cancel()
+
+
+def trickle() -> Receive:
+    """Return what gives a byte now and then, each well before a part is overdue."""
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    return receive
+
+
+@pytest.mark.parametrize("announced", [LIMIT, SMALL_BYTES])
+async def test_a_body_that_trickles_gives_its_place_back(limits: BodyLimit, announced: int) -> None:
+    with pytest.raises(HTTPException, match="too slowly"):
+        await asyncio.wait_for(limits(scope(announced), trickle(), nothing), 1)
+    await limits(scope(LIMIT), at_once, nothing)
+
+
+async def test_a_body_that_comes_at_a_fair_rate_may_take_longer_than_a_part() -> None:
+    parts = iter([{"type": "http.request", "body": b"x" * 2_000, "more_body": more} for more in [True] * 9 + [False]])
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return next(parts)
+
+    await BodyLimit(read, LIMIT, LIMIT, part_seconds=0.04)(scope(20_000), receive, nothing)
+
+
+async def test_no_sender_takes_more_place_than_is_left_to_others() -> None:
+    limits = BodyLimit(read, LIMIT, LIMIT, part_seconds=0.2)
+    quarter = LIMIT // 4
+    waiting = [asyncio.create_task(limits(scope(quarter, sender="ann"), silence, nothing)) for _ in range(2)]
+    await asyncio.sleep(0)
+    whole: Message = {"type": "http.request", "body": b"x" * quarter, "more_body": False}
+
+    async def receive() -> Message:
+        return whole
+
+    with pytest.raises(HTTPException, match="429") as caught:
+        await limits(scope(quarter, sender="ann"), receive, nothing)
+    assert caught.value.headers == {"Retry-After": "1", "Connection": "close"}
+    await limits(scope(quarter * 2, sender="bob"), receive, nothing)
+    await limits(scope(quarter), receive, nothing)
+    for one in waiting:
+        with pytest.raises(HTTPException, match="408"):
+            await one
+    await limits(scope(quarter, sender="ann"), receive, nothing)

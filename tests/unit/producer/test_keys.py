@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,16 +215,44 @@ async def test_predictions_are_their_callers(gate: Gate, house: House, tmp_path:
 
 
 @pytest.mark.usefixtures("frequent_looks")
-async def test_waiting_for_a_task_and_following_it_with_a_key(gate: Gate, house: House) -> None:
-    ann = await gate.admit("ann")
-    task_id = await submit(gate, ann)
-    waiting = asyncio.create_task(gate.http.get(f"/v1/tasks/{task_id}", headers=ann | {"Prefer": "wait=10"}))
-    following = asyncio.create_task(gate.http.get(f"/v1/tasks/{task_id}/events", headers=ann))
-    await asyncio.sleep(0.05)
-    await house.consume("cpu", answer(b'"done"'))
-    assert (await waiting).json()["result"] == "done"
-    assert "event: succeeded" in (await following).text
-    assert (await gate.http.get(f"/v1/tasks/{task_id}/result", headers=ann)).json() == "done"
+async def test_waiting_for_a_task_and_following_it_with_a_key(house: House, tmp_path: Path) -> None:
+    house.settings = house.settings.model_copy(update={"max_waiting": 4})
+    async with guarded(house, tmp_path) as gate:
+        ann = await gate.admit("ann")
+        task_id = await submit(gate, ann)
+        waiting = asyncio.create_task(gate.http.get(f"/v1/tasks/{task_id}", headers=ann | {"Prefer": "wait=10"}))
+        following = asyncio.create_task(gate.http.get(f"/v1/tasks/{task_id}/events", headers=ann))
+        await asyncio.sleep(0.05)
+        over = await gate.http.get(f"/v1/tasks/{task_id}", headers=ann | {"Prefer": "wait=10"})
+        assert "its share" in problem(over, 429, "rate-limited")["detail"]
+        assert over.headers["Retry-After"] == "1"
+        headers, body = ann | {"Prefer": "wait=10"}, {"task": "echo"}
+        accepted = await gate.http.post("/v1/tasks", json=body, headers=headers)
+        assert (accepted.status_code, accepted.json()["status"]) == (202, "queued"), "accepted is accepted"
+        await house.consume("cpu", answer(b'"done"'))
+        assert (await waiting).json()["result"] == "done"
+        assert "event: succeeded" in (await following).text
+        assert (await gate.http.get(f"/v1/tasks/{task_id}/result", headers=ann)).json() == "done"
+
+
+async def test_a_key_that_sends_slowly_keeps_nobody_elses_body_out(house: House, tmp_path: Path) -> None:
+    async with guarded(house, tmp_path) as gate:
+        ann, bob = await gate.admit("ann"), await gate.admit("bob")
+        json = {"Content-Type": "application/json", "Content-Length": "4500"}
+
+        async def never() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.Event().wait()
+
+        def sending(by: dict[str, str]) -> Coroutine[Any, Any, httpx2.Response]:
+            return gate.http.post("/v1/tasks", content=never(), headers=by | json)
+
+        held = asyncio.create_task(sending(ann))
+        await asyncio.sleep(0.02)
+        over = await gate.http.post("/v1/tasks", json={"task": "echo", "args": {"text": "x" * 4500}}, headers=ann)
+        assert "share" in problem(over, 429, "rate-limited")["detail"]
+        assert await submit(gate, bob)
+        held.cancel()
 
 
 @pytest.mark.usefixtures("frequent_looks")

@@ -26,6 +26,7 @@ async def submitted(api: httpx2.AsyncClient, args: Mapping[str, object]) -> http
         (GOOD | {"tone": {"hertz": 3}}, "args.tone.hertz", "greater than or equal to 20"),
         (GOOD | {"day": "soon"}, "args.day", "valid date"),
         (GOOD | {"volume": 11}, "args.volume", "there is no such field"),
+        (GOOD | {"context": {"id": "1"}}, "args.context", "there is no such field"),
     ],
 )
 async def test_wrong_arguments_are_refused_by_the_name_of_the_field(
@@ -71,6 +72,7 @@ async def test_what_a_task_takes_and_gives_is_told(api: httpx2.AsyncClient) -> N
         "timeout_seconds": 30,
         "process": True,
     }
+    assert play["arguments"]["properties"].keys() == {"tone", "day", "times"}, "the context is filled where it runs"
     assert play["arguments"]["properties"]["times"] == {"default": 1, "title": "Times", "type": "integer"}
     jsonschema.validate(GOOD, play["arguments"])
     with pytest.raises(jsonschema.ValidationError):

@@ -1,5 +1,7 @@
 """The courier: takes webhooks whose time has come and has them sent, many side by side, few of them to one host.
 
+To the hosts of one site there go no more of them than are left to others.
+
 What is taken stays the courier's for `CLAIM_SECONDS`. Killed, it leaves everything to the next one, under the same
 webhook-id: a receiver may be told twice, and never not at all.
 
@@ -20,8 +22,10 @@ from urllib.parse import urlsplit
 import structlog
 
 from warren.errors import UnavailableError
+from warren.outbound.addresses import site
 from warren.outbound.transport import TOTAL_SECONDS
 from warren.records.webhooks import CLAIM_SECONDS
+from warren.shares import Shares
 from warren.webhook import Delivery
 from warren_consumer.system.webhooks.verdict import Attempt, judge
 
@@ -69,6 +73,8 @@ class Courier:
         self._faults = metrics.faults.labels(NAME)
         self._waiting: dict[str, deque[Held]] = {}
         self._sending: Counter[str] = Counter()
+        self._seats = Shares(WAIT_IN_ALL)
+        self._places = Shares(AT_ONCE)
         self._wake = asyncio.Event()
 
     @property
@@ -100,7 +106,7 @@ class Courier:
         return False
 
     async def _take(self) -> bool:
-        if sum(map(len, self._waiting.values())) >= WAIT_IN_ALL:
+        if not self._seats.left:
             return False
         until = time.monotonic() + CLAIM_SECONDS - TOTAL_SECONDS - NOTE_SECONDS
         due = await self._records.webhooks.take(limit=TAKEN_AT_ONCE)
@@ -108,9 +114,9 @@ class Courier:
         too_many = []
         for webhook in due.taken:
             host = urlsplit(webhook.url).hostname or ""
-            waiting = self._waiting.setdefault(host, deque())
-            if len(waiting) < WAIT_FOR_A_HOST:
-                waiting.append(Held(webhook, host, until))
+            if len(self._waiting.get(host, ())) < WAIT_FOR_A_HOST and self._seats.fair(site(host)):
+                self._seats.take(site(host))
+                self._waiting.setdefault(host, deque()).append(Held(webhook, host, until))
             else:
                 too_many.append(webhook)
         if too_many:
@@ -121,13 +127,18 @@ class Courier:
         """Send what may be sent now, a host after the other; one that had its turn is the last in their order then."""
         for host, waiting in [*self._waiting.items()]:
             had = len(waiting)
-            while waiting and self._sending[host] < TO_A_HOST and self._sending.total() < AT_ONCE:
+            while waiting and self._may_send(host):
                 self._sending[host] += 1
+                self._seats.give(site(host))
+                self._places.take(site(host))
                 group.create_task(self._see_to(group, waiting.popleft()))
             if not waiting:
                 del self._waiting[host]
             elif len(waiting) < had:
                 self._waiting[host] = self._waiting.pop(host)
+
+    def _may_send(self, host: str) -> bool:
+        return self._sending[host] < TO_A_HOST and self._places.left > 0 and self._places.fair(site(host))
 
     async def _see_to(self, group: asyncio.TaskGroup, held: Held) -> None:
         try:
@@ -138,6 +149,7 @@ class Courier:
             log.exception("a webhook met a fault and will be sent again", task=held.webhook.task_id)
             self._faults.inc()
         finally:
+            self._places.give(site(held.host))
             self._sending[held.host] -= 1
             if not self._sending[held.host]:
                 del self._sending[held.host]

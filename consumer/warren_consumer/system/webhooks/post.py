@@ -58,7 +58,7 @@ class Post:
         status, after = None, None
         try:
             async with self._outbound.send(
-                "POST", url, headers=self._headers(record, at, body), content=body
+                "POST", url, headers=self._headers(record, at, body), content=body, payer=record.caller
             ) as answer:
                 status, after = answer.status, answer.retry_after()
                 await answer.read(MOST_READ)

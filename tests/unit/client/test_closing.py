@@ -1,0 +1,147 @@
+"""What becomes of a client's calls when it is closed: those that wait end at once, and later ones are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.unit.client.test_clients import document
+from tests.unit.gateway import answered_by
+from warren import AsyncClient, Client, as_completed, gather
+from warren.client.web import WebGateway
+from warren.errors import ClientClosedError
+
+SOON = 2.0
+
+
+class Silence:
+    """An API that accepts tasks, and never tells how they stand."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._asked = asyncio.Event()
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a submission."""
+        if request.method == "POST":
+            return document("queued")
+        self.asked += 1
+        self._asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def heard(self, questions: int) -> None:
+        """Return when so many have been asked."""
+        while self.asked < questions:
+            self._asked.clear()
+            await self._asked.wait()
+
+    def client(self) -> AsyncClient:
+        """Return a client of it."""
+        return AsyncClient.over(WebGateway("http://api", patience=1, transport=httpx2.MockTransport(self)))
+
+
+@pytest.fixture
+def silence() -> Silence:
+    return Silence()
+
+
+@pytest.fixture
+def client(silence: Silence, monkeypatch: pytest.MonkeyPatch) -> Client:
+    answered_by(silence, monkeypatch)  # type: ignore[arg-type]
+    return Client("http://api")
+
+
+WAYS: dict[str, Callable[[Client], Any]] = {
+    "get": lambda client: client.submit("echo").get(),
+    "wait": lambda client: client.submit("echo").wait(100),
+    "status": lambda client: client.job("1").status,
+    "gather": lambda client: gather([client.submit("echo")]),
+    "as_completed": lambda client: list(as_completed([client.submit("echo")])),
+    "asynchronous": lambda client: asyncio.run(client.asynchronous().job("1").get()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_closing_a_client_ends_what_other_threads_wait_for(
+    client: Client, silence: Silence, way: Callable[[Client], Any]
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        waiting: list[Future[Any]] = [threads.submit(way, client) for _ in range(3)]
+        give_up = time.monotonic() + SOON
+        while silence.asked < len(waiting) and time.monotonic() < give_up:
+            time.sleep(0.01)
+        began = time.monotonic()
+        client.close()
+        for one in waiting:
+            with pytest.raises(ClientClosedError, match="go on"):
+                one.result(SOON)
+        assert time.monotonic() - began < SOON
+
+
+def test_a_client_may_be_closed_twice_by_whomever_and_is_of_no_use_then(client: Client) -> None:
+    job = client.submit("echo")
+    with ThreadPoolExecutor() as threads:
+        for closing in [threads.submit(client.close) for _ in range(4)]:
+            closing.result(SOON)
+    client.close()
+    more: list[Callable[[Client], Any]] = [
+        lambda _: job.get(),
+        lambda _: job.cancel(),
+        lambda client: client.predict("iris", [[1]]),
+    ]
+    for use in [*WAYS.values(), *more]:
+        with pytest.raises(ClientClosedError, match="was closed"):
+            use(client)
+
+
+async def test_closing_an_asynchronous_client_ends_what_waits(silence: Silence) -> None:
+    async with silence.client() as client:
+        job = await client.submit("echo")
+        waiting = [asyncio.create_task(one) for one in (job.get(), client.gather([job]), job.status())]
+        canceled = asyncio.create_task(job.get())
+        await silence.heard(4)
+        canceled.cancel()
+        await client.close()
+        for one in waiting:
+            with pytest.raises(ClientClosedError, match="go on"):
+                await asyncio.wait_for(one, SOON)
+        with pytest.raises(asyncio.CancelledError):
+            await canceled
+        await client.close()
+        for use in (
+            job.get(),
+            client.submit("echo"),
+            client.submit_many([{"task": "echo"}]),
+            client.predict("i", [[1]]),
+        ):
+            with pytest.raises(ClientClosedError):
+                await use
+        with pytest.raises(ClientClosedError):
+            await client.__aenter__()
+
+
+async def test_a_task_that_met_the_closing_may_go_on(silence: Silence) -> None:
+    """What ended it was no cancellation: a limit that it sets afterwards is kept."""
+    client = silence.client()
+
+    async def program() -> str:
+        with pytest.raises(ClientClosedError):
+            await client.job("1").get()
+        try:
+            async with asyncio.timeout(0.01):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return "went on"
+        return ""
+
+    running = asyncio.create_task(program())
+    await silence.heard(1)
+    await client.close()
+    assert await running == "went on"
