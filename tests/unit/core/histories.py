@@ -79,6 +79,7 @@ class Told:
     accepted: bool = False
     messages: int = 0
     end: tuple[State, float, bytes | None] | None = None
+    attempts: int = 0
     newest: int = 0
     leased_until: float = 0.0
     alone: bool = False
@@ -109,6 +110,7 @@ class Histories(RuleBasedStateMachine):
         self.stale: list[tuple[Record, int]] = []
         """What a sweep found forgotten, and how often it had changed by then."""
         self.started = 0
+        self.reports = 0
 
     async def begin(self) -> World:
         """Return a new world."""
@@ -200,6 +202,9 @@ class Histories(RuleBasedStateMachine):
             assert claim.record.fence > told.newest
             assert claim.record.failures == told.retries
             self.started += 1
+            told.attempts += 1
+            assert claim.lease is not None
+            assert claim.lease.attempt == told.attempts
             told.newest, told.alone = claim.record.fence, alone
             told.leased_until = self.world.now() + LEASE_SECONDS
         if claim.verdict is Verdict.HELD:
@@ -324,12 +329,15 @@ class Histories(RuleBasedStateMachine):
             self.read(told.task)
 
     @precondition(lambda self: any(told.messages for told in self.told.values()))
-    @rule(which=TASK, progress=st.sampled_from([None, Progress(fraction=0.5)]))
-    def hear_from_others(self, which: int, progress: Progress | None) -> None:
+    @rule(which=TASK, progress=st.sampled_from([None, Progress(fraction=0.5)]), asked=st.integers(1, 2))
+    def hear_from_others(self, which: int, progress: Progress | None, asked: int) -> None:
         """A worker that knows no records begins with a message that it holds, or says how far it is."""
         waiting = [told for told in self.told.values() if told.messages]
         told = waiting[which % len(waiting)]
-        said = self.do(self.world.records.note(told.task, progress))
+        self.reports += 1
+        name = f"report-{self.reports}"
+        [said] = {self.do(self.world.records.note(told.task, progress, report=name)) for _ in range(asked)}
+        told.attempts += said is Note.BEGUN
         assert (said is Note.LEASED) is (told.end is None and told.leased_until > self.world.now())
         assert (said is Note.ALREADY) is (told.end is not None)
         if said in (Note.BEGUN, Note.NOTED):
@@ -487,6 +495,7 @@ class Histories(RuleBasedStateMachine):
         if not record.state.terminal:
             assert told.end is None, "an end was taken back"
             assert (record.lapses, record.suspect) == (told.lapses, bool(told.lapsed))
+            assert (record.attempt, record.failures) == (told.attempts, told.retries), "an attempt or failure too many"
             return
         end = (record.state, self.world.moment(record.finished_at or 0.0), record.result)
         if told.end is None:
