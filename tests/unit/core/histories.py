@@ -39,7 +39,8 @@ from warren.tasks import Task, TaskOptions
 
 T = TypeVar("T")
 CONSUMERS = ("c1", "c2", "c3")
-FATES = ("works", "works", "freezes", "freezes", "dies", "dies", "misses the answer")
+FATES = ("works", "works", "freezes", "freezes", "is overtaken", "is overtaken", "dies", "dies", "misses the answer")
+STEPS = ("finish", "finish", "retry", "renew", "release")
 SENT = ("taken", "taken", "refused", "given up", "put off")
 CALLBACKS: tuple[dict[str, object], ...] = (
     {},
@@ -170,20 +171,55 @@ class Histories(RuleBasedStateMachine):
             told.accepted = True
 
     @precondition(lambda self: any(told.messages for told in self.told.values()))
-    @rule(which=TASK, consumer=st.sampled_from(CONSUMERS), alone=st.booleans(), fate=st.sampled_from(FATES))
-    def deliver(self, which: int, consumer: str, fate: str, *, alone: bool) -> None:
+    @rule(
+        which=TASK,
+        consumer=st.sampled_from(CONSUMERS),
+        alone=st.booleans(),
+        fate=st.sampled_from(FATES),
+        step=st.sampled_from(STEPS),
+    )
+    def deliver(self, which: int, consumer: str, fate: str, step: str, *, alone: bool) -> None:
         """The broker hands a message to a consumer, which may miss its claim's answer, or be out of luck after it."""
         waiting = [told for told in self.told.values() if told.messages]
         told = waiting[which % len(waiting)]
+        self._deliver(told, consumer, fate, alone=alone)
+        if fate == "is overtaken" and self.frozen():
+            self.overtake(step)
+
+    def _deliver(self, told: Told, consumer: str, fate: str, *, alone: bool) -> None:
         claim = self.claim(told, consumer, alone=alone)
         if fate == "misses the answer":
             return
         if claim.lease is not None:
             told.messages -= 1
+            known = [work for work in self.hands if work.lease == claim.lease]
+            self.hands = [work for work in self.hands if work not in known]  # the newer delivery stands for both
             self.hands.append(Work(told.task, consumer, claim.lease))
             if fate != "works":
-                self.freeze(0, LEASE_SECONDS + 1, thaws=fate == "freezes")
+                self.freeze(0, LEASE_SECONDS + 1, thaws=fate != "dies")
         told.messages -= claim.verdict in (Verdict.ENDED, Verdict.HELD, Verdict.POISON, Verdict.EXPIRED)
+
+    @precondition(lambda self: self.frozen())
+    @rule(step=st.sampled_from(STEPS))
+    def overtake(self, step: str) -> None:
+        """Another consumer claims what a frozen one takes for its own; then that one thaws and writes."""
+        work = self.frozen()[-1]
+        another = next(consumer for consumer in CONSUMERS if consumer != work.consumer)
+        self._deliver(self.told[work.task.id], another, "works", alone=True)
+        match step:
+            case "finish":
+                self._finish(work, State.FAILED, 1, dies=False)
+            case "retry":
+                self._retry(work, 1, 1)
+            case "renew":
+                self._renew(work)
+            case "release":
+                self.hand_back(work)
+
+    def frozen(self) -> list[Work]:
+        """Return the works whose messages the broker has put back, and which others may claim."""
+        known = ((work, self.told[work.task.id]) for work in self.hands if not work.has_message)
+        return [work for work, told in known if told.messages and not told.end]
 
     def claim(self, told: Told, consumer: str, *, alone: bool) -> Claim:
         """Claim, and check what may be answered."""
@@ -216,7 +252,9 @@ class Histories(RuleBasedStateMachine):
     @rule(which=WORK)
     def renew(self, which: int) -> None:
         """A heartbeat."""
-        work = self.hand(which)
+        self._renew(self.hand(which))
+
+    def _renew(self, work: Work) -> None:
         answer = self.do(self.world.records.renew(work.lease, work.task, work.consumer))
         self.came_back(work)
         if answer is Renewal.LOST:
@@ -256,7 +294,10 @@ class Histories(RuleBasedStateMachine):
     @rule(which=WORK, after=st.sampled_from([1, 40]), asked=st.integers(1, 2))
     def retry(self, which: int, after: float, asked: int) -> None:
         """The attempt failed."""
-        work, records = self.hand(which), self.world.records
+        self._retry(self.hand(which), after, asked)
+
+    def _retry(self, work: Work, after: float, asked: int) -> None:
+        records = self.world.records
         said = [self.do(records.retry(work.lease, work.task, FAULT, after_seconds=after)) for _ in range(asked)]
         self.came_back(work)
         assert len(set(said)) == 1
