@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from warren.errors import UnroutableError
+from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.message import encode_reply
 
 if TYPE_CHECKING:
@@ -31,12 +31,16 @@ class Replies:
         """Publish the reply to a task that ended, if one is wanted, and give its record that long to live.
 
         Raises:
-            BrokerUnavailableError: the reply stays due.
+            BrokerUnavailableError: the reply stays due; the record's life has begun all the same.
             RecordsUnavailableError: likewise; it will be published once more, under the same identity.
 
         """
         if record.reply_to:
-            await self._publish(record, record.reply_to)
+            try:
+                await self._publish(record, record.reply_to)
+            except BrokerUnavailableError:
+                await self._records.settle(record.id, ttl_seconds=ttl_seconds, told=False)
+                raise
         await self._records.settle(record.id, ttl_seconds=ttl_seconds)
 
     async def _publish(self, record: Record, reply_to: str) -> None:

@@ -49,6 +49,11 @@ class Pool(BaseModel):
         """The name of the queue to which the broker moves what it gave up on."""
         return f"warren.dead.{self.name}"
 
+    @property
+    def due_queue(self) -> str:
+        """The name of the queue through which the pool's delayed tasks come to its queue when they are due."""
+        return f"warren.delay.due.{self.name}"
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `name`, `name:kind`, `name:foreign` or `name:kind:foreign`, as the setting `WARREN_POOLS` holds them.

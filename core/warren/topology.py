@@ -124,11 +124,12 @@ def topology(pools: Iterable[Pool]) -> Topology:
             *(Queue(pool.dead_letter_queue, {"x-queue-type": "quorum"}) for pool in pools),
             Queue(RESULTS, {"x-queue-type": "quorum"}),
             *(_delay_queue(level) for level in levels),
+            *(_due_queue(pool) for pool in pools),
         ),
         bindings=(
             *(Binding(TASKS, pool.queue, pool.name) for pool in pools),
             *(Binding(DEAD, pool.dead_letter_queue, pool.name) for pool in pools),
-            *(Binding(DELAY_DUE, pool.queue, f"#.{pool.name}") for pool in pools),
+            *(Binding(DELAY_DUE, pool.due_queue, f"#.{pool.name}") for pool in pools),
             Binding(RESULTS, RESULTS, RESULTS),
             *(binding for level in levels for binding in _delay_bindings(level)),
         ),
@@ -182,6 +183,26 @@ def _delay_queue(level: int) -> Queue:
             "x-queue-type": "quorum",
             "x-message-ttl": 2**level * DELAY_STEP_MS,
             "x-dead-letter-exchange": _below(level),
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        },
+    )
+
+
+def _due_queue(pool: Pool) -> Queue:
+    """Return the queue that brings to the pool's queue at once what has left the ladder.
+
+    A queue has few messages on their way to the next one (32 by RabbitMQ's default), and what a full queue refused it
+    offers again after three minutes. So a full pool keeps back its own delayed tasks. If the ladder's levels themselves
+    handed on to the pools, it would keep back everybody's.
+    """
+    return Queue(
+        pool.due_queue,
+        {
+            "x-queue-type": "quorum",
+            "x-message-ttl": 0,
+            "x-dead-letter-exchange": TASKS,
+            "x-dead-letter-routing-key": pool.name,
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         },

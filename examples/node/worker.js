@@ -4,6 +4,7 @@
 //
 // When the connection is lost it ends: whoever runs it starts it again, and the broker delivers what was not acknowledged.
 
+import { randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
 
 import amqp from "amqplib";
@@ -148,7 +149,12 @@ class Assignment {
       type: this.name,
       replyTo: this.#properties.replyTo,
       contentType: raw ? "application/octet-stream" : "application/json",
-      headers: { "warren-protocol": PROTOCOL, "warren-pool": this.#pool, "warren-state": state },
+      headers: {
+        "warren-protocol": PROTOCOL,
+        "warren-pool": this.#pool,
+        "warren-state": state,
+        "warren-report": randomUUID(), // the broker may hand it over twice
+      },
       persistent: true,
       mandatory: true,
     };

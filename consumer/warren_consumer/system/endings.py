@@ -54,6 +54,11 @@ class Endings:
         ttl_seconds = life_seconds(self._ttl, message_gone=message_gone)
         await asyncio.gather(*(self._reply(record, ttl_seconds) for record in ended))
 
+    async def let_live(self, task_id: str) -> None:
+        """Let the life of an ended record begin, if possible: the task's message is gone. Its reply may be due yet."""
+        with suppress(UnavailableError):
+            await self._records.settle(task_id, ttl_seconds=self._ttl, told=False)
+
     async def tell_begun(self, task_id: str) -> None:
         """Tell, if possible, that an attempt has begun of which no consumer of Warren's knows."""
         with suppress(UnavailableError):

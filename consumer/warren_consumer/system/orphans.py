@@ -8,7 +8,8 @@ been empty for four minutes, by the broker's own figures. What those figures do 
   or to the end of another's lease, and has been back for long when four minutes are over.
 - An outage of the broker stops the ladder: on each of the lower levels the message then waits in full, however late it
   is already. So the broker must have told of the ladder without a break for as long as the record's delay, too.
-- What a full queue refuses, or one without a leader, the ladder offers again after three minutes.
+- What a full queue refuses, or one without a leader, is offered again after three minutes; until then the queue that
+  it came from holds it.
 - A task that waits in a consumer until that one holds nothing else is un-acknowledged there: its queue is not empty.
 - A result that a worker in another language published may wait in `warren.results` when its task's message is gone.
 - Records that MLJobs own are the operator's: the sweep never names them.
@@ -68,7 +69,7 @@ class Orphans:
 
     def __post_init__(self) -> None:
         """Note where a pool's messages may lie."""
-        self._queues = {pool.name: (pool.queue, pool.dead_letter_queue, RESULTS) for pool in self.pools}
+        self._queues = {pool.name: (pool.queue, pool.due_queue, pool.dead_letter_queue, RESULTS) for pool in self.pools}
 
     async def look(self) -> None:
         """Note what the queues hold; call it every few seconds."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from warren.message import Message
 
 POOL_HEADER: Final = "warren-pool"
+REPORT_HEADER: Final = "warren-report"
+"""The report's own id, by which one that comes twice is known."""
 FAILED: Final = "failed"
 """The code of a failure whose worker named none."""
 MAX_CODE_CHARACTERS: Final = 64
@@ -44,13 +46,15 @@ class Report:
     error: TaskError | None = None
     """Why it failed; None where it did not."""
     progress: Progress | None = None
+    report_id: str | None = None
+    """Tells this report from the task's others; None where its worker gave it no id."""
 
 
 def read(message: Message) -> Report:
     """Return what the message says.
 
     Raises:
-        InvalidRequestError: it does not say which task it is of, or how that went.
+        InvalidRequestError: it does not say which task it is of, or how that went, or its own id is none.
 
     """
     if not message.message_id:
@@ -64,8 +68,16 @@ def read(message: Message) -> Report:
         pool=None if pool is None else str(pool),
         reply_to=message.reply_to,
         result=Payload(message.body, message.content_type or JSON),
+        report_id=_report_id(message),
         **_fate(message),
     )
+
+
+def _report_id(message: Message) -> str | None:
+    said = message.headers.get(REPORT_HEADER)
+    if said is not None and not re.fullmatch(r"[!-~]{1,64}", str(said)):
+        raise InvalidRequestError(f"the header {REPORT_HEADER} is {said!r}; it holds 1 to 64 visible ASCII characters")
+    return None if said is None else str(said)
 
 
 def _fate(message: Message) -> dict[str, Any]:

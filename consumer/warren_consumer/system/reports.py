@@ -9,12 +9,14 @@ Forbidden here: what such a message says; that is `report`.
 from __future__ import annotations
 
 import hashlib
+import uuid
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from warren.errors import InvalidRequestError
 from warren.record import End, Note, Outcome, State, TaskError
+from warren.records import KEPT_REPORTS
 from warren.tasks import Task
 from warren_consumer.handler import TaskFault
 from warren_consumer.patience import insist
@@ -26,14 +28,13 @@ if TYPE_CHECKING:
     from warren.broker import Delivery
     from warren.message import Message
     from warren.pool import Pool
-    from warren.record import Progress
     from warren.records import Records
     from warren_consumer.results import Results
     from warren_consumer.system.endings import Endings
     from warren_consumer.system.metrics import SystemMetrics
 
-AT_ONCE: Final = 10
-"""Each may hold 16 MiB."""
+AT_ONCE: Final = KEPT_REPORTS
+"""So many may be handed over twice. Each may hold 16 MiB."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +70,7 @@ class Reports:
         report = read(message)
         task = await self._task(report)
         if report.state is State.STARTED:
-            return await self._note(task, report.progress)
+            return await self._note(task, report)
         outcome = await self._outcome(report)
         match await insist(lambda: self._records.end(task, outcome), what="recording a result"):
             case End.ENDED:
@@ -80,10 +81,14 @@ class Reports:
                 log.warning("a result was refused: a consumer works on the task", task=task.id, pool=task.pool)
                 return "refused"
             case _:
+                await self._endings.let_live(task.id)
                 return "ended-before"
 
-    async def _note(self, task: Task, progress: Progress | None) -> str:
-        match await insist(lambda: self._records.note(task, progress), what="noting what a worker says"):
+    async def _note(self, task: Task, report: Report) -> str:
+        name = report.report_id or uuid.uuid4().hex
+        match await insist(
+            lambda: self._records.note(task, report.progress, report=name), what="noting what a worker says"
+        ):
             case Note.BEGUN:
                 await self._endings.tell_begun(task.id)
                 return "begun"

@@ -60,6 +60,8 @@ class MemoryQueue:
         self.unacked: set[MemoryDelivery] = set()
         self.consumers = 0
         self.changed = asyncio.Event()
+        self.full = False
+        """Whether what is published to it is refused, as a queue does that has reached its greatest length."""
 
     def push(self, message: Message) -> None:
         """Add a message at the tail."""
@@ -250,6 +252,8 @@ class MemoryBroker:
     def _route(self, message: Message, exchange: str, routing_key: str, *, mandatory: bool) -> None:
         bound = routing_key if exchange == DEFAULT_EXCHANGE else self._bindings.get((exchange, routing_key))
         queue = self.queues.get(bound or "")
+        if queue is not None and queue.full:
+            raise BrokerUnavailableError(f"the queue {bound} is full", retry_after=5)
         if queue is not None:
             queue.push(message)
         elif mandatory:

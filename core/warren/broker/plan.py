@@ -17,6 +17,8 @@ from typing import Any, Final
 from warren.topology import DEAD, DELAY_DUE, EVENTS, TASKS, Binding, Exchange, Policy, Queue, Topology
 
 _LADDER: Final = re.compile(r"warren\.delay\.\d+")
+_PASSED_BY: Final = "warren.delay."
+"""What the queues' names begin with from which messages go on by themselves."""
 _ABSENT: Final = "absent"
 
 
@@ -163,7 +165,7 @@ def _replacement(queue: str, messages: int) -> Iterator[str]:
     yield "stop what publishes to it: messages that come between the next steps would be lost"
     if messages and queue.startswith(f"{TASKS}."):
         yield f"warren pools move {queue.removeprefix(f'{TASKS}.')} OTHER, where OTHER is a pool of the same kind"
-    elif messages and _LADDER.fullmatch(queue):
+    elif messages and queue.startswith(_PASSED_BY):
         yield "wait until it is empty: what it holds goes on by itself when its time has come"
     elif messages:
         yield "wait until it is empty: the system pool drains it"
@@ -197,9 +199,13 @@ def _changes(old: Policy, new: Policy) -> Iterator[str]:
 def _left_over_bindings(wanted: Topology, found: Standing) -> Iterator[Step]:
     """Look at the bindings that nobody wants; an orphaned pool's stay without a word, and listeners' are their own."""
     ours = {exchange.name for exchange in wanted.exchanges} - {EVENTS}
+    former = {_past_due(pool) for pool in _pools(queue.name for queue in wanted.queues)}
     for binding in sorted(found.bindings - {*wanted.bindings}, key=lambda binding: (binding.source, str(binding))):
         if _LADDER.fullmatch(binding.source):
             detail = "a former version's; it would send delayed messages astray"
+            yield Step(Verdict.MISROUTES, binding, detail)
+        elif binding in former:
+            detail = "a former version's; once that queue is full, it would stop all pools' delays"
             yield Step(Verdict.MISROUTES, binding, detail)
         elif binding.source in ours and binding not in _own_bindings(found.queues):
             yield Step(Verdict.SURPLUS, binding, "nobody wants it; it copies or moves messages")
@@ -207,22 +213,32 @@ def _left_over_bindings(wanted: Topology, found: Standing) -> Iterator[Step]:
 
 def _own_bindings(queues: Iterable[str]) -> set[Binding]:
     """Return those bindings by which a pool that is gone still gets what is under way to it."""
-    pools = (queue.removeprefix(f"{TASKS}.") for queue in queues if queue.startswith(f"{TASKS}."))
     return {
         binding
-        for pool in pools
+        for pool in _pools(queues)
         for binding in (
             Binding(TASKS, f"{TASKS}.{pool}", pool),
             Binding(DEAD, f"{DEAD}.{pool}", pool),
-            Binding(DELAY_DUE, f"{TASKS}.{pool}", f"#.{pool}"),
+            Binding(DELAY_DUE, f"{DELAY_DUE}.{pool}", f"#.{pool}"),
+            _past_due(pool),
         )
     }
+
+
+def _pools(queues: Iterable[str]) -> Iterator[str]:
+    """Name the pools whose queues are among these."""
+    return (queue.removeprefix(f"{TASKS}.") for queue in queues if queue.startswith(f"{TASKS}."))
+
+
+def _past_due(pool: str) -> Binding:
+    """Return the binding by which a former version brought delayed tasks to the pool's queue."""
+    return Binding(DELAY_DUE, f"{TASKS}.{pool}", f"#.{pool}")
 
 
 def _orphans(wanted: Topology, found: Standing) -> Iterator[Step]:
     known = {queue.name for queue in wanted.queues}
     for name, queue in sorted(found.queues.items()):
-        if name not in known and name.startswith((f"{TASKS}.", f"{DEAD}.")):
+        if name not in known and name.startswith((f"{TASKS}.", f"{DEAD}.", f"{DELAY_DUE}.")):
             detail = f"its pool is not in WARREN_POOLS, and it holds messages: {queue.messages}"
             yield Step(Verdict.ORPHANED, Queue(name, queue.arguments), detail, tuple(_farewell(name, queue.messages)))
 
@@ -230,6 +246,8 @@ def _orphans(wanted: Topology, found: Standing) -> Iterator[Step]:
 def _farewell(queue: str, messages: int) -> Iterator[str]:
     if messages and queue.startswith(f"{TASKS}."):
         yield f"warren pools move {queue.removeprefix(f'{TASKS}.')} NEW"
+    elif messages and queue.startswith(_PASSED_BY):
+        yield f"keep {queue.replace(DELAY_DUE, TASKS, 1)} and empty it: what this one holds goes on to it by itself"
     elif messages:
         yield "name its pool in the system pool's WARREN_POOLS until it is empty"
     yield f"rabbitmqctl delete_queue {queue}, once it is empty and nobody names the pool any more"

@@ -45,6 +45,9 @@ UNACCEPTED_SECONDS = 300.0
 MAX_LAPSES = 3
 """How many lapsed leases end a task as poison."""
 
+KEPT_REPORTS = 10
+"""Of how many reports that began an attempt a record knows that they did: the newest."""
+
 
 class Records(Protocol):
     """Task records, in one atomic step a call.
@@ -93,9 +96,9 @@ class Records(Protocol):
     ) -> float | None:
         """Set the terminal record and list its reply as due, and its webhook as to be sent.
 
-        Where no reply is wanted (see `Record.awaited`) nothing is due, and the record has that long to live: what
-        `settle` would do is done. It may run before the message is acked, whose ack may be lost: it then comes back
-        much sooner than that.
+        Where no reply is wanted (see `Record.awaited`) nothing is due. The record has that long to live, unless owned,
+        whether the reply can be sent or not. It may run before the message is acked, whose ack may be lost: it then
+        comes back much sooner than that.
 
         Return the time of the end, in seconds since the epoch by the store's clock; None if fenced out, or ended
         already.
@@ -107,14 +110,18 @@ class Records(Protocol):
     async def release(self, lease: Lease) -> bool:
         """Hand back: end the lease without charging anything; False if fenced out or ended already."""
 
-    async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
+    async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS, told: bool = True) -> None:
         """Strike the ended task's reply off the due list and let its record's life begin to run out, unless owned.
 
-        Settled again, the shorter of the two lives counts. A life begins when the record's webhook is over.
+        A reply that could not be sent is not `told`: it stays due, for as long as the record lives. Settled again, the
+        shorter of the two lives counts. A life begins when the record's webhook is over.
         """
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
-        """Return ended records whose reply has been due for that long."""
+        """Return ended records whose reply has been due for that long, those first that have waited longest.
+
+        Each goes to the end of the line: until it is settled it is returned once in so many seconds.
+        """
 
     async def cancel(self, task_id: str, *, absent: Task | None = None) -> Record | None:
         """End the task as canceled unless it has ended; return its record, None if there is none.
@@ -137,10 +144,11 @@ class Records(Protocol):
     async def end(self, task: Task, outcome: Outcome) -> End:
         """End the task as a worker without a lease says; a missing record is created from the task."""
 
-    async def note(self, task: Task, progress: Progress | None) -> Note:
+    async def note(self, task: Task, progress: Progress | None, *, report: str) -> Note:
         """Note what a worker without a lease says of its work; a missing record is created from the task.
 
-        Without progress it begins an attempt, and so does the first word of it.
+        Without progress it begins an attempt, and so does the first word of it. `report` names this word of the worker
+        (printable ASCII, without spaces): noted again under the same name, it begins no other attempt.
         """
 
     async def abandon(self, record: Record, error: TaskError) -> bool:

@@ -6,12 +6,13 @@ Forbidden here: deciding what a caller is answered; that is `memory`.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from warren.clock import Clock
 from warren.record import Lease, Record, State
-from warren.records import UNACCEPTED_SECONDS
+from warren.records import KEPT_REPORTS, UNACCEPTED_SECONDS
 from warren.records.fields import parse_record, task_fields
 from warren.tasks import Task
 from warren.webhook import Delivery, WebhookState
@@ -41,6 +42,8 @@ class Entry:
         """The newest fence that settled, and by which step."""
         self.lapsed: dict[int, bool] = {}
         """The fences that lapsed and whose bearers did not come back, and whether that was charged."""
+        self.begun_by: deque[str] = deque(maxlen=KEPT_REPORTS)
+        """The newest reports that began an attempt."""
         self.dies_at: float = math.inf
         self.webhook = WebhookNotes()
 

@@ -135,7 +135,8 @@ class MemoryRecords:
         self._conclude(entry, outcome, now)
         entry.settled = (lease.fence, "finish")
         if not entry.record.awaited:
-            self._let_go(entry, now, ttl_seconds)
+            self._ledger.due.pop(lease.task_id)
+        self._begin_life(entry, now, ttl_seconds)
         return now
 
     async def retry(self, lease: Lease, task: Task, error: TaskError, *, after_seconds: float) -> bool:
@@ -167,20 +168,22 @@ class MemoryRecords:
         entry.settled = (lease.fence, "release")
         return True
 
-    async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
-        """Strike the ended task off the due list and let its record's life begin to run out, unless owned."""
+    async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS, told: bool = True) -> None:
+        """Strike the ended task off the due list if it was told, and let its record's life begin, unless owned."""
         now = self._now()
+        if told:
+            self._ledger.due.pop(task_id, None)
         if entry := self._ledger.entry(task_id):
-            self._let_go(entry, now, ttl_seconds)
-        self._ledger.due.pop(task_id, None)
+            self._begin_life(entry, now, ttl_seconds)
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
         """Return ended records whose reply has been due for that long."""
-        before, due = self._now() - older_than_seconds, self._ledger.due
-        late = [task_id for task_id, since in due.items() if since <= before][:limit]
+        now, due = self._now(), self._ledger.due
+        late = [task_id for task_id, since in due.items() if since <= now - older_than_seconds][:limit]
+        for task_id in late:
+            del due[task_id]
         found = [self._seen(entry) for entry in map(self._ledger.entry, late) if entry]
-        for gone in set(late) - {record.id for record in found}:
-            del due[gone]
+        due.update((record.id, now) for record in found)
         return found
 
     async def cancel(self, task_id: str, *, absent: Task | None = None) -> Record | None:
@@ -229,7 +232,7 @@ class MemoryRecords:
         self._conclude(entry, outcome, now)
         return End.ENDED
 
-    async def note(self, task: Task, progress: Progress | None) -> Note:
+    async def note(self, task: Task, progress: Progress | None, *, report: str) -> Note:
         """Note what a worker without a lease says of its work."""
         now = self._now()
         entry = self._ledger.entry(task.id)
@@ -240,10 +243,13 @@ class MemoryRecords:
             return Note.ALREADY
         if entry.leased(now):
             return Note.LEASED
+        if report in entry.begun_by:
+            return Note.BEGUN
         # A lease that lapsed stays to be seen: the next claim counts it.
         begins = progress is None or entry.record.state is not State.STARTED
         if begins:
             attempt = entry.record.attempt + 1
+            entry.begun_by.append(report)
             entry.set(progress=None, due_at=None, consumer=None, attempt=attempt, started_at=now)
         entry.set(state=State.STARTED, accepted=True, changed_at=now, progress=progress or entry.record.progress)
         return Note.BEGUN if begins else Note.NOTED
@@ -328,9 +334,8 @@ class MemoryRecords:
         self._ledger.keep_open(entry, now)
         return Submission.UNACCEPTED, self._seen(entry)
 
-    def _let_go(self, entry: Entry, now: float, ttl_seconds: float) -> None:
-        """Strike an entry off what is due, and let its life begin to run out."""
-        self._ledger.due.pop(entry.record.id, None)
+    def _begin_life(self, entry: Entry, now: float, ttl_seconds: float) -> None:
+        """Let an ended entry's life begin to run out, unless it is owned."""
         if not entry.open and not entry.record.owner:
             self._ledger.live(entry, now, ttl_seconds)
 

@@ -27,7 +27,7 @@ from warren.record import (
     TaskError,
     Verdict,
 )
-from warren.records import LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS, UNACCEPTED_SECONDS
+from warren.records import KEPT_REPORTS, LEASE_SECONDS, MAX_LAPSES, RESULT_TTL_SECONDS, UNACCEPTED_SECONDS
 from warren.records.cursor import Place, read_cursor, write_cursor
 from warren.records.fields import (
     Fields,
@@ -219,9 +219,9 @@ class RedisRecords:
         """Hand back: end the lease without charging anything."""
         return bool(await self._store.run("release", [_key(lease.task_id)], lease.fence))
 
-    async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS) -> None:
-        """Strike the ended task off the due list and let its record's life begin to run out, unless owned."""
-        await self._store.run("settle", [_key(task_id)], milliseconds(ttl_seconds))
+    async def settle(self, task_id: str, *, ttl_seconds: float = RESULT_TTL_SECONDS, told: bool = True) -> None:
+        """Strike the ended task off the due list if it was told, and let its record's life begin, unless owned."""
+        await self._store.run("settle", [_key(task_id)], milliseconds(ttl_seconds), int(told))
 
     async def due(self, *, older_than_seconds: float, limit: int = 100) -> list[Record]:
         """Return ended records whose reply has been due for that long."""
@@ -256,10 +256,10 @@ class RedisRecords:
         )
         return End(word.decode())
 
-    async def note(self, task: Task, progress: Progress | None) -> Note:
+    async def note(self, task: Task, progress: Progress | None, *, report: str) -> Note:
         """Note what a worker without a lease says of its work."""
         said = progress.model_dump_json() if progress else ""
-        word = await self._store.run("note", [_key(task.id)], said, *_flat(task_fields(task)))
+        word = await self._store.run("note", [_key(task.id)], report, KEPT_REPORTS, said, *_flat(task_fields(task)))
         return Note(word.decode())
 
     async def abandon(self, record: Record, error: TaskError) -> bool:

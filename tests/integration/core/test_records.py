@@ -381,7 +381,41 @@ async def test_a_forgotten_record_is_due_if_its_task_says_so(records: Records, r
     await records.finish(Lease(task.id, 7, 1), task, DONE, ttl_seconds=SHORT)
     assert (task.id in [record.id for record in await records.due(older_than_seconds=0)]) == bool(reply_to)
     await asyncio.sleep(2 * SHORT)
-    assert await state_of(records, task) is (State.SUCCEEDED if reply_to else None)
+    assert await state_of(records, task) is None
+    assert task.id not in [record.id for record in await records.due(older_than_seconds=0)]
+
+
+async def test_a_reply_that_is_due_prolongs_no_life(records: Records) -> None:
+    task = an_awaited_task()
+    await records.finish(await claimed(records, task), task, DONE, ttl_seconds=SHORT)
+    await records.settle(task.id, ttl_seconds=60, told=False)
+    assert [record.id for record in await records.due(older_than_seconds=0)] == [task.id]
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is None
+    assert await records.due(older_than_seconds=0) == []
+
+
+async def test_what_was_not_told_stays_due_while_its_life_runs_out(records: Records) -> None:
+    task = an_awaited_task()
+    await records.cancel(task.id, absent=task)
+    await records.settle(task.id, ttl_seconds=SHORT, told=False)
+    assert [record.id for record in await records.due(older_than_seconds=0)] == [task.id]
+    await asyncio.sleep(2 * SHORT)
+    assert await state_of(records, task) is None
+
+
+async def test_what_is_due_goes_to_the_end_of_the_line_when_it_is_asked_for(records: Records) -> None:
+    ids = [new_task_id() for _ in range(3)]
+    for task_id in ids:
+        await records.cancel(task_id, absent=Task("echo", "cpu", id=task_id))
+        await asyncio.sleep(0.005)
+    asked = []
+    for _ in range(3):
+        asked += [record.id for record in await records.due(older_than_seconds=0, limit=2)]
+        await asyncio.sleep(0.005)
+    assert asked[:3] == ids
+    assert {*asked[3:5]} == {*ids[:2]}
+    assert await records.due(older_than_seconds=60) == []
 
 
 async def test_the_shorter_life_counts(records: Records) -> None:

@@ -21,7 +21,7 @@ from warren.record import (
     TaskError,
     Verdict,
 )
-from warren.records import LEASE_SECONDS, Records
+from warren.records import KEPT_REPORTS, LEASE_SECONDS, Records
 from warren.tasks import Task, TaskOptions
 
 UNACCEPTED, STALE = 300.0, 600.0
@@ -312,20 +312,20 @@ async def test_a_result_without_a_lease_is_refused_under_one(world: World) -> No
 async def test_what_a_worker_without_a_lease_says_of_its_work(world: World) -> None:
     records, task = world.records, Task("echo", "cpu", options=TaskOptions(expires_seconds=60))
     await accepted(records, task)
-    assert await records.note(task, None) is Note.BEGUN
+    assert await records.note(task, None, report="begins") is Note.BEGUN
     world.advance(90)
-    assert await records.note(task, Progress(fraction=0.5, message="half")) is Note.NOTED
+    assert await records.note(task, Progress(fraction=0.5, message="half"), report="half") is Note.NOTED
     record = await the_record(records, task)
     assert (record.state, record.attempt, record.progress) == (State.STARTED, 1, Progress(fraction=0.5, message="half"))
     assert record.consumer is None
-    assert await records.note(task, None) is Note.BEGUN
+    assert await records.note(task, None, report="begins-again") is Note.BEGUN
     record = await the_record(records, task)
     assert (record.state, record.attempt, record.progress) == (State.STARTED, 2, None)
     assert record.started_at is not None
     assert record.submitted_at is not None
     assert record.started_at - record.submitted_at == pytest.approx(90, abs=1)
     assert await records.end(task, DONE) is End.ENDED
-    assert await records.note(task, None) is Note.ALREADY
+    assert await records.note(task, None, report="late") is Note.ALREADY
     assert (await the_record(records, task)).attempt == 2
 
 
@@ -335,7 +335,7 @@ async def test_the_first_word_of_a_worker_without_a_lease_begins_an_attempt(worl
     await BEFORE[before](records, task)
     attempts = int(before in {"retrying", "handed back"})
     first = before == "handed back"  # of a record that is started already, only the word without progress begins one
-    assert await records.note(task, None if first else Progress(fraction=0.1)) is Note.BEGUN
+    assert await records.note(task, None if first else Progress(fraction=0.1), report="begins") is Note.BEGUN
     record = await the_record(records, task)
     assert (record.state, record.attempt, record.due_at, record.accepted) == (State.STARTED, attempts + 1, None, True)
     assert record.progress == (None if first else Progress(fraction=0.1))
@@ -345,10 +345,10 @@ async def test_the_first_word_of_a_worker_without_a_lease_begins_an_attempt(worl
 async def test_a_worker_without_a_lease_says_nothing_against_one_that_has_it(world: World) -> None:
     records, task = world.records, Task("echo", "cpu")
     await claimed(records, task)
-    assert await records.note(task, Progress(fraction=0.5)) is Note.LEASED
+    assert await records.note(task, Progress(fraction=0.5), report="half") is Note.LEASED
     assert (await the_record(records, task)).progress is None
     world.advance(LEASE_SECONDS + 1)
-    assert await records.note(task, None) is Note.BEGUN
+    assert await records.note(task, None, report="begins") is Note.BEGUN
     record = await the_record(records, task)
     assert (record.attempt, record.leased, record.consumer) == (2, False, None)
     assert (await records.claim(task, "c2", alone=False)).verdict is Verdict.ALONE, "the lapse is not forgotten"
@@ -356,8 +356,32 @@ async def test_a_worker_without_a_lease_says_nothing_against_one_that_has_it(wor
 
 async def test_a_task_that_a_worker_without_a_lease_left_can_be_claimed(world: World) -> None:
     records, task = world.records, Task("echo", "cpu")
-    await records.note(task, None)
+    await records.note(task, None, report="begins")
     lease = await claimed(records, task)
     assert lease.attempt == 2
-    assert await records.note(task, None) is Note.LEASED
+    assert await records.note(task, None, report="late") is Note.LEASED
     assert await records.finish(lease, task, DONE) is not None
+
+
+@pytest.mark.parametrize("progress", [None, Progress(fraction=0.5)])
+async def test_a_report_that_is_noted_again_begins_one_attempt(world: World, progress: Progress | None) -> None:
+    records, task = world.records, Task("echo", "cpu")
+    assert await records.note(task, progress, report="first") is Note.BEGUN
+    assert await records.note(task, progress, report="first") is Note.BEGUN
+    again = await the_record(records, task)
+    assert (again.attempt, again.progress) == (1, progress)
+
+
+async def test_of_a_report_that_comes_late_it_is_known_that_its_attempt_has_begun(world: World) -> None:
+    records, task = world.records, Task("echo", "cpu")
+    reports = [f"report-{number}" for number in range(KEPT_REPORTS)]
+    for _ in range(2):
+        for report in reports:
+            assert await records.note(task, None, report=report) is Note.BEGUN
+        assert (await the_record(records, task)).attempt == KEPT_REPORTS
+    assert await records.note(task, None, report="report") is Note.BEGUN, "a name is known whole, not by a part of it"
+    assert (await the_record(records, task)).attempt == KEPT_REPORTS + 1
+    lease = await claimed(records, task)
+    await records.retry(lease, task, FAULT, after_seconds=5)
+    assert await records.note(task, None, report="report") is Note.BEGUN
+    assert (await the_record(records, task)).state is State.RETRYING, "what is over begins no more"

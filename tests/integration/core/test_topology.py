@@ -80,7 +80,7 @@ async def test_on_an_empty_broker_everything_is_made_and_a_second_run_changes_no
 async def test_a_pool_that_is_added_later_gets_its_delayed_tasks(workspace: Workspace) -> None:
     await apply(workspace)
     more = topology([*DEFAULT_POOLS, Pool(name="late")])
-    assert len((await look(workspace, more)).to_do) == 5
+    assert len((await look(workspace, more)).to_do) == 6
     await apply(workspace, more)
     broker = AmqpBroker(workspace.broker_url())
     exchange, key = delay_route(1, "late")
@@ -139,7 +139,7 @@ async def test_a_queue_without_a_pool_is_told_with_what_it_holds(workspace: Work
     await broker.publish(encode_task(Task("echo", "cpu")), exchange=TASKS, routing_key="cpu")
     await broker.close()
     fewer = topology(DEFAULT_POOLS[1:])
-    (_, orphan) = (await look(workspace, fewer)).notes
+    (_, _, orphan) = (await look(workspace, fewer)).notes
     assert (orphan.name, orphan.advice[0]) == ("warren.tasks.cpu", "warren pools move cpu NEW")
     assert "messages: 1" in orphan.detail
     assert any(line.startswith("note: orphaned queue warren.tasks.cpu") for line in await apply(workspace, fewer))

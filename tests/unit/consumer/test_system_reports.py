@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.unit.consumer.stage import BUCKET, POOL, REPLIES
-from tests.unit.consumer.system_case import SystemCase, summary
+from tests.unit.consumer.system_case import TTL, SystemCase, summary
 from warren.errors import InvalidRequestError, StorageUnavailableError
 from warren.message import Message
 from warren.objects import ObjectUri
@@ -54,6 +54,10 @@ async def test_a_result_of_a_canceled_task_changes_nothing(case: SystemCase) -> 
     await case.records.cancel(task.id)
     await case.report(task)
     assert (await case.record(task)).state is State.CANCELED
+    case.advance(TTL - 1)
+    assert (await case.record(task)).state is State.CANCELED
+    case.advance(2)
+    assert await case.records.read([task.id]) == [None], "its message is gone, and its life began then"
 
 
 async def test_a_result_is_refused_while_a_consumer_works_on_the_task(case: SystemCase) -> None:
@@ -106,6 +110,8 @@ async def test_a_large_result_waits_for_the_storage(case: SystemCase) -> None:
         (Message(b"1"), "message_id"),
         (Message(b"1", message_id="x", type="no name"), "'no name' is no task's name"),
         (Message(b"1", message_id="x", headers={"warren-state": "done"}), "'done'"),
+        (Message(b"1", message_id="x", headers={"warren-report": "one two"}), "'one two'"),
+        (Message(b"1", message_id="x", headers={"warren-report": "x" * 65}), "1 to 64"),
     ],
 )
 async def test_what_cannot_be_used_is_named_counted_and_gone(case: SystemCase, message: Message, said: str) -> None:
@@ -169,6 +175,23 @@ async def test_a_worker_tells_that_it_begins_and_how_far_it_is(case: SystemCase)
     assert (await case.record(task)).state is State.SUCCEEDED
     assert await case.told() == ["task.started.work", "task.succeeded.work"]
     assert [case.counted("warren_system_results_total", fate) for fate in ("begun", "noted", "ended-before")] == [1] * 3
+
+
+async def test_a_report_that_the_broker_hands_over_twice_begins_one_attempt(case: SystemCase) -> None:
+    task = await case.accepted()
+    begins = {"warren-state": "started", "warren-report": "5f0c9c1e"}
+    for _ in range(2):
+        await case.report(task, b"", **begins)
+    assert (await case.record(task)).attempt == 1
+    await case.report(task, b"", **begins | {"warren-report": "77aa01d2"})
+    assert (await case.record(task)).attempt == 2
+
+
+async def test_reports_without_names_begin_an_attempt_each(case: SystemCase) -> None:
+    task = await case.accepted()
+    for _ in range(2):
+        await case.report(task, b"", **{"warren-state": "started"})
+    assert (await case.record(task)).attempt == 2
 
 
 @pytest.mark.parametrize("body", [b"half", b'{"fraction": 2}', b"[]"])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.consumer.stage import POOL, until
-from tests.unit.consumer.system_case import LONG, SystemCase, summary
-from warren.broker.memory import MemoryBroker
+from tests.unit.consumer.stage import POOL, REPLIES, until
+from tests.unit.consumer.system_case import LONG, TTL, SystemCase, summary
+from warren.broker.memory import MemoryBroker, MemoryQueue
 from warren.record import State, TaskError
 from warren.tasks import Task
 from warren.topology import RESULTS, topology
 from warren_consumer.depths.memory import MemoryDepths
 from warren_consumer.system.emptiness import LONGEST_GAP_SECONDS, Emptiness
 from warren_consumer.system.orphans import Orphans
-from warren_consumer.system.overdue import OVERDUE_SECONDS
+from warren_consumer.system.overdue import AT_ONCE, OVERDUE_SECONDS
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_a_task_is_not_lost_while_its_queue_holds_anything(case: SystemCas
     assert (await case.record(task)).state is State.FAILED
 
 
-@pytest.mark.parametrize("queue", [POOL.dead_letter_queue, RESULTS])
+@pytest.mark.parametrize("queue", [POOL.due_queue, POOL.dead_letter_queue, RESULTS])
 async def test_a_task_is_not_lost_while_its_message_may_lie_elsewhere(case: SystemCase, queue: str) -> None:
     task = await case.submit()
     message, _ = case.queue.ready.pop()
@@ -203,6 +203,75 @@ async def test_a_reply_that_is_overdue_is_sent_once(case: SystemCase) -> None:
     case.advance(OVERDUE_SECONDS + 1)
     await case.overdue.once()
     await case.overdue.once()
+    assert [reply.message_id for reply in case.replies] == [task.id]
+
+
+async def test_a_reply_that_is_sent_late_prolongs_no_life(case: SystemCase) -> None:
+    case.knows_work()
+    task = await case.submit()
+    async with case.working():
+        await until(lambda: bool(case.began))
+        case.broker.available = False
+        case.gate.set()
+        await until(lambda: case.empty)
+    case.broker.available = True
+    case.advance(OVERDUE_SECONDS + 1)
+    await case.overdue.once()
+    assert [reply.message_id for reply in case.replies] == [task.id]
+    case.advance(TTL - OVERDUE_SECONDS - 2)
+    assert (await case.record(task)).state is State.SUCCEEDED
+    case.advance(1)
+    assert await case.records.read([task.id]) == [None]
+
+
+@pytest.mark.parametrize("how", ["worked off", "canceled and worked off"])
+async def test_a_reply_that_cannot_be_sent_is_due_no_longer_than_its_result_lives(case: SystemCase, how: str) -> None:
+    case.knows_work()
+    case.gate.set()
+    case.broker.queues[REPLIES].full = True
+    task = await case.submit()
+    if how != "worked off":
+        await case.records.cancel(task.id)
+    async with case.working():
+        await until(lambda: case.empty)
+    for _ in range(3):
+        case.advance(TTL / 3 - 1)
+        await case.overdue.once()
+    assert (await case.record(task)).state.terminal
+    case.advance(3)
+    assert await case.records.read([task.id]) == [None]
+    assert await case.records.due(older_than_seconds=0) == []
+    assert case.replies == []
+
+
+async def test_a_reply_that_cannot_be_sent_is_given_up_and_the_message_still_finds_the_record(case: SystemCase) -> None:
+    case.knows_work()
+    case.broker.queues[REPLIES].full = True
+    task = await case.submit(delay_seconds=2 * TTL)
+    await case.records.cancel(task.id)
+    for seconds in (TTL - 1, OVERDUE_SECONDS + 1):
+        case.advance(seconds)
+        await case.overdue.once()
+    assert await case.records.due(older_than_seconds=0) == []
+    case.advance(TTL)
+    async with case.working():
+        await until(lambda: case.empty)
+    assert (await case.record(task)).state is State.CANCELED
+    case.advance(TTL + 1)
+    assert await case.records.read([task.id]) == [None], "its life was counted from the ack of its message"
+
+
+async def test_replies_that_cannot_be_sent_keep_no_other_waiting(case: SystemCase) -> None:
+    case.broker.queues["warren.reply.full"] = MemoryQueue()
+    case.broker.queues["warren.reply.full"].full = True
+    for _ in range(AT_ONCE + 20):
+        stuck = Task("work", POOL.name, reply_to="warren.reply.full")
+        await case.records.cancel(stuck.id, absent=stuck)
+    task = await case.submit()
+    await case.records.cancel(task.id)
+    case.advance(OVERDUE_SECONDS + 1)
+    for _ in range(2):
+        await case.overdue.once()
     assert [reply.message_id for reply in case.replies] == [task.id]
 
 

@@ -39,7 +39,8 @@ from warren.tasks import Task, TaskOptions
 
 T = TypeVar("T")
 CONSUMERS = ("c1", "c2", "c3")
-FATES = ("works", "works", "freezes", "freezes", "dies", "dies", "misses the answer")
+FATES = ("works", "works", "freezes", "freezes", "is overtaken", "is overtaken", "dies", "dies", "misses the answer")
+STEPS = ("finish", "finish", "retry", "renew", "release")
 SENT = ("taken", "taken", "refused", "given up", "put off")
 CALLBACKS: tuple[dict[str, object], ...] = (
     {},
@@ -79,6 +80,7 @@ class Told:
     accepted: bool = False
     messages: int = 0
     end: tuple[State, float, bytes | None] | None = None
+    attempts: int = 0
     newest: int = 0
     leased_until: float = 0.0
     alone: bool = False
@@ -109,6 +111,7 @@ class Histories(RuleBasedStateMachine):
         self.stale: list[tuple[Record, int]] = []
         """What a sweep found forgotten, and how often it had changed by then."""
         self.started = 0
+        self.reports = 0
 
     async def begin(self) -> World:
         """Return a new world."""
@@ -168,20 +171,55 @@ class Histories(RuleBasedStateMachine):
             told.accepted = True
 
     @precondition(lambda self: any(told.messages for told in self.told.values()))
-    @rule(which=TASK, consumer=st.sampled_from(CONSUMERS), alone=st.booleans(), fate=st.sampled_from(FATES))
-    def deliver(self, which: int, consumer: str, fate: str, *, alone: bool) -> None:
+    @rule(
+        which=TASK,
+        consumer=st.sampled_from(CONSUMERS),
+        alone=st.booleans(),
+        fate=st.sampled_from(FATES),
+        step=st.sampled_from(STEPS),
+    )
+    def deliver(self, which: int, consumer: str, fate: str, step: str, *, alone: bool) -> None:
         """The broker hands a message to a consumer, which may miss its claim's answer, or be out of luck after it."""
         waiting = [told for told in self.told.values() if told.messages]
         told = waiting[which % len(waiting)]
+        self._deliver(told, consumer, fate, alone=alone)
+        if fate == "is overtaken" and self.frozen():
+            self.overtake(step)
+
+    def _deliver(self, told: Told, consumer: str, fate: str, *, alone: bool) -> None:
         claim = self.claim(told, consumer, alone=alone)
         if fate == "misses the answer":
             return
         if claim.lease is not None:
             told.messages -= 1
+            known = [work for work in self.hands if work.lease == claim.lease]
+            self.hands = [work for work in self.hands if work not in known]  # the newer delivery stands for both
             self.hands.append(Work(told.task, consumer, claim.lease))
             if fate != "works":
-                self.freeze(0, LEASE_SECONDS + 1, thaws=fate == "freezes")
+                self.freeze(0, LEASE_SECONDS + 1, thaws=fate != "dies")
         told.messages -= claim.verdict in (Verdict.ENDED, Verdict.HELD, Verdict.POISON, Verdict.EXPIRED)
+
+    @precondition(lambda self: self.frozen())
+    @rule(step=st.sampled_from(STEPS))
+    def overtake(self, step: str) -> None:
+        """Another consumer claims what a frozen one takes for its own; then that one thaws and writes."""
+        work = self.frozen()[-1]
+        another = next(consumer for consumer in CONSUMERS if consumer != work.consumer)
+        self._deliver(self.told[work.task.id], another, "works", alone=True)
+        match step:
+            case "finish":
+                self._finish(work, State.FAILED, 1, dies=False)
+            case "retry":
+                self._retry(work, 1, 1)
+            case "renew":
+                self._renew(work)
+            case "release":
+                self.hand_back(work)
+
+    def frozen(self) -> list[Work]:
+        """Return the works whose messages the broker has put back, and which others may claim."""
+        known = ((work, self.told[work.task.id]) for work in self.hands if not work.has_message)
+        return [work for work, told in known if told.messages and not told.end]
 
     def claim(self, told: Told, consumer: str, *, alone: bool) -> Claim:
         """Claim, and check what may be answered."""
@@ -200,6 +238,9 @@ class Histories(RuleBasedStateMachine):
             assert claim.record.fence > told.newest
             assert claim.record.failures == told.retries
             self.started += 1
+            told.attempts += 1
+            assert claim.lease is not None
+            assert claim.lease.attempt == told.attempts
             told.newest, told.alone = claim.record.fence, alone
             told.leased_until = self.world.now() + LEASE_SECONDS
         if claim.verdict is Verdict.HELD:
@@ -211,7 +252,9 @@ class Histories(RuleBasedStateMachine):
     @rule(which=WORK)
     def renew(self, which: int) -> None:
         """A heartbeat."""
-        work = self.hand(which)
+        self._renew(self.hand(which))
+
+    def _renew(self, work: Work) -> None:
         answer = self.do(self.world.records.renew(work.lease, work.task, work.consumer))
         self.came_back(work)
         if answer is Renewal.LOST:
@@ -251,7 +294,10 @@ class Histories(RuleBasedStateMachine):
     @rule(which=WORK, after=st.sampled_from([1, 40]), asked=st.integers(1, 2))
     def retry(self, which: int, after: float, asked: int) -> None:
         """The attempt failed."""
-        work, records = self.hand(which), self.world.records
+        self._retry(self.hand(which), after, asked)
+
+    def _retry(self, work: Work, after: float, asked: int) -> None:
+        records = self.world.records
         said = [self.do(records.retry(work.lease, work.task, FAULT, after_seconds=after)) for _ in range(asked)]
         self.came_back(work)
         assert len(set(said)) == 1
@@ -324,12 +370,15 @@ class Histories(RuleBasedStateMachine):
             self.read(told.task)
 
     @precondition(lambda self: any(told.messages for told in self.told.values()))
-    @rule(which=TASK, progress=st.sampled_from([None, Progress(fraction=0.5)]))
-    def hear_from_others(self, which: int, progress: Progress | None) -> None:
+    @rule(which=TASK, progress=st.sampled_from([None, Progress(fraction=0.5)]), asked=st.integers(1, 2))
+    def hear_from_others(self, which: int, progress: Progress | None, asked: int) -> None:
         """A worker that knows no records begins with a message that it holds, or says how far it is."""
         waiting = [told for told in self.told.values() if told.messages]
         told = waiting[which % len(waiting)]
-        said = self.do(self.world.records.note(told.task, progress))
+        self.reports += 1
+        name = f"report-{self.reports}"
+        [said] = {self.do(self.world.records.note(told.task, progress, report=name)) for _ in range(asked)}
+        told.attempts += said is Note.BEGUN
         assert (said is Note.LEASED) is (told.end is None and told.leased_until > self.world.now())
         assert (said is Note.ALREADY) is (told.end is not None)
         if said in (Note.BEGUN, Note.NOTED):
@@ -487,6 +536,7 @@ class Histories(RuleBasedStateMachine):
         if not record.state.terminal:
             assert told.end is None, "an end was taken back"
             assert (record.lapses, record.suspect) == (told.lapses, bool(told.lapsed))
+            assert (record.attempt, record.failures) == (told.attempts, told.retries), "an attempt or failure too many"
             return
         end = (record.state, self.world.moment(record.finished_at or 0.0), record.result)
         if told.end is None:

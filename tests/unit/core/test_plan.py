@@ -70,9 +70,10 @@ def test_a_pool_that_comes_later_is_bound_to_the_ladder() -> None:
     assert {step.name for step in plan.to_do} == {
         "warren.tasks.gpu",
         "warren.dead.gpu",
+        "warren.delay.due.gpu",
         "warren.tasks -> warren.tasks.gpu [gpu]",
         "warren.dead -> warren.dead.gpu [gpu]",
-        "warren.delay.due -> warren.tasks.gpu [#.gpu]",
+        "warren.delay.due -> warren.delay.due.gpu [#.gpu]",
     }
     assert not plan.conflicts
 
@@ -136,6 +137,7 @@ def test_an_argument_that_is_wanted_and_absent_is_a_conflict() -> None:
         ("warren.dead.cpu", 3, "the system pool drains it"),
         ("warren.results", 3, "the system pool drains it"),
         ("warren.delay.7", 3, "goes on by itself"),
+        ("warren.delay.due.cpu", 3, "goes on by itself"),
     ],
 )
 def test_what_a_queue_in_conflict_holds_is_saved_first(queue: str, messages: int, advice: str) -> None:
@@ -163,6 +165,7 @@ def test_a_missing_binding_is_made() -> None:
         (Binding(delay_exchange(5), delay_exchange(5), "*.*.1.#"), Verdict.MISROUTES),
         (Binding(delay_exchange(40), delay_exchange(39), "#", to_exchange=True), Verdict.MISROUTES),
         (Binding(TASKS, "tapped", "cpu"), Verdict.SURPLUS),
+        (Binding(DELAY_DUE, "warren.tasks.cpu", "#.cpu"), Verdict.MISROUTES),
         (Binding(DELAY_DUE, "tapped", "#"), Verdict.SURPLUS),
         (Binding(EVENTS, "warren.listen.somebody", "task.#"), None),
         (Binding("", "warren.tasks.cpu", "warren.tasks.cpu"), None),
@@ -180,11 +183,24 @@ def test_a_queue_whose_pool_is_gone_is_kept_with_its_bindings_and_reported() -> 
     plan = compare(topology([Pool(name="gpu"), *DEFAULT_POOLS[1:]]), stands_with_messages("warren.tasks.cpu", 4))
     assert [(step.name, step.verdict) for step in plan.notes] == [
         ("warren.dead.cpu", Verdict.ORPHANED),
+        ("warren.delay.due.cpu", Verdict.ORPHANED),
         ("warren.tasks.cpu", Verdict.ORPHANED),
     ]
-    assert "messages: 4" in plan.notes[1].detail
-    assert plan.notes[1].advice[0] == "warren pools move cpu NEW"
+    assert "messages: 4" in plan.notes[2].detail
+    assert plan.notes[2].advice[0] == "warren pools move cpu NEW"
     assert "delete_queue" in plan.notes[0].advice[0]
+
+
+def test_a_pool_that_was_gone_before_its_due_queue_came_keeps_its_way() -> None:
+    former = Binding(DELAY_DUE, "warren.tasks.gone", "#.gone")
+    found = with_queue("warren.tasks.gone")
+    plan = compare(WANTED, replace(found, bindings=frozenset(WANTED.bindings) | {former}))
+    assert former not in [step.thing for step in plan.steps]
+
+
+def test_what_is_due_in_an_orphaned_pool_goes_on_to_its_queue() -> None:
+    (step,) = compare(WANTED, with_queue("warren.delay.due.gone", 2)).notes
+    assert step.advice[0].startswith("keep warren.tasks.gone and empty it")
 
 
 def stands_with_messages(queue: str, messages: int) -> Standing:

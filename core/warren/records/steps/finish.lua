@@ -1,7 +1,7 @@
 -- KEYS: record   ARGV: fence, attempt, state, ttl_ms, n, outcome's n fields and values, then those of a lost record
--- Where nobody is to be told of the end, the record's life begins here and not in a step of its own: every task would
--- pay for that one. Its message is not yet acked, as it is not when `settle` runs: one whose ack is lost comes back at
--- once, or within the seconds that the broker takes to miss its consumer, and no life is shorter than minutes.
+-- The record's life begins here and not in a step of its own: every task would pay for that one, and a reply that
+-- cannot be sent would prolong it. Its message is not yet acked: one whose ack is lost comes back at once, or within the
+-- seconds that the broker takes to miss its consumer, and no life is shorter than minutes.
 local key, fence = KEYS[1], ARGV[1]
 local holds, known = standing(key, fence, 'finish')
 if holds == 'again' then return redis.call('HGET', key, 'finished_at') end

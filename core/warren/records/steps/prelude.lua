@@ -72,8 +72,8 @@ local function live(key, ttl, known)
 end
 
 -- The one way in which a record ends: terminal state, time, its place in the list of what is due to be told, and among
--- the dead letters if it failed. `known` is what has been read already. With `ttl` there is no place among what is due
--- if no reply is wanted: then its life begins to run out now, unless it is owned.
+-- the dead letters if it failed. `known` is what has been read already. With `ttl` its life begins to run out now,
+-- unless it is owned, and there is no place among what is due if no reply is wanted.
 local function finish(key, state, changes, known, ttl)
   local id = id_of(key)
   known = known or look(key, 'state', 'owner', 'lease_until', 'started_at', 'running_ms', 'callback_events')
@@ -82,12 +82,9 @@ local function finish(key, state, changes, known, ttl)
   if told and string.find(' ' .. told .. ' ', ' ' .. state .. ' ', 1, true) then list_webhook(key, changes) end
   write(key, add(changes, 'state', state, 'finished_at', whole(NOW), 'accepted', '1', 'held', '0'))
   local owned = known.owner and known.owner ~= ''
-  if not ttl or known.reply_to then
-    redis.call('ZADD', DUE, whole(NOW), id)
-  elseif not owned then
-    live(key, ttl, known)
-  end
+  if not ttl or known.reply_to then redis.call('ZADD', DUE, whole(NOW), id) end
   if owned then return end
+  if ttl then live(key, ttl, known) end
   redis.call('ZREM', OPEN, id)
   if state == 'failed' then redis.call('ZADD', DEAD, whole(NOW), id) end
 end
