@@ -23,6 +23,10 @@ class Bucket:
         body: bytes = self._client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return body
 
+    def write(self, key: str, body: bytes) -> None:
+        """Put an object there."""
+        self._client.put_object(Bucket=BUCKET, Key=key, Body=body)
+
     def size(self, key: str) -> int:
         """Return how many bytes an object has."""
         return int(self._client.head_object(Bucket=BUCKET, Key=key)["ContentLength"])

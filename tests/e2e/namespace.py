@@ -83,10 +83,10 @@ class Namespace:
 
         until(f"others have taken the place of {' '.join(old)}", are_back, seconds=60)
 
-    def renew(self, pod: str) -> None:
-        """Give a StatefulSet's pod one second to end, and return when the next one in its place is ready."""
+    def renew(self, pod: str, *, grace_seconds: int = 1) -> None:
+        """Give a StatefulSet's pod so long to end, and return when the next one in its place is ready."""
         old = self.get("pod", pod)["metadata"]["uid"]
-        self.run("delete", "pod", pod, "--grace-period=1", "--wait=false")
+        self.run("delete", "pod", pod, f"--grace-period={grace_seconds}", "--wait=false")
 
         def is_back() -> bool:
             found = json.loads(self.tried("get", "pod", pod, "-o", "json") or "{}")

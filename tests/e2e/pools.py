@@ -28,6 +28,12 @@ def fall_asleep(namespace: Namespace, pool: str) -> None:
     until(f"the pods of {pool} are gone", lambda: not namespace.names("pods", SELECTOR + pool), seconds=60)
 
 
+def deaths(namespace: Namespace, pool: str) -> int:
+    """Return how often consumers of the pool have died and were started again."""
+    pods = namespace.all("pods", SELECTOR + pool)
+    return sum(status["restartCount"] for pod in pods for status in pod["status"].get("containerStatuses", []))
+
+
 def hold(namespace: Namespace, pool: str, count: int) -> None:
     """Let the operator only advise, and have that many replicas ready."""
     namespace.patch("consumerpool", pool, {"adviseOnly": True})

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from tests.e2e.broker import rabbitmqctl
 from tests.e2e.namespace import Namespace
 from tools.images.components import name
 from tools.images.examples import NODE
@@ -23,10 +24,10 @@ _MANIFEST = Path(__file__).parents[2] / "examples" / "node" / "kubernetes.yaml"
 def worked(namespace: Namespace) -> Iterator[None]:
     """Have the worker's account, Deployment and ConsumerPool meanwhile; nobody works until there is something to do."""
     password = secrets.token_hex(12)
-    _rabbitmqctl(namespace, "add_user", _ACCOUNT, password)
+    rabbitmqctl(namespace, "add_user", _ACCOUNT, password)
     try:
         rights = ("^$", r"^warren\.results$", rf"^warren\.tasks\.{POOL}$")
-        _rabbitmqctl(namespace, "set_permissions", "-p", "/", _ACCOUNT, *rights)
+        rabbitmqctl(namespace, "set_permissions", "-p", "/", _ACCOUNT, *rights)
         url = f"--from-literal=url=amqp://{_ACCOUNT}:{password}@warren-rabbitmq:5672/%2F"
         namespace.run("create", "secret", "generic", WORKER, url)
         for resource in yaml.safe_load_all(_MANIFEST.read_text()):
@@ -35,7 +36,7 @@ def worked(namespace: Namespace) -> Iterator[None]:
     finally:
         namespace.run("delete", "consumerpool,deployment", "-l", f"app={WORKER}", "--timeout=60s")
         namespace.run("delete", "secret", WORKER, "--ignore-not-found")
-        _rabbitmqctl(namespace, "delete_user", _ACCOUNT)
+        rabbitmqctl(namespace, "delete_user", _ACCOUNT)
 
 
 def _hurried(resource: dict[str, Any]) -> dict[str, Any]:
@@ -46,8 +47,3 @@ def _hurried(resource: dict[str, Any]) -> dict[str, Any]:
     changed["spec"]["replicas"] = 0
     changed["spec"]["template"]["spec"]["containers"][0]["image"] = name(NODE)
     return changed
-
-
-def _rabbitmqctl(namespace: Namespace, *command: str) -> None:
-    done = namespace.execute("pod/warren-rabbitmq-0", "rabbitmqctl", *command)
-    assert done.returncode == 0, done.stderr

@@ -1,13 +1,16 @@
 """The release's store, as its own command line sees it."""
 
 from tests.e2e.namespace import Namespace
+from warren.records.redis import PREFIX
 
 POD = "pod/warren-valkey-0"
-COUNT = 'REDISCLI_AUTH=$(cat /run/credentials/valkey) valkey-cli zcard "$0"'
+COMMAND = 'REDISCLI_AUTH=$(cat /run/credentials/valkey) valkey-cli "$0" "$1"'
+FOR_EVER = -1
+"""What the store answers of a key without an end."""
 
 
 class Store:
-    """How much of each kind it holds."""
+    """How much of each kind it holds, and for how long."""
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
@@ -27,7 +30,15 @@ class Store:
         """The tasks that failed and have not been replayed or discarded."""
         return self._count("warren:dead")
 
+    def life(self, task_id: str) -> int | None:
+        """Return for how many seconds yet a task's record is kept; None if it is not to go at all."""
+        seconds = self._ask("ttl", f"{PREFIX}{task_id}")
+        return None if seconds == FOR_EVER else seconds
+
     def _count(self, key: str) -> int:
-        done = self._namespace.execute(POD, "sh", "-c", COUNT, key)
+        return self._ask("zcard", key)
+
+    def _ask(self, command: str, key: str) -> int:
+        done = self._namespace.execute(POD, "sh", "-c", COMMAND, command, key)
         assert done.returncode == 0, done.stderr
         return int(done.stdout)

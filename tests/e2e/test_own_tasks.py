@@ -21,6 +21,8 @@ from warren.record import State
 pytestmark = pytest.mark.timeout(300)
 
 HERE = {"pool": POOL}
+ALL_HOPS_SECONDS = 1 + 2 + 4 + 8 + 16
+"""For how long a task that no consumer knows is put back in all."""
 
 
 @pytest.fixture(scope="module", name="stray", autouse=True)
@@ -113,6 +115,11 @@ def test_a_task_in_the_wrong_pool_fails_and_is_replayed_in_the_right_one(
     assert record.error is not None
     diary.say(f"{record.error.code}: {record.error.message}")
     assert record.error.code == "unroutable"
+    assert record.attempt == 1
+    assert record.submitted_at is not None
+    assert record.finished_at is not None
+    hopped = (record.finished_at - record.submitted_at).total_seconds()
+    assert ALL_HOPS_SECONDS <= hopped < 2 * ALL_HOPS_SECONDS, "a hot loop, or one without an end"
     (replayed,) = Shell(namespace).document("dead-letters", "replay", stray, "--to-pool", POOL)
     assert client.job(replayed["task_id"]).get(30) == 1
 

@@ -6,15 +6,18 @@ Forbidden here: imports of anything that is not in the consumer's image.
 import os
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
-from warren import current_task, report_progress, task
+from warren import Retry, current_task, report_progress, task
 
 POOL = "workshop"
 SHELF = Path("/shelf")
 """A volume that all of the pool's pods share, and that outlives them."""
 
 ROWS = SHELF / "rows"
+KNOCKS = 3
+"""How often `knock` is attempted."""
 
 
 @task(pool=POOL)
@@ -73,6 +76,26 @@ def burst(mebibytes: int) -> int:
         tried.touch()
         _taken(mebibytes)
     return mine.attempt
+
+
+@task(pool=POOL)
+def crush() -> None:
+    """End the consumer's own process, every time."""
+    _write_row("started")
+    os._exit(1)
+
+
+@task(pool=POOL, max_attempts=KNOCKS)
+def knock(after: float) -> list[float]:
+    """Ask for another attempt after so many seconds until the last; return how many passed between the attempts."""
+    mine = current_task()
+    with (SHELF / f"knock-{mine.id}").open("a+") as heard:
+        heard.write(f"{time.time()}\n")
+        heard.seek(0)
+        times = [float(line) for line in heard]
+    if mine.attempt < KNOCKS:
+        raise Retry(after=after)
+    return [later - sooner for sooner, later in pairwise(times)]
 
 
 def _taken(mebibytes: int) -> bytearray:
