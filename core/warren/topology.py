@@ -234,7 +234,13 @@ def users(vhost_exchange_default: str = "amq\\.default") -> tuple[User, ...]:
         User("warren-topology", r"^warren\..*$", r"^warren\..*$", r"^warren\..*$", ("policymaker",)),
         # RabbitMQ 4.3 tells a queue's depth only to an account with some right to it; writing is the least.
         User("warren-producer", own, f"^({tasks}(\\..*)?|{delays}|{events})$|{own}", f"{own}|^{events}$"),
-        User("warren-consumer", own, f"^({delays}|{events}|{replies})$", r"^warren\.tasks\..*$"),
+        # A function that it runs may submit others, and wait for them.
+        User(
+            "warren-consumer",
+            own,
+            f"^({tasks}|{delays}|{events}|{replies})$|{own}",
+            rf"^warren\.tasks\..*$|{own}|^{events}$",
+        ),
         User(
             "warren-system",
             own,

@@ -1,4 +1,7 @@
-"""A receiver of webhooks in the cluster: the one of docs/webhooks.md, which checks signatures; a pod with a Service."""
+"""A receiver of webhooks in the cluster: the one of docs/webhooks.md, which checks signatures; a pod with a Service.
+
+At some paths it is in a mood: it answers 500 or nothing at all, to the first attempt of each webhook, or 410 to all.
+"""
 
 import json
 import re
@@ -12,10 +15,31 @@ from tests.e2e.patience import until
 
 NAME = "receiver"
 PORT = 9000
+CLOSED = 9001
+"""A port of the Service where nobody listens, until `open` is called."""
 LABELS = {"app.kubernetes.io/name": NAME}
 SYSTEM = "warren-system"
 _PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 _LOOPBACK = '"127.0.0.1"'
+_SERVING = 'if __name__ == "__main__":'
+_MOODS = """
+class Moody(Receiver):
+    met = set()
+
+    def do_POST(self):
+        first = self.headers["webhook-id"] not in self.met
+        self.met.add(self.headers["webhook-id"])
+        if self.path == "/silent" and first:
+            return
+        if answer := {"/gone": 410, "/stumbles": 500 * first}.get(self.path):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(answer)
+            self.end_headers()
+            return
+        super().do_POST()
+
+
+"""
 _TAKEN = re.compile(r"^\S+_(?:succeeded|failed|canceled|expired) \{", re.MULTILINE)
 
 
@@ -29,7 +53,15 @@ class Receiver:
         self._namespace = namespace
         self._secret = secret
         self.host = f"{NAME}.{namespace.name}.svc"
-        self.url = f"http://{self.host}:{PORT}/told"
+        self.url = self.at("told")
+
+    def at(self, path: str, port: int = PORT) -> str:
+        """Return the URL of a path."""
+        return f"http://{self.host}:{port}/{path}"
+
+    def open(self) -> None:
+        """Have it reached through the closed port as well."""
+        self._namespace.apply(_service(PORT))
 
     def start(self) -> None:
         """Have its pod ready."""
@@ -61,8 +93,10 @@ def receiving(namespace: Namespace, secret: str | None = None) -> Iterator[Recei
         namespace.run("delete", "service", NAME, "--ignore-not-found")
 
 
-def _service() -> dict[str, Any]:
-    spec = {"selector": LABELS, "ports": [{"port": PORT}]}
+def _service(behind: int = CLOSED) -> dict[str, Any]:
+    """Return the Service, with that port of the pod behind the one that is closed."""
+    ports = [{"name": "open", "port": PORT}, {"name": "closed", "port": CLOSED, "targetPort": behind}]
+    spec = {"selector": LABELS, "ports": ports}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": spec}
 
 
@@ -85,7 +119,9 @@ def _pod(system: dict[str, Any], secret: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source() -> str:
-    """Return the page's receiver, which listens on loopback there, listening to other pods."""
+    """Return the page's receiver, which listens on loopback there, listening to other pods, with its moods."""
     [first] = re.findall(r"```python\n(.*?HTTPServer.*?)```", _PAGE.read_text(), re.DOTALL)
     assert _LOOPBACK in first
-    return str(first).replace(_LOOPBACK, '""')
+    before, serving, after = str(first).replace(_LOOPBACK, '""').partition(_SERVING)
+    assert "Receiver" in after
+    return before + _MOODS + serving + after.replace("Receiver", "Moody")

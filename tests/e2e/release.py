@@ -42,10 +42,15 @@ class Release:
 
     def upgrade(self, *settings: str, values: Path | None = None) -> None:
         """Upgrade to the same chart with other values, from a file as well; later upgrades keep them."""
-        self._changes += ["--values", str(values)] if values else []
+        if values:
+            self.keep(values)
         self._changes += [argument for setting in settings for argument in ("--set", setting)]
         self._helm("upgrade", NAME, str(CHART), "--values", str(VALUES), *self._changes, "--wait", "--timeout=180s")
         self._hurry()
+
+    def keep(self, values: Path) -> None:
+        """Have later upgrades use the values of a file, too."""
+        self._changes += ["--values", str(values)]
 
     def uninstall(self) -> None:
         """Uninstall the release."""

@@ -34,7 +34,7 @@ READ_SECONDS = 3
 
 @dataclass(frozen=True)
 class Key:
-    """A key, the item of the Secret that holds its entry, and what webhooks are signed with."""
+    """A key, the item of the Secret that holds its entry, and what webhooks are signed with if it submits."""
 
     text: str
     file: str
@@ -58,7 +58,7 @@ class Keys:
         """Make a key, put its entry into the Secret, and return it."""
         made = self._shell.document("keys", "create", name, *arguments)
         self._change(made["patch"])
-        return Key(made["key"], made["file"], made["entry"]["webhook_secrets"][0])
+        return Key(made["key"], made["file"], next(iter(made["entry"].get("webhook_secrets", [])), ""))
 
     def take_away(self, key: Key) -> None:
         """Take a key's entry out of the Secret."""
@@ -136,6 +136,19 @@ def test_who_may_call_is_decided_by_a_secret(url: str, namespace: Namespace, dia
             job.record()
     with Client(url, api_key=again.text) as client:
         assert client.job(job.id).record().caller == "ann"
+
+
+def test_a_key_is_good_for_what_its_scopes_say(url: str, keys: Keys) -> None:
+    reads, submits, governs = (keys.create(scope, f"--scope={scope}") for scope in ("read", "submit", "admin"))
+    keys.await_all(governs)
+    task = {"task": "echo", "args": {"text": "x"}}
+    answers = [httpx2.post(f"{url}/v1/tasks", json=task, headers=key.headers) for key in (reads, submits, governs)]
+    assert [answer.status_code for answer in answers] == [403, 202, 202]
+    assert (answers[0].json()["code"], answers[0].headers["content-type"]) == ("forbidden", "application/problem+json")
+    assert [status(url, key) for key in (reads, submits, governs)] == [200, 403, 200]
+    sent = f"{url}{answers[1].headers['location']}"
+    assert [httpx2.get(sent, headers=key.headers).status_code for key in (reads, governs)] == [404, 200]
+    assert [httpx2.delete(sent, headers=key.headers).status_code for key in (reads, governs)] == [403, 200]
 
 
 def test_a_webhook_is_signed_by_the_secret_of_its_tasks_key(url: str, keys: Keys, namespace: Namespace) -> None:

@@ -1,7 +1,8 @@
 """The examples, each in an image and a pool of its own, added to the release: task packages, a worker in Node.js."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.e2e.shell import Shell
 from tools.images.components import name
 from tools.images.examples import PACKAGES
 from warren.client import Client
+from warren.client.documents import TaskDocument
 from warren.record import State
 
 pytestmark = pytest.mark.timeout(300)
@@ -48,6 +50,8 @@ def test_both_pools_wake_up_and_work(namespace: Namespace, client: Client, diary
     pods = namespace.run("get", "pods", "-l", SELECTOR.rpartition(",")[0])
     diary.say(pods)
     assert all(f"warren-consumer-{pool}-" in pods for pool in PACKAGES)
+    for jobs in (lengths, draws):
+        assert _one_at_a_time(job.record() for job in jobs)
 
 
 def test_the_commands_of_the_docs(namespace: Namespace) -> None:
@@ -65,7 +69,9 @@ def test_a_url_into_the_cluster_is_refused(namespace: Namespace) -> None:
     assert "not at a public address" in done.stderr
 
 
-def test_a_worker_in_node_wakes_up_works_and_sleeps_again(namespace: Namespace, client: Client, diary: Diary) -> None:
+def test_a_worker_in_node_wakes_up_works_for_all_and_sleeps_again(
+    namespace: Namespace, client: Client, diary: Diary
+) -> None:
     here = {"pool": stone.POOL}
     with (
         stone.worked(namespace),
@@ -79,6 +85,20 @@ def test_a_worker_in_node_wakes_up_works_and_sleeps_again(namespace: Namespace, 
         error = unknown.wait(60).error
         assert error is not None
         assert error.code == "unknown-task"
+        replies = stone.submitted(
+            namespace, ("cpu", "echo", {"text": "x"}), (stone.POOL, "count_words", {"text": "to be"})
+        )
+        assert replies == [("succeeded", "x"), ("succeeded", {"words": 2, "longest": "to"})]
         until("it sleeps again", lambda: counts.values[-1] == "0", seconds=60)
         diary.say(f"replicas: {counts}")
     assert set(counts.values) == {"0", "1"}
+
+
+def _one_at_a_time(records: Iterable[TaskDocument]) -> bool:
+    """Tell whether each consumer ended one task before it began the next."""
+    spans = sorted(
+        (record.consumer, record.started_at, record.finished_at)
+        for record in records
+        if record.consumer and record.started_at and record.finished_at
+    )
+    return all(mine != its or ended <= began for (mine, _, ended), (its, began, _) in pairwise(spans))

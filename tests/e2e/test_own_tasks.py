@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.e2e.diary import Diary
@@ -15,8 +16,9 @@ from tests.e2e.shell import Shell
 from tests.e2e.workshop import MEMORY_MEBIBYTES, Workshop
 from tests.e2e.workshop_tasks import POOL
 from warren.client import Client
+from warren.client.documents import TaskDocument
 from warren.errors import TaskFailedError
-from warren.record import State
+from warren.record import Progress, State
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -64,6 +66,46 @@ def test_a_deaf_child_process_is_stopped_by_a_cancel(workshop: Workshop, client:
     assert client.submit("grind", seconds=0.1, options=HERE).get(15) != int(process)
 
 
+def test_a_child_that_ignores_signals_ends_at_its_time_limit_and_harms_no_other(
+    namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
+) -> None:
+    before = _restarts(namespace)
+    others = client.submit_many({"task": "carve", "args": {"seconds": 7}, "options": HERE} for _ in range(4))
+    job = client.submit("ignore", seconds=300, options=HERE)
+    process = until("it says which process it is", lambda: _progress(client, job.id), seconds=30)
+    assert process in _processes(workshop)
+    error = job.wait(15).error
+    assert error is not None
+    diary.say(f"{error.code}: {error.message}")
+    assert error.code == "timeout"
+    until("its process is gone", lambda: process not in _processes(workshop), seconds=10)
+    assert [other.get(30) for other in others] == [1] * len(others), "some were begun anew"
+    assert _restarts(namespace) == before
+
+
+def test_progress_is_seen_and_a_cancel_is_heeded(workshop: Workshop, client: Client) -> None:
+    job = client.submit("heed", steps=600, options=HERE)
+    first = until("it tells how far it is", lambda: job.record().progress, seconds=30)
+    until("it is further", lambda: _further(job.record(), first), seconds=5)
+    assert job.cancel().status is State.CANCELED
+    until("it comes to its own end", lambda: workshop.rows().ended[job.id], seconds=10)
+    assert first.message in _processes(workshop), "it did as it was told, and is used again"
+
+
+def test_its_arguments_are_told_and_checked_before_anything_is_queued(api: str) -> None:
+    kinds = {kind["name"]: kind for kind in httpx2.get(f"{api}/v1/task-types").json()["task_types"]}
+    told = kinds["assemble"]
+    assert (told["pool"], told["description"]) == (POOL, "Fail for as long as the part is not on the shelf.")
+    assert told["arguments"]["properties"] == {"part": {"title": "Part", "type": "string"}}
+    assert told["result"] == {"type": "string"}
+    page = httpx2.get(f"{api}/openapi.json").json()
+    body = page["paths"]["/v1/tasks"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["examples"]["assemble"]["value"]["args"].keys() == {"part"}
+    answer = httpx2.post(f"{api}/v1/tasks", json={"task": "assemble", "args": {"part": 3}})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert answer.json()["errors"] == [{"field": "args.part", "message": "Input should be a valid string"}]
+
+
 def test_a_task_that_takes_too_much_memory_harms_no_other(
     namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
 ) -> None:
@@ -77,12 +119,7 @@ def test_a_task_that_takes_too_much_memory_harms_no_other(
     assert record.error.code in {"child-died", "poison"}
     assert [other.wait(60).status for other in others] == [State.SUCCEEDED] * len(others)
     if record.error.code == "child-died":
-        restarts = [
-            status["restartCount"]
-            for pod in namespace.all("pods", SELECTOR + workshop.pool)
-            for status in pod["status"]["containerStatuses"]
-        ]
-        assert restarts == [0]
+        assert _restarts(namespace) == [0]
 
 
 def test_a_failed_task_is_found_mended_and_replayed(
@@ -122,6 +159,16 @@ def test_a_task_in_the_wrong_pool_fails_and_is_replayed_in_the_right_one(
     assert ALL_HOPS_SECONDS <= hopped < 2 * ALL_HOPS_SECONDS, "a hot loop, or one without an end"
     (replayed,) = Shell(namespace).document("dead-letters", "replay", stray, "--to-pool", POOL)
     assert client.job(replayed["task_id"]).get(30) == 1
+
+
+def _restarts(namespace: Namespace) -> list[int]:
+    """Return how often each of the pool's consumers was restarted."""
+    pods = namespace.all("pods", SELECTOR + POOL)
+    return [status["restartCount"] for pod in pods for status in pod["status"]["containerStatuses"]]
+
+
+def _further(record: TaskDocument, first: Progress) -> bool:
+    return record.progress is not None and record.progress.fraction > first.fraction
 
 
 def _progress(client: Client, task_id: str) -> str | None:

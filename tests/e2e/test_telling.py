@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.receiver import SYSTEM, Receiver, receiving
+from tests.e2e.receiver import CLOSED, SYSTEM, Receiver, receiving
 from tests.e2e.release import Release
 from tests.e2e.shell import Shell
 from warren.client import Client
@@ -19,6 +19,8 @@ from warren.webhook import WebhookState
 pytestmark = pytest.mark.timeout(400)
 
 PODS = "app.kubernetes.io/component=system"
+FIRST_PAUSE_SECONDS = 5
+"""Before the second attempt, give or take a tenth."""
 MANY = 200
 CLAIM_LAPSED_SECONDS = 200
 """What a killed system pool had in its hands is left to it for two minutes."""
@@ -63,6 +65,31 @@ def test_a_receiver_that_was_away_is_told_when_it_is_back(receiver: Receiver, cl
     job.redeliver()
     _stands(job, WebhookState.DELIVERED)
     assert {named for named, _ in receiver.told()} == {f"{job.id}_canceled"}
+
+
+def test_what_a_receiver_answers_decides_what_follows(receiver: Receiver, client: Client, diary: Diary) -> None:
+    """All of it without anybody's help, within seconds of the first attempt."""
+
+    def told_at(url: str, *ends: str) -> Job[object]:
+        return client.submit(
+            "echo", text="x", options={"callback_url": url} | ({"callback_events": ends} if ends else {})
+        )
+
+    refused = told_at(receiver.at("told", CLOSED))
+    others = [told_at(receiver.at(mood)) for mood in ("stumbles", "silent")]
+    gone, unwanted = told_at(receiver.at("gone")), told_at(receiver.url, "failed", "canceled")
+    until("its connection is refused", lambda: refused.deliveries().attempts, seconds=60)
+    receiver.open()
+    taken = [_stands(job, WebhookState.DELIVERED).attempts for job in (refused, *others)]
+    for attempts in taken:
+        diary.say(", ".join(f"{attempt.at:%X} {attempt.status} {attempt.error}" for attempt in attempts))
+    assert [[attempt.status for attempt in attempts] for attempts in taken] == [[None, 204], [500, 204], [None, 204]]
+    assert min((again.at - first.at).total_seconds() for first, again in taken) > FIRST_PAUSE_SECONDS * 0.9
+    stopped, skipped = _stands(gone, WebhookState.STOPPED), _stands(unwanted, WebhookState.SKIPPED)
+    assert ([attempt.status for attempt in stopped.attempts], stopped.next_attempt_at) == ([410], None)
+    assert (skipped.attempts, skipped.next_attempt_at) == ([], None)
+    named = [named for named, _ in receiver.told()]
+    assert [named.count(f"{job.id}_succeeded") for job in (refused, *others, gone, unwanted)] == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.long

@@ -1,7 +1,7 @@
-"""A pool for tasks of one's own, added to the release by an upgrade.
+"""Pools for tasks of one's own, added to the release by an upgrade: the workshop's, and those of `examples/gather`.
 
-Its package lies in a ConfigMap, where a user would build an image on Warren's. What its tasks write outside of Warren
-lies on a volume of its own.
+Their package lies in a ConfigMap, where a user would build images on Warren's: one for the pools, one for the producer.
+What the workshop's tasks write outside of Warren lies on a volume of its own.
 """
 
 import json
@@ -16,21 +16,27 @@ from tests.e2e.pools import SELECTOR, deployment, ready
 from tests.e2e.release import Release
 from tests.e2e.workshop_tasks import POOL, ROWS, SHELF
 
+PRODUCER = "warren-producer"
 SLOTS = 16
 MEMORY_MEBIBYTES = 640
+GATHERED = ("readers", "counters")
+"""The pools of `examples/gather`."""
 VALUES = (
     f"pools.{POOL}.concurrency={SLOTS}",
     f"pools.{POOL}.resources.limits.memory={MEMORY_MEBIBYTES}Mi",
     f"pools.{POOL}.env.PYTHONPATH=/tasks",
     f"pools.{POOL}.maxReplicas=2",
     f"pools.{POOL}.scaleDown.stabilizationSeconds=5",
+    *(f"pools.{pool}.{setting}" for pool in GATHERED for setting in ("concurrency=4", "env.PYTHONPATH=/tasks")),
 )
 _MODULE = Path(__file__).with_name("workshop_tasks.py")
+_GATHER = Path(__file__).parents[2] / "examples" / "gather" / "gather.py"
 _INSTALLED = "workshop_tasks-1.dist-info"
 _FILES = {
     "module": (_MODULE.name, _MODULE.read_text()),
+    "gather": (_GATHER.name, _GATHER.read_text()),
     "metadata": (f"{_INSTALLED}/METADATA", "Metadata-Version: 2.1\nName: workshop-tasks\nVersion: 1\n"),
-    "entry-points": (f"{_INSTALLED}/entry_points.txt", f"[warren.tasks]\nworkshop = {_MODULE.stem}\n"),
+    "entry-points": (f"{_INSTALLED}/entry_points.txt", f"[warren.tasks]\nworkshop = {_MODULE.stem}\ngather = gather\n"),
 }
 
 
@@ -52,11 +58,16 @@ class Workshop:
 
     @classmethod
     def added_to(cls, release: Release) -> "Workshop":
-        """Add the pool to the release, and its package and volume to the pool."""
+        """Add the pools to the release, their package to them and the producer, and the volume to the workshop's."""
         release.upgrade(*VALUES)
         for resource in (_package(), _volume()):
             release.namespace.apply(resource)
-        release.namespace.run("patch", "deployment", deployment(POOL), "-p", json.dumps(_mounts()))
+        equipped = {deployment(POOL): _shelved(_mounts("consumer")), PRODUCER: _mounts("producer")}
+        for name, mounts in (equipped | {deployment(pool): _mounts("consumer") for pool in GATHERED}).items():
+            release.namespace.run(
+                "patch", "deployment", name, "-p", json.dumps({"spec": {"template": {"spec": mounts}}})
+            )
+        release.namespace.run("rollout", "status", f"deployment/{PRODUCER}", "--timeout=60s")
         workshop = cls(release.namespace)
         until("the pool's pods have the package", workshop._equipped, seconds=60)
         return workshop
@@ -103,12 +114,18 @@ def _volume() -> dict[str, Any]:
     }
 
 
-def _mounts() -> dict[str, Any]:
+def _mounts(container: str) -> dict[str, Any]:
+    """Return what gives a pod's container the package."""
     items = [{"key": key, "path": path} for key, (path, _) in _FILES.items()]
-    volumes = [
-        {"name": "tasks", "configMap": {"name": POOL, "items": items}},
-        {"name": "shelf", "persistentVolumeClaim": {"claimName": POOL}},
-    ]
-    mounts = [{"name": "tasks", "mountPath": "/tasks"}, {"name": "shelf", "mountPath": str(SHELF)}]
-    container = {"name": "consumer", "volumeMounts": mounts}
-    return {"spec": {"template": {"spec": {"volumes": volumes, "containers": [container]}}}}
+    volumes = [{"name": "tasks", "configMap": {"name": POOL, "items": items}}]
+    mounts = [{"name": "tasks", "mountPath": "/tasks"}]
+    path = [{"name": "PYTHONPATH", "value": "/tasks"}]
+    return {"volumes": volumes, "containers": [{"name": container, "env": path, "volumeMounts": mounts}]}
+
+
+def _shelved(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return the same with the volume."""
+    volume = {"name": "shelf", "persistentVolumeClaim": {"claimName": POOL}}
+    (container,) = pod["containers"]
+    mounts = [*container["volumeMounts"], {"name": "shelf", "mountPath": str(SHELF)}]
+    return {"volumes": [*pod["volumes"], volume], "containers": [container | {"volumeMounts": mounts}]}

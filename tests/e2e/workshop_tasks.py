@@ -4,6 +4,7 @@ Forbidden here: imports of anything that is not in the consumer's image.
 """
 
 import os
+import signal
 import tempfile
 import time
 from itertools import pairwise
@@ -96,6 +97,31 @@ def knock(after: float) -> list[float]:
     if mine.attempt < KNOCKS:
         raise Retry(after=after)
     return [later - sooner for sooner, later in pairwise(times)]
+
+
+@task(pool=POOL, process=True, timeout_seconds=2)
+def ignore(seconds: float) -> None:
+    """Compute in a child process for longer than it may, and ignore whatever signal can be ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    grind(seconds)
+
+
+@task(pool=POOL, process=True)
+def heed(steps: int) -> None:
+    """Tell of each step, and write a row when all are done or it is told to stop."""
+    for step in range(steps):
+        report_progress(step / steps, str(os.getpid()))
+        if current_task().canceled:
+            break
+        time.sleep(0.1)
+    _write_row("ended")
+
+
+@task(pool=POOL)
+def pass_on(seconds: float) -> int:
+    """Have another consumer, or this one, do it in a task of its own."""
+    return carve.delay(seconds).get(timeout=30)
 
 
 def _taken(mebibytes: int) -> bytearray:

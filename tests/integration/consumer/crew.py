@@ -34,6 +34,12 @@ async def waits(number: int, seconds: float) -> int:
     return number
 
 @task(pool="cpu")
+def forwards(number: int, seconds: float) -> int:
+    """Have another do it, in a task of its own."""
+    note("start", number)
+    return waits.delay(number + 1, seconds).get(timeout=20)
+
+@task(pool="cpu")
 def blocks(number: int, seconds: float) -> int:
     note("start", number)
     time.sleep(seconds)

@@ -109,6 +109,13 @@ async def test_progress_is_in_the_record_within_seconds_and_a_cancel_ends_the_ch
     assert consumer.poll() is None
 
 
+async def test_a_function_has_others_called_with_its_consumers_own_account(crew: Crew, client: Client) -> None:
+    consumer = crew.start()
+    (record,) = await client.ended(await client.submit("forwards", 1, 0), within=30)
+    assert (record.state, record.result) == (State.SUCCEEDED, b"1"), crew.log(consumer)
+    assert (crew.rows("start"), crew.rows("end")) == ({0: 1, 1: 1}, {1: 1})
+
+
 async def test_a_stopping_consumer_hands_back_what_a_child_cannot_finish(crew: Crew, client: Client) -> None:
     consumer = crew.start(WARREN_GRACE_SECONDS="12")
     tasks = await client.submit("spins", 1, 300)
