@@ -24,7 +24,9 @@ CHANCE: Final = 5.0
 SPREAD: Final = 3.0
 """The spare slots are no more than so many standard deviations of the slots that are in use."""
 SHARE: Final = 0.75
-"""The part of the target within which a backlog is to drain; the rest is for figures that come late."""
+"""The part of the target within which a backlog is to drain; the rest is for figures that come late ..."""
+RESERVE_SECONDS: Final = 5.0
+"""... and no more than RabbitMQ's figures are old at the most."""
 MARGIN: Final = 0.05
 """Replicas go down only as far as still serves so much more work."""
 
@@ -100,9 +102,10 @@ def _by_tasks(seen: Observation, spec: ConsumerPoolSpec) -> Demand:
 def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float, rates: _Rates) -> Demand:
     target, start = spec.target.wait_seconds or math.inf, history.start_seconds
     backlog = max(0.0, (seen.ready or 0) + rates.arrivals * start - rates.capacity * history.help_until(seen, now))
+    within = max(target * SHARE, target - RESERVE_SECONDS)
     steady = rates.lasting / rates.capacity + _spare(rates, target, spec.concurrency)
-    draining = backlog / (rates.capacity * target * SHARE)
-    riding = (backlog + rates.arrivals * start) / (rates.capacity * (target * SHARE + start))
+    draining = backlog / (rates.capacity * within)
+    riding = (backlog + rates.arrivals * start) / (rates.capacity * (within + start))
     most = (seen.work + rates.arrivals * start) / spec.concurrency
     words = (
         f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "

@@ -133,6 +133,8 @@ def test_the_table(seen: Observation, rule: ConsumerPoolSpec, replicas: int, rea
         (Observation(11, 80, 11, 0, 11, 11), measured(10, 1), 5, 19),
         # the same backlog is none of 300 s
         (Observation(11, 80, 11, 0, 11, 11), measured(10, 1), 300, 11),
+        # a target of 40 s leaves 35 s: figures come no later for it
+        (Observation(0, 700, 0, 0, 0, 0), measured(0, 1, start=0), 40, 20),
         # long tasks: each that waits needs a slot, and no more than that
         (Observation(2, 3, 2, 0, 2, 2), measured(0, 3600), 5, 5),
     ],
