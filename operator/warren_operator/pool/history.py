@@ -68,7 +68,9 @@ class History:
     replicas: Measure = Measure()
     """Tasks finished per second of a replica whose slots were all taken."""
     full_since: float | None = None
-    """Since when the same replicas have had all their slots taken."""
+    """Since when the same replicas have had (nearly) all their slots taken."""
+    full_taken: float = 0.0
+    """For how many seconds slots have been taken since then, all slots together."""
     full_done: float = 0.0
     """How many tasks they have finished since then."""
     full_belief: tuple[float, float] | None = None
@@ -194,12 +196,13 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     new = replace(history, slots=history.slots.add(taken, done))
     up = seen.consumers or 0
     if not up or up != last.consumers or min(last.staying, seen.staying) < _BUSY_SHARE * up * concurrency:
-        return replace(new, full_since=None, full_done=0.0, full_belief=None)
+        return replace(new, full_since=None, full_taken=0.0, full_done=0.0, full_belief=None)
     since, belief = history.full_since, history.full_belief
     if since is None:
         since, belief = history.looked_at, history.belief(concurrency)
-    new = replace(new, full_since=since, full_done=history.full_done + done, full_belief=belief)
-    new = _surprised(new, now - since, up, concurrency)
+    full_taken, full_done = history.full_taken + taken, history.full_done + done
+    new = replace(new, full_since=since, full_taken=full_taken, full_done=full_done, full_belief=belief)
+    new = _surprised(new, now - since, concurrency)
     if min(last.work, seen.work) <= up * concurrency:
         return new  # nothing waits: fewer may have been taken in between, and would pass for slow ones
     if now - since <= (new.service_seconds or math.inf):
@@ -208,8 +211,8 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     return replace(new, replicas=known.add(taken / concurrency, done), saturated_at=now)
 
 
-def _surprised(history: History, full_seconds: float, up: int, concurrency: int) -> History:
-    """Forget the speeds if busy replicas finish less than chance explains: the tasks have become longer.
+def _surprised(history: History, full_seconds: float, concurrency: int) -> History:
+    """Forget the speeds if busy slots finish less than chance explains: the tasks have become longer.
 
     What was begun before the slots were full, and figures that come late, are left out of what was to be expected.
     Until enough have ended since, it goes by what was believed at first: a belief fed by time alone fits any wait.
@@ -218,11 +221,11 @@ def _surprised(history: History, full_seconds: float, up: int, concurrency: int)
     if belief is None:
         return history
     capacity, service = belief
-    expected = capacity * up * max(0.0, full_seconds - service - LATE_SECONDS)
+    counted = max(0.0, 1 - (service + LATE_SECONDS) / full_seconds)
+    expected = capacity * history.full_taken / concurrency * counted
     if expected - history.full_done <= SIGMAS * math.sqrt(expected):
         return history
-    slots = Measure().add(full_seconds * up * concurrency, history.full_done + 1)
-    new = replace(history, slots=slots, replicas=Measure())
+    new = replace(history, slots=Measure().add(history.full_taken, history.full_done + 1), replicas=Measure())
     return replace(new, full_belief=new.belief(concurrency))
 
 

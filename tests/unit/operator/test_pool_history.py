@@ -60,6 +60,11 @@ def test_slots_that_happen_to_be_taken_at_two_looks_pass_for_no_slow_replica() -
     assert history.capacity(CONCURRENCY) == pytest.approx(2, rel=0.03)
 
 
+def test_nine_slots_of_ten_do_no_less_than_they_can() -> None:
+    history = watch(History(), 0, 600, rate=3.6, seconds=5, up=10)
+    assert history.service_seconds == pytest.approx(5, rel=0.02)
+
+
 def test_a_full_loads_speed_is_not_believed_for_ever() -> None:
     history = watch(History(), 0, 100, rate=30, seconds=0.2, up=3, ready=9)
     assert history.capacity(CONCURRENCY) == pytest.approx(10, rel=0.1)
