@@ -138,8 +138,12 @@ def test_who_may_call_is_decided_by_a_secret(url: str, namespace: Namespace, dia
         assert client.job(job.id).record().caller == "ann"
 
 
-def test_a_key_is_good_for_what_its_scopes_say(url: str, keys: Keys) -> None:
-    reads, submits, governs = (keys.create(scope, f"--scope={scope}") for scope in ("read", "submit", "admin"))
+def test_a_key_is_good_for_what_its_entry_says(url: str, keys: Keys) -> None:
+    reads, submits = (
+        keys.create("reads", "--scope=read"),
+        keys.create("submits", "--scope=submit", "--max-body-bytes=1024"),
+    )
+    governs = keys.create("governs", "--scope=admin")
     keys.await_all(governs)
     task = {"task": "echo", "args": {"text": "x"}}
     answers = [httpx2.post(f"{url}/v1/tasks", json=task, headers=key.headers) for key in (reads, submits, governs)]
@@ -149,6 +153,10 @@ def test_a_key_is_good_for_what_its_scopes_say(url: str, keys: Keys) -> None:
     sent = f"{url}{answers[1].headers['location']}"
     assert [httpx2.get(sent, headers=key.headers).status_code for key in (reads, governs)] == [404, 200]
     assert [httpx2.delete(sent, headers=key.headers).status_code for key in (reads, governs)] == [403, 200]
+    task["args"] = {"text": "x" * 1024}
+    answers = [httpx2.post(f"{url}/v1/tasks", json=task, headers=key.headers) for key in (submits, governs)]
+    assert [answer.status_code for answer in answers] == [413, 202]
+    assert answers[0].json()["code"] == "payload-too-large"
 
 
 def test_a_webhook_is_signed_by_the_secret_of_its_tasks_key(url: str, keys: Keys, namespace: Namespace) -> None:

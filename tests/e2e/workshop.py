@@ -21,13 +21,14 @@ SLOTS = 16
 MEMORY_MEBIBYTES = 640
 GATHERED = ("readers", "counters")
 """The pools of `examples/gather`."""
+_SMALL = ("concurrency=4", "maxReplicas=1", "scaleDown.stabilizationSeconds=5", "env.PYTHONPATH=/tasks")
 VALUES = (
     f"pools.{POOL}.concurrency={SLOTS}",
     f"pools.{POOL}.resources.limits.memory={MEMORY_MEBIBYTES}Mi",
     f"pools.{POOL}.env.PYTHONPATH=/tasks",
     f"pools.{POOL}.maxReplicas=2",
     f"pools.{POOL}.scaleDown.stabilizationSeconds=5",
-    *(f"pools.{pool}.{setting}" for pool in GATHERED for setting in ("concurrency=4", "env.PYTHONPATH=/tasks")),
+    *(f"pools.{pool}.{setting}" for pool in GATHERED for setting in _SMALL),
 )
 _MODULE = Path(__file__).with_name("workshop_tasks.py")
 _GATHER = Path(__file__).parents[2] / "examples" / "gather" / "gather.py"
