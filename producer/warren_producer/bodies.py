@@ -31,7 +31,7 @@ STRANGERS_SECONDS: Final = 2.0
 
 PART_SECONDS: Final = 30.0
 """How long the next part of a body may take: its place is kept from others meanwhile."""
-SLOWEST_BYTES: Final = 64 * 1024
+SLOWEST_BYTES: Final = 8 * 1024
 """How much of a body has to come each second, once `PART_SECONDS` are over: who sends a byte now and then would keep
 its place for hours."""
 SMALL_BYTES: Final = 4096

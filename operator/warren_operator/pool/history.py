@@ -76,6 +76,9 @@ class History:
     full_belief: tuple[float, float] | None = None
     """What was believed by then: how many tasks a busy replica finishes per second, and how long a task takes."""
     saturated_at: float = -math.inf
+    """When that speed was last measured ..."""
+    queued_at: float = -math.inf
+    """... and when tasks waited meanwhile."""
     start_seconds: float = START_SECONDS
     raises: tuple[tuple[float, int], ...] = ()
     """When replicas were asked for that do not report themselves yet, and up to which number."""
@@ -203,12 +206,23 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     full_taken, full_done = history.full_taken + taken, history.full_done + done
     new = replace(new, full_since=since, full_taken=full_taken, full_done=full_done, full_belief=belief)
     new = _surprised(new, now - since, concurrency)
-    if min(last.work, seen.work) <= up * concurrency:
-        return new  # nothing waits: fewer may have been taken in between, and would pass for slow ones
     if now - since <= (new.service_seconds or math.inf):
         return new  # what was begun with the slots empty has not come to its end yet
-    known = history.replicas if now - history.saturated_at <= _LASTING_SECONDS else Measure()
-    return replace(new, replicas=known.add(taken / concurrency, done), saturated_at=now)
+    return _saturated(new, taken / concurrency, done, now, queued=min(last.work, seen.work) > up * concurrency)
+
+
+def _saturated(history: History, seconds: float, done: float, now: float, *, queued: bool) -> History:
+    """Add what busy replicas did to their speed.
+
+    While nothing waits, fewer slots may have been taken in between than at both looks, and pass for slow ones. So that
+    counts only where the speed has not been measured while tasks waited.
+    """
+    doubted = now - history.queued_at > _LASTING_SECONDS
+    if not (queued or doubted):
+        return history
+    forget = (queued and doubted) or now - history.saturated_at > _LASTING_SECONDS
+    measure = (Measure() if forget else history.replicas).add(seconds, done)
+    return replace(history, replicas=measure, saturated_at=now, queued_at=now if queued else history.queued_at)
 
 
 def _surprised(history: History, full_seconds: float, concurrency: int) -> History:

@@ -52,11 +52,11 @@ def test_the_speed_of_a_busy_replica_is_measured() -> None:
 
 
 def test_slots_that_happen_to_be_taken_at_two_looks_pass_for_no_slow_replica() -> None:
-    """Nothing waits: in between, fewer were taken."""
-    history = History()
-    for look in range(100):
-        taken = 10 if look % 4 < 2 else 6
-        history = history.after(Observation(5, 0, taken, 16.0 * look, taken, 5), 2 * look, CONCURRENCY)
+    """Nothing waits any longer: in between, fewer were taken."""
+    history = watch(History(), 0, 100, rate=10, seconds=1, up=5, ready=9)
+    for look in range(1, 100):
+        taken, finished = 10 if look % 4 < 2 else 6, 1000 + 16.0 * look
+        history = history.after(Observation(5, 0, taken, finished, taken, 5), 100 + 2 * look, CONCURRENCY)
     assert history.capacity(CONCURRENCY) == pytest.approx(2, rel=0.03)
 
 
