@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ from warren.errors import (
     PayloadForbiddenError,
     PayloadMissingError,
 )
-from warren.objects import ObjectUri
+from warren.objects import Download, ObjectUri
 from warren.tasks import MAX_INLINE_BYTES, Payload
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Payloads:
         try:
             await self._objects.copy(ObjectUri.parse(payload.reference), uri)
         except ObjectNotFoundError as error:
-            raise PayloadMissingError(f"the task's payload is gone: {error.detail}") from error
+            raise _missing(error) from error
         return replace(payload, reference=str(uri))
 
     async def fetch(self, payload: Payload) -> Payload:
@@ -97,11 +97,29 @@ class Payloads:
         try:
             body = await self._objects.get(uri)
         except ObjectNotFoundError as error:
-            raise PayloadMissingError(f"the task's payload is gone: {error.detail}") from error
+            raise _missing(error) from error
         if await asyncio.to_thread(_sha256, body) != payload.sha256:
-            detail = f"{uri} holds {len(body)} bytes whose SHA-256 is not that of the task's message; submit it again"
-            raise PayloadCorruptError(detail)
+            raise _corrupt(uri, len(body))
         return Payload(body, payload.content_type)
+
+    async def stream(self, payload: Payload) -> Download:
+        """Return the payload as it comes from where it lies, never the whole of a large one in memory.
+
+        What is not what was submitted breaks off before its last part: iterating raises `PayloadCorruptError`.
+
+        Raises:
+            PayloadForbiddenError, PayloadMissingError, StorageUnavailableError: as for `fetch`.
+
+        """
+        if payload.reference is None:
+            return Download.of(payload.body, payload.content_type)
+        uri = self._readable_uri(payload.reference)
+        try:
+            download = await self._objects.stream(uri)
+        except ObjectNotFoundError as error:
+            raise _missing(error) from error
+        chunks = _verified(download.chunks, uri, payload.sha256)
+        return replace(download, chunks=chunks, content_type=payload.content_type)
 
     def _readable_uri(self, reference: str) -> ObjectUri:
         try:
@@ -120,6 +138,30 @@ class Payloads:
 def payload_uri(bucket: str, task_id: str) -> ObjectUri:
     """Return where a task's payload lies when it is a large one."""
     return ObjectUri(bucket, f"{PREFIX}{task_id}")
+
+
+async def _verified(
+    chunks: AsyncGenerator[bytes, None], uri: ObjectUri, sha256: str | None
+) -> AsyncGenerator[bytes, None]:
+    """Yield the parts; the last one only when all of them are those that the checksum is of."""
+    digest, size, held = hashlib.sha256(), 0, b""
+    async for chunk in chunks:
+        if held:
+            yield held
+        digest.update(chunk)
+        size, held = size + len(chunk), chunk
+    if digest.hexdigest() != sha256:
+        raise _corrupt(uri, size)
+    yield held
+
+
+def _missing(error: ObjectNotFoundError) -> PayloadMissingError:
+    return PayloadMissingError(f"the task's payload is gone: {error.detail}")
+
+
+def _corrupt(uri: ObjectUri, size: int) -> PayloadCorruptError:
+    detail = f"{uri} holds {size} bytes whose SHA-256 is not that of the task's message; submit it again"
+    return PayloadCorruptError(detail)
 
 
 def _sha256(data: bytes) -> str:

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from warren.shares import Shares
+from warren.tasks import JSON
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,6 +41,10 @@ SMALL_BYTES: Final = 4096
 JSON_WEIGHT: Final = 4
 """How much memory a byte of JSON takes: it is parsed, checked, and written anew."""
 
+SPARED: Final = 8
+"""One in so many bytes of the place for all bodies is for those that take up `FEW_BYTES` at most: a few large ones that
+come slowly must not keep out the many small ones."""
+FEW_BYTES: Final = 64 * 1024
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 """Nobody reads what they bring; who follows a stream is listened to for its end for as long as that lasts."""
@@ -99,7 +104,8 @@ class BodyLimit:
 
     def _refusal(self, sender: str | None, size: int) -> HTTPException | None:
         places = self._places
-        if places.taken and size > places.left:
+        spared = places.whole // SPARED if size > FEW_BYTES else 0
+        if places.taken and size > places.left - spared:
             detail = (
                 f"the requests under way take {places.taken} bytes of the {places.whole} that their bodies may come to "
                 "(setting WARREN_MAX_BODIES_BYTES); try again"
@@ -124,7 +130,7 @@ class _Body:
         self.sender: str | None = scope.get(SENDER)
         self._receive = receive
         self._announced = int(headers.get("content-length", "0"))
-        self._weight = JSON_WEIGHT if "json" in headers.get("content-type", "").lower() else 1
+        self._weight = JSON_WEIGHT if "json" in headers.get("content-type", JSON).lower() else 1
         self._asked = "expect" in headers
         """Whether the client waits for a word (`Expect`) before it sends."""
         self._small = 0 < self._announced <= SMALL_BYTES

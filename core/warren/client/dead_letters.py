@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from warren.client.dead_letter import DeadLetterFilter, DeadLetterQuery, DiscardMany, Replay, ReplayMany
+    from warren.objects import Download
     from warren.payloads import Payloads
     from warren.pool import Pool
     from warren.record import DeadPage, Record
@@ -84,8 +85,8 @@ class DeadLetters(ByCaller):
         """
         return DeadLetterDetail.of(await self._failed(task_id))
 
-    async def payload(self, task_id: str) -> Payload:
-        """Return the payload of one, from object storage where it lies there.
+    async def payload(self, task_id: str) -> Download:
+        """Return the payload of one, as it comes from object storage where it lies there.
 
         Raises:
             DeadLetterNotFoundError: it is none.
@@ -96,7 +97,7 @@ class DeadLetters(ByCaller):
         if not _keeps_payload(record):
             raise ObjectNotFoundError(f"the payload of {task_id} is not kept (any more)")
         try:
-            return await self._payloads.fetch(_payload(record))
+            return await self._payloads.stream(_payload(record))
         except PayloadMissingError as error:
             raise ObjectNotFoundError(error.detail) from error
 

@@ -117,6 +117,7 @@ class Intake(ByCaller):
             ModelNotFoundError: there is no such model; nothing was accepted.
             OverloadedError: it would wait for longer than that; nothing was accepted.
             InvalidRequestError: the payload is neither a `PredictRequest` nor an image.
+            RateLimitedError: the caller waits for its share of tasks already; nothing was accepted.
             UnavailableError: as for `submit`, or it cannot be waited for: it has no effect but its answer.
 
         """
@@ -125,6 +126,7 @@ class Intake(ByCaller):
         pool = choose_pool(PREDICT_TASK, self._pools, usual=await self._catalog.pool(reference))
         if seconds is not None:
             self._check_load(pool, seconds)
+            self._watch.require_room(self._caller.name)
         options = TaskOptions(timeout_seconds=seconds, expires_seconds=seconds)
         record = await self._accept(payload, PREDICT_TASK, pool, options, order, model=str(reference))
         return await self._ended(record, order)

@@ -5,7 +5,6 @@ Forbidden here: HTTP, imports of adapters.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ class Results:
         _check_ended(record)
         if record.result_ref is None:
             result = inline_result(record)
-            return Download(len(result.body), result.content_type, _one(result.body))
+            return Download.of(result.body, result.content_type)
         try:
             download = await self._objects.stream(ObjectUri.parse(record.result_ref))
         except ObjectNotFoundError as error:
@@ -61,10 +60,6 @@ def _check_ended(record: Record) -> None:
     if record.state is not State.SUCCEEDED:
         why = f" ({record.error.code}: {record.error.message})" if record.error else ""
         raise NoResultError(f"the task {record.id} ended without a result: it {_ENDED[record.state]}{why}")
-
-
-async def _one(body: bytes) -> AsyncGenerator[bytes, None]:
-    yield body
 
 
 _ENDED = {State.FAILED: "failed", State.CANCELED: "was canceled", State.EXPIRED: "expired"}

@@ -74,6 +74,21 @@ class Watch:
         """How many requests wait for a task or follow one at this moment."""
         return self._places.taken
 
+    def require_room(self, name: str | None) -> None:
+        """Require a place to wait for the caller of this name.
+
+        Raises:
+            RateLimitedError: the caller has its share of all viewers already.
+            UnavailableError: there are too many viewers already.
+
+        """
+        places = self._places
+        if not places.left:
+            raise UnavailableError(f"{places.taken} requests wait for tasks already; ask again, or without waiting")
+        if not places.fair(name):
+            detail = f"{places.held(name)} requests of the API key of {name} wait for tasks already, its share of all"
+            raise RateLimitedError(f"{detail}; ask again, or without waiting", retry_after=1)
+
     async def ready(self) -> None:
         """Return when there is a reply queue, or the first try to get one has failed.
 
@@ -147,7 +162,7 @@ class Watch:
 
     @contextmanager
     def _listed(self, task_id: str, name: str | None) -> Iterator[View]:
-        self._check_room(name)
+        self.require_room(name)
         view = View()
         self._views[task_id].add(view)
         self._places.take(name)
@@ -158,14 +173,6 @@ class Watch:
             self._views[task_id].discard(view)
             if not self._views[task_id]:
                 del self._views[task_id]
-
-    def _check_room(self, name: str | None) -> None:
-        places = self._places
-        if not places.left:
-            raise UnavailableError(f"{places.taken} requests wait for tasks already; ask again, or without waiting")
-        if not places.fair(name):
-            detail = f"{places.held(name)} requests of the API key of {name} wait for tasks already, its share of all"
-            raise RateLimitedError(f"{detail}; ask again, or without waiting", retry_after=1)
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:

@@ -54,6 +54,11 @@ class Download:
     chunks: AsyncGenerator[bytes, None]
     """Its bytes; iterating raises `StorageUnavailableError` when the storage falls silent on the way."""
 
+    @classmethod
+    def of(cls, body: bytes, content_type: str) -> Self:
+        """Return what is at hand already, in one part."""
+        return cls(len(body), content_type, _one(body))
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
@@ -123,3 +128,7 @@ class ObjectStore(Protocol):
 
     async def ping(self, bucket: str) -> None:
         """Return if the bucket can be used."""
+
+
+async def _one(part: bytes) -> AsyncGenerator[bytes, None]:
+    yield part

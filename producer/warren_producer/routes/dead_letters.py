@@ -29,6 +29,7 @@ from warren.client.documents import TaskDocument
 from warren.client.problem import InvalidFieldsError
 from warren.tasks import JSON
 from warren_producer.problems import problems
+from warren_producer.routes.results import streamed
 from warren_producer.services import Admitted, Given
 
 PATH: Final = "/v1/dead-letters"
@@ -80,9 +81,7 @@ async def read(task_id: TaskId, services: Given) -> Response:
 )
 async def payload(task_id: TaskId, services: Given) -> Response:
     """Answer with the payload itself, under its own media type; a browser saves it and runs none of it."""
-    found = await services.dead_letters.payload(task_id)
-    headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-    return Response(found.body, headers=headers, media_type=found.content_type)
+    return streamed(await services.dead_letters.payload(task_id), {"Content-Disposition": "attachment"})
 
 
 @router.post(

@@ -9,7 +9,7 @@ import pytest
 
 from warren.errors import PayloadCorruptError, PayloadForbiddenError, PayloadMissingError, StorageUnavailableError
 from warren.objects import ObjectUri
-from warren.objects.memory import MemoryObjects
+from warren.objects.memory import CHUNK_BYTES, MemoryObjects
 from warren.payloads import Payloads
 from warren.tasks import MAX_INLINE_BYTES, Payload
 
@@ -46,11 +46,29 @@ async def test_a_reference_that_is_passed_on_is_not_stored_again(payloads: Paylo
     assert await payloads.store("2", stored) is stored
 
 
+async def test_it_comes_in_parts_of_which_the_last_is_kept_back_until_all_are_right(
+    payloads: Payloads, objects: MemoryObjects
+) -> None:
+    large = Payload(b"x" * (MAX_INLINE_BYTES + 2 * CHUNK_BYTES), "image/png")
+    stored = await payloads.store("1", large)
+    download = await payloads.stream(stored)
+    assert (download.size, download.content_type) == (len(large.body), "image/png")
+    parts = [part async for part in download.chunks]
+    assert (b"".join(parts), len(parts[0])) == (large.body, CHUNK_BYTES)
+    await objects.put(ObjectUri("warren", "payloads/1"), b"y" + large.body[1:])
+    came = []
+    with pytest.raises(PayloadCorruptError, match="payloads/1"):
+        async for part in (await payloads.stream(stored)).chunks:
+            came.append(len(part))  # noqa: PERF401 - a comprehension would lose what came
+    assert sum(came) == len(large.body) - CHUNK_BYTES
+
+
 async def test_an_object_that_is_gone(payloads: Payloads, objects: MemoryObjects) -> None:
     stored = await payloads.store("1", LARGE)
     await objects.delete(ObjectUri("warren", "payloads/1"))
-    with pytest.raises(PayloadMissingError, match="payloads/1"):
-        await payloads.fetch(stored)
+    for take in (payloads.fetch, payloads.stream):
+        with pytest.raises(PayloadMissingError, match="payloads/1"):
+            await take(stored)
 
 
 async def test_other_bytes_than_were_submitted(payloads: Payloads, objects: MemoryObjects) -> None:

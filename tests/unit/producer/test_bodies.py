@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from warren_producer.bodies import SENDER, SMALL_BYTES, BodyLimit
+from warren_producer.bodies import FEW_BYTES, SENDER, SMALL_BYTES, BodyLimit
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -18,8 +19,8 @@ LIMIT = 100_000
 WHOLE: Message = {"type": "http.request", "body": b"x" * LIMIT, "more_body": False}
 
 
-def scope(announced: int, method: str = "POST", sender: str | None = None) -> Scope:
-    headers = [(b"content-length", str(announced).encode())]
+def scope(announced: int, method: str = "POST", sender: str | None = None, kind: str = "image/png") -> Scope:
+    headers = [(b"content-length", str(announced).encode()), (b"content-type", kind.encode())]
     return {"type": "http", "method": method, "headers": headers, SENDER: sender}
 
 
@@ -57,6 +58,34 @@ async def test_a_place_is_kept_from_others_meanwhile(limits: BodyLimit) -> None:
     waiting = asyncio.create_task(limits(scope(LIMIT), silence, nothing))
     await asyncio.sleep(0)
     with pytest.raises(HTTPException, match="503"):
+        await limits(scope(LIMIT), at_once, nothing)
+    with pytest.raises(HTTPException, match="408"):
+        await waiting
+
+
+@pytest.mark.parametrize(("size", "taken"), [(FEW_BYTES, True), (FEW_BYTES + 1, False)])
+async def test_large_ones_leave_room_for_small_ones(size: int, taken: bool) -> None:
+    limits = BodyLimit(read, 1_000_000, 1_000_000, part_seconds=0.05)
+    waiting = asyncio.create_task(limits(scope(900_000), silence, nothing))
+    await asyncio.sleep(0)
+    whole: Message = {"type": "http.request", "body": b"x" * size, "more_body": False}
+
+    async def receive() -> Message:
+        return whole
+
+    with nullcontext() if taken else pytest.raises(HTTPException, match="503"):
+        await limits(scope(size), receive, nothing)
+    with pytest.raises(HTTPException, match="408"):
+        await waiting
+
+
+@pytest.mark.parametrize("headers", [[], [(b"content-type", b"application/json")]])
+async def test_what_bears_no_type_is_taken_for_json(headers: list[tuple[bytes, bytes]]) -> None:
+    limits = BodyLimit(read, LIMIT, LIMIT, part_seconds=0.05)
+    announced = {**scope(0), "headers": [(b"content-length", b"20000"), *headers]}
+    waiting = asyncio.create_task(limits(announced, silence, nothing))
+    await asyncio.sleep(0)
+    with pytest.raises(HTTPException, match="take 80000 bytes"):
         await limits(scope(LIMIT), at_once, nothing)
     with pytest.raises(HTTPException, match="408"):
         await waiting
@@ -137,7 +166,7 @@ async def test_no_sender_takes_more_place_than_is_left_to_others() -> None:
     with pytest.raises(HTTPException, match="429") as caught:
         await limits(scope(quarter, sender="ann"), receive, nothing)
     assert caught.value.headers == {"Retry-After": "1", "Connection": "close"}
-    await limits(scope(quarter * 2, sender="bob"), receive, nothing)
+    await limits(scope(quarter, sender="bob"), receive, nothing)
     await limits(scope(quarter), receive, nothing)
     for one in waiting:
         with pytest.raises(HTTPException, match="408"):

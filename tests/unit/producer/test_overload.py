@@ -67,6 +67,22 @@ async def test_who_may_wait_for_longer_or_need_not_wait_is_accepted(
     patient.cancel()
 
 
+async def test_a_prediction_that_nobody_can_wait_for_is_not_accepted(
+    api: httpx2.AsyncClient, house: House, tmp_path: Path
+) -> None:
+    """Whoever is refused asks again, and every try would be work that nobody reads."""
+    await house.publish_model(tmp_path)
+    waiting = [asyncio.create_task(api.post(PREDICT, json=ROWS, headers={"Prefer": "wait=30"})) for _ in range(2)]
+    async with asyncio.timeout(10):
+        while house.waiting("cpu") < len(waiting):  # noqa: ASYNC110 - the in-memory broker tells nobody
+            await asyncio.sleep(0.01)
+    response = await api.post(PREDICT, json=ROWS)
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert house.waiting("cpu") == len(waiting)
+    for one in waiting:
+        one.cancel()
+
+
 @pytest.mark.usefixtures("short_waits")
 async def test_a_pool_that_sleeps_is_not_overloaded(
     api: httpx2.AsyncClient, house: House, load: Load, tmp_path: Path
