@@ -124,11 +124,11 @@ def test_a_broker_that_was_restarted_is_used_again(producer: Producer, workspace
     eventually(lambda: submit(producer).status_code == 202)
 
     async def answered() -> float:
-        """Return the longest of ten waits: the sweep, every 0.5 s, would end one of them late."""
+        """Return what nine waits of ten do not exceed: the sweep, every 0.5 s, would end half of them later."""
         http = httpx2.AsyncClient(base_url=producer.url, timeout=30, headers={"Prefer": "wait=10"})
         async with consuming(workspace) as consumer, consumer.working(), http:
             await http.post("/v1/tasks", json=ECHO)
-            return max([await _seconds_of(http) for _ in range(10)])
+            return sorted([await _seconds_of(http) for _ in range(30)])[26]
 
     # It has a connection of its own, which may come back after that of the publisher: a second between its tries.
     eventually(lambda: asyncio.run(answered()) < 0.25)
