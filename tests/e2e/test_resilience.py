@@ -55,16 +55,17 @@ def test_a_thousand_tasks_end_once_though_everything_dies(
     urgent = {"pool": workshop.pool, "priority": "high"}
     burst = client.submit("burst", mebibytes=2 * MEMORY_MEBIBYTES, options=urgent)
     until("a consumer is killed", lambda: deaths(namespace, workshop.pool) > before, seconds=30)
-    for pod in namespace.names("pods", SYSTEM):
-        namespace.kill(pod)
-    diary.say("a consumer and the system pool's pod are killed")
+    for selector in (SYSTEM, PRODUCER):
+        for pod in namespace.names("pods", selector):
+            namespace.kill(pod)
+    diary.say("a consumer, the system pool's pod and the producer are killed")
     for pod in ("warren-valkey-0", "warren-rabbitmq-0"):
-        with diary.stage(f"{pod} is killed, removed, and comes back"):
+        ended_so_far = thousand.count_ended(workshop, jobs)
+        assert ended_so_far < len(jobs), "there is work to lose"
+        with diary.stage(f"{pod} is killed with {ended_so_far} of {len(jobs)} ended, removed, and comes back"):
             Node(namespace).kill(pod)
             namespace.renew(pod)
-        diary.say(f"{thousand.count_ended(workshop, jobs)} of {len(jobs)} have ended")
-    with diary.stage("the producer is killed and comes back"):
-        namespace.replace(PRODUCER)
+    namespace.await_rollout("deployment/warren-producer")
     with namespace.forwarded("warren-producer", 8000) as address, Client(f"http://{address}") as again:
         records = thousand.ended(again, jobs)
         assert again.job(burst.id).get(30) == 2

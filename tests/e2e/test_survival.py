@@ -96,9 +96,10 @@ def test_the_broker_runs_short_of_memory_and_is_restarted(
     assert seconds[1] < 1
     task_id = until("tasks are taken again", lambda: submitted().json().get("id"), seconds=10)
 
-    with diary.stage("the broker is restarted"):
+    ended_so_far = thousand.count_ended(workshop, jobs)
+    assert ended_so_far < len(jobs), "there is work to lose"
+    with diary.stage(f"the broker is restarted with {ended_so_far} of {len(jobs)} ended"):
         namespace.renew(broker.POD, grace_seconds=60)
-    diary.say(f"{thousand.count_ended(workshop, jobs)} of {len(jobs)} have ended")
     records = thousand.ended(client, [*jobs, client.job(task_id)])
     assert thousand.judge(records, workshop.rows(), diary) == 0
     stubborn = thousand.ended(client, knocking)
