@@ -7,6 +7,7 @@ import pytest
 from tests.contract.chart import Pod, release
 from warren.cli.topology import TopologySettings
 from warren.pool import Pool, PoolKind
+from warren.records import RESULT_TTL_SECONDS
 from warren.settings import PREFIX, Settings, load
 from warren_consumer.settings import ConsumerSettings
 from warren_operator.settings import OperatorSettings
@@ -26,7 +27,6 @@ each_pod = pytest.mark.parametrize("pod", PODS, ids=map(str, PODS))
 
 LEFT_ALONE = {
     "log_format": "JSON is what a cluster collects",
-    "result_ttl_seconds": "the default is the contract",
     "max_body_bytes": "the default is the contract",
     "max_bodies_bytes": "the default is the contract",
     "predict_seconds": "a caller sets it by Prefer",
@@ -85,6 +85,12 @@ def test_every_pool_is_known_to_everybody() -> None:
             assert load(SETTINGS[pod.component], rendered(pod)).model_dump()["pools"] == tuple(
                 pool.model_dump() for pool in pools
             )
+
+
+@pytest.mark.parametrize(("sets", "seconds"), [((), RESULT_TTL_SECONDS), (("resultTtlSeconds=1000000",), 1e6)])
+def test_all_keep_results_for_the_same_time(sets: tuple[str, ...], seconds: float) -> None:
+    told = [rendered(pod) for pod in release(*sets).pods if pod.component in SETTINGS.keys() - {"topology"}]
+    assert {float(settings["WARREN_RESULT_TTL_SECONDS"]) for settings in told} == {seconds}
 
 
 def test_a_vhost_with_a_slash_stays_one_word_of_the_url() -> None:

@@ -43,7 +43,8 @@
 {{- end }}
 
 {{- define "warren.env.records" -}}
-{{- if .Values.valkey.bundled -}}
+- {name: WARREN_RESULT_TTL_SECONDS, value: {{ int64 .Values.resultTtlSeconds | quote }}}
+{{ if .Values.valkey.bundled -}}
 - name: RECORDS_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "warren.secret" . }}, key: valkey}}
 - name: WARREN_RECORDS_URL
