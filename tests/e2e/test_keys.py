@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import httpx2
 import pytest
@@ -157,6 +158,8 @@ def test_a_key_is_good_for_what_its_entry_says(url: str, keys: Keys) -> None:
     answers = [httpx2.post(f"{url}/v1/tasks", json=task, headers=key.headers) for key in (submits, governs)]
     assert [answer.status_code for answer in answers] == [413, 202]
     assert answers[0].json()["code"] == "payload-too-large"
+    unannounced = httpx2.post(f"{url}/v1/tasks", content=repeat(b" " * 512, 64), headers=submits.headers)
+    assert unannounced.status_code == 413, "while it is read"
 
 
 def test_a_webhook_is_signed_by_the_secret_of_its_tasks_key(url: str, keys: Keys, namespace: Namespace) -> None:

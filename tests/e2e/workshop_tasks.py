@@ -10,7 +10,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from warren import Retry, current_task, report_progress, task
+from warren import CurrentTask, Retry, current_task, report_progress, task
 
 POOL = "workshop"
 SHELF = Path("/shelf")
@@ -108,11 +108,11 @@ def ignore(seconds: float) -> None:
 
 
 @task(pool=POOL, process=True)
-def heed(steps: int) -> None:
+def heed(steps: int, mine: CurrentTask) -> None:
     """Tell of each step, and write a row when all are done or it is told to stop."""
     for step in range(steps):
-        report_progress(step / steps, str(os.getpid()))
-        if current_task().canceled:
+        mine.report_progress(step / steps, str(os.getpid()))
+        if mine.canceled:
             break
         time.sleep(0.1)
     _write_row("ended")
