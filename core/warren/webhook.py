@@ -81,6 +81,8 @@ class DueWebhook:
     """How often it was tried since it was asked for."""
     claim: int
     """What tells this taking from any other: an outcome that is noted under an older one changes nothing."""
+    caller: str | None = None
+    """The name of the API key that the task was submitted with."""
 
 
 @dataclass(frozen=True, slots=True)

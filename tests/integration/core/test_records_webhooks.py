@@ -21,6 +21,10 @@ def a_task(**options: object) -> Task:
     return Task("echo", "cpu", Payload(b"[1]"), TaskOptions.model_validate({"callback_url": URL} | options))
 
 
+def a_task_of(caller: str | None) -> Task:
+    return replace(a_task(), caller=caller)
+
+
 def an_awaited_task() -> Task:
     return replace(a_task(), reply_to="warren.reply.test")
 
@@ -59,6 +63,12 @@ async def test_the_step_that_ends_a_task_lists_its_webhook_once(world: World) ->
     assert [(webhook.task_id, webhook.url, webhook.tries) for webhook in due.taken] == [(task.id, URL, 0)]
     assert due.pending == 1
     assert await taken(records) == [], "whoever took it has it"
+
+
+async def test_it_is_known_with_whose_key_the_task_was_submitted(world: World) -> None:
+    records = world.records
+    anns, nobodys = await ended(records, a_task_of("ann")), await ended(records, a_task_of(None))
+    assert {webhook.task_id: webhook.caller for webhook in await taken(records)} == {anns.id: "ann", nobodys.id: None}
 
 
 async def test_every_way_to_end_lists_the_webhook(world: World) -> None:

@@ -26,12 +26,14 @@ class MemoryWebhooks:
         taken = []
         for _, task_id in late:
             entry = self._ledger.entry(task_id)
-            if entry is None or entry.record.callback_url is None:
+            url = entry.record.callback_url if entry else None
+            if entry is None or url is None:
                 del listed[task_id]
                 continue
             listed[task_id] = now + seconds
             entry.webhook.claim += 1
-            taken.append(DueWebhook(task_id, entry.record.callback_url, entry.webhook.tries, entry.webhook.claim))
+            noted, caller = entry.webhook, entry.record.caller or None
+            taken.append(DueWebhook(task_id, url, noted.tries, noted.claim, caller))
         return DueWebhooks(taken, len(listed))
 
     async def put_off(self, webhooks: Sequence[DueWebhook], *, after_seconds: float) -> None:

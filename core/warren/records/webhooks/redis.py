@@ -27,7 +27,10 @@ class RedisWebhooks:
         """Take webhooks whose time has come."""
         taken, pending = await self._store.run("webhooks_take", [], limit, milliseconds(seconds))
         return DueWebhooks(
-            [DueWebhook(task_id.decode(), url.decode(), int(tries), claim) for task_id, url, tries, claim in taken],
+            [
+                DueWebhook(task_id.decode(), url.decode(), int(tries), claim, caller.decode() or None)
+                for task_id, url, tries, claim, caller in taken
+            ],
             pending,
         )
 
