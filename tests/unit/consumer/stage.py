@@ -91,9 +91,12 @@ class Stage:
             await worker.drain(finish_seconds=0, hurry=asyncio.Event(), hand_back_seconds=1)
             await running
 
-    async def submit(self, name: str = "work", body: bytes = b"{}", **options: Any) -> Task:
-        """Submit a task that wants a reply, as a client does."""
-        task = Task(name, POOL.name, Payload(body), TaskOptions.model_validate(options), reply_to=REPLIES)
+    async def submit(
+        self, name: str = "work", body: bytes = b"{}", *, caller: str | None = None, **options: Any
+    ) -> Task:
+        """Submit a task that wants a reply, as a client does, or the API for a key of this name."""
+        valid = TaskOptions.model_validate(options)
+        task = Task(name, POOL.name, Payload(body), valid, caller=caller, reply_to=REPLIES)
         await Submitter(self.broker, self.records, Payloads(self.objects, BUCKET)).submit(task)
         return task
 

@@ -22,8 +22,9 @@ from warren.records.webhooks import CLAIM_SECONDS
 from warren.tasks import Task
 from warren.webhook import Webhook, WebhookState
 from warren_consumer.system.webhooks import courier as courier_module
-from warren_consumer.system.webhooks.courier import AT_ONCE, PUT_OFF_SECONDS, TO_A_HOST, WAIT_FOR_A_HOST, Courier
+from warren_consumer.system.webhooks.courier import PUT_OFF_SECONDS, Courier
 from warren_consumer.system.webhooks.post import LARGEST_RESULT, Post
+from warren_consumer.system.webhooks.turns import AT_ONCE, TO_A_HOST, WAIT_FOR_A_HOST
 
 DONE = Outcome(State.SUCCEEDED, result=b"[42]", result_type="application/json")
 
@@ -243,6 +244,33 @@ async def test_the_many_hosts_of_one_site_keep_no_other_waiting(case: SystemCase
             await is_(case, task, WebhookState.DELIVERED)
         stuck.set()
     assert slow.most_at_once == AT_ONCE // 2
+
+
+@pytest.mark.parametrize(
+    ("names", "patient", "share"),
+    [("{0}.slow{0}.example{0}", "bob", AT_ONCE // 2), ("{0}.slow.example", "ann", AT_ONCE // 4)],
+    ids=["the many sites of one key keep no other key", "one site of a key keeps none of its others"],
+)
+async def test_a_key_has_a_share_and_each_of_its_sites_one_of_it(
+    case: SystemCase, names: str, patient: str, share: int
+) -> None:
+    stuck = asyncio.Event()
+
+    async def hang(_: Received, writer: asyncio.StreamWriter) -> None:
+        await stuck.wait()
+
+    async def resolve(host: str, port: int, payer: str | None) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async with Receiver(speak=hang).listening() as slow, Receiver().listening() as quick:
+        for number in range(2 * AT_ONCE):
+            await ended(case, slow.url.replace("127.0.0.1", names.format(number)), caller="ann")
+        async with sending(case, resolve):
+            await until(lambda: slow.most_at_once >= share)
+            task = await ended(case, quick.url.replace("127.0.0.1", "quick.example"), caller=patient)
+            await is_(case, task, WebhookState.DELIVERED)
+        stuck.set()
+    assert slow.most_at_once == share
 
 
 async def test_a_burst_to_one_quick_receiver_arrives_without_a_pause(case: SystemCase) -> None:

@@ -1,6 +1,7 @@
 """Webhooks: telling receivers of users' own how their tasks ended.
 
-    courier   takes those whose time has come, and sees that no receiver keeps others waiting
+    courier   takes those whose time has come, and has them sent
+    turns     whose turn it is: sees that neither a receiver nor an API key keeps others waiting
     post      one attempt: the signed request and its answer
     signature whose secrets it is signed with
     verdict   what follows from an answer

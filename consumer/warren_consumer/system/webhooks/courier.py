@@ -1,6 +1,4 @@
-"""The courier: takes webhooks whose time has come and has them sent, many side by side, few of them to one host.
-
-To the hosts of one site there go no more of them than are left to others.
+"""The courier: takes webhooks whose time has come and has them sent, many side by side, each when it is its turn.
 
 What is taken stays the courier's for `CLAIM_SECONDS`. Killed, it leaves everything to the next one, under the same
 webhook-id: a receiver may be told twice, and never not at all.
@@ -13,20 +11,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter, deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import structlog
 
 from warren.errors import UnavailableError
-from warren.outbound.addresses import site
 from warren.outbound.transport import TOTAL_SECONDS
 from warren.records.webhooks import CLAIM_SECONDS
-from warren.shares import Shares
 from warren.webhook import Delivery
+from warren_consumer.system.webhooks.turns import Held, Turns
 from warren_consumer.system.webhooks.verdict import Attempt, judge
 
 if TYPE_CHECKING:
@@ -37,30 +31,12 @@ if TYPE_CHECKING:
 
 NAME: Final = "webhooks"
 EVERY_SECONDS: Final = 1.0
-AT_ONCE: Final = 64
-"""How many are sent at once: each may hold a result of a megabyte."""
-TO_A_HOST: Final = 4
-"""How many of them to one host."""
-WAIT_FOR_A_HOST: Final = 500
-"""How many wait here for their host; more are put off, so that what is due to other hosts is found behind them. A burst
-to a host that is quick goes out without a pause; what waits is small, its record is read when it is sent."""
-WAIT_IN_ALL: Final = 16_000
 TAKEN_AT_ONCE: Final = 100
 PUT_OFF_SECONDS: Final = (5.0, 20.0)
 NOTE_SECONDS: Final = 5.0
 """How much of a claim is kept for noting what came of it."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A webhook that was taken."""
-
-    webhook: DueWebhook
-    host: str
-    until: float
-    """Until when, by the loop's clock, an attempt may begin."""
 
 
 class Courier:
@@ -71,10 +47,7 @@ class Courier:
         self._post = post
         self._metrics = metrics
         self._faults = metrics.faults.labels(NAME)
-        self._waiting: dict[str, deque[Held]] = {}
-        self._sending: Counter[str] = Counter()
-        self._seats = Shares(WAIT_IN_ALL)
-        self._places = Shares(AT_ONCE)
+        self._turns = Turns()
         self._wake = asyncio.Event()
 
     @property
@@ -106,39 +79,20 @@ class Courier:
         return False
 
     async def _take(self) -> bool:
-        if not self._seats.left:
+        if self._turns.full:
             return False
         until = time.monotonic() + CLAIM_SECONDS - TOTAL_SECONDS - NOTE_SECONDS
         due = await self._records.webhooks.take(limit=TAKEN_AT_ONCE)
         self._metrics.webhooks_pending.set(due.pending)
-        too_many = []
-        for webhook in due.taken:
-            host = urlsplit(webhook.url).hostname or ""
-            if len(self._waiting.get(host, ())) < WAIT_FOR_A_HOST and self._seats.fair(site(host)):
-                self._seats.take(site(host))
-                self._waiting.setdefault(host, deque()).append(Held(webhook, host, until))
-            else:
-                too_many.append(webhook)
+        too_many = [webhook for webhook in due.taken if not self._turns.admit(Held.of(webhook, until))]
         if too_many:
             await self._put_off(too_many)
         return len(due.taken) == TAKEN_AT_ONCE
 
     def _start(self, group: asyncio.TaskGroup) -> None:
-        """Send what may be sent now, a host after the other; one that had its turn is the last in their order then."""
-        for host, waiting in [*self._waiting.items()]:
-            had = len(waiting)
-            while waiting and self._may_send(host):
-                self._sending[host] += 1
-                self._seats.give(site(host))
-                self._places.take(site(host))
-                group.create_task(self._see_to(group, waiting.popleft()))
-            if not waiting:
-                del self._waiting[host]
-            elif len(waiting) < had:
-                self._waiting[host] = self._waiting.pop(host)
-
-    def _may_send(self, host: str) -> bool:
-        return self._sending[host] < TO_A_HOST and self._places.left > 0 and self._places.fair(site(host))
+        """Send what may be sent now."""
+        while held := self._turns.next():
+            group.create_task(self._see_to(group, held))
 
     async def _see_to(self, group: asyncio.TaskGroup, held: Held) -> None:
         try:
@@ -149,11 +103,8 @@ class Courier:
             log.exception("a webhook met a fault and will be sent again", task=held.webhook.task_id)
             self._faults.inc()
         finally:
-            self._places.give(site(held.host))
-            self._sending[held.host] -= 1
-            if not self._sending[held.host]:
-                del self._sending[held.host]
-        if held.host not in self._waiting:
+            self._turns.done(held)
+        if not self._turns.like(held):
             self._wake.set()
         self._start(group)
 
