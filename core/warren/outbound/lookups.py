@@ -48,7 +48,7 @@ class Lookups:
         `payer` is on whose account it is looked up: the name of an API key; unless given, it is the host's site.
 
         Raises:
-            OSError: the name is not known, or nobody can say.
+            OSError: the name is not known, nobody can say, or there is no thread to ask.
             UnicodeError: it is no name.
 
         """
@@ -73,9 +73,12 @@ class Lookups:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._end, host, port, payer, outcome)
 
+        try:
+            threading.Thread(target=look_up, daemon=True, name="warren-lookup").start()
+        except RuntimeError as error:  # the machine, or the container, has no more threads
+            raise OSError(f"no thread to look it up: {error}") from error
         self._places.take(payer)
         self._under_way[host, port] = found
-        threading.Thread(target=look_up, daemon=True, name="warren-lookup").start()
         return found
 
     def _outcome(self, host: str, port: int) -> Found:

@@ -16,6 +16,8 @@ from warren.outbound.transport import Outbound
 
 SOON = 2.0
 SILENT = "silent.example"
+TOO_LARGE_A_STACK = 1 << 50
+"""No system has room for it: threads cannot be begun."""
 
 
 class NameServer:
@@ -107,6 +109,18 @@ async def test_a_lookup_has_a_time_and_its_thread_is_nobody_elses(
                 pass
     assert not any(thread.name == "warren-lookup" and not thread.daemon for thread in threading.enumerate())
     assert await asyncio.wait_for(asyncio.to_thread(lambda: 17), SOON) == 17
+
+
+async def test_a_thread_that_could_not_be_had_is_tried_anew_the_next_time(server: NameServer) -> None:
+    lookups = Lookups(server, most=1)
+    before = threading.stack_size(TOO_LARGE_A_STACK)
+    try:
+        with pytest.raises(OSError, match="no thread"):
+            await lookups.addresses("a.example", 80)
+    finally:
+        threading.stack_size(before)
+    for host in ("a.example", "b.example"):
+        assert await asyncio.wait_for(lookups.addresses(host, 80), SOON) == ["192.0.2.1"]
 
 
 @pytest.mark.parametrize(
