@@ -13,8 +13,10 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Self
+
+import structlog
 
 from warren.client.caller import ANYBODY, Caller
 from warren.client.view import View
@@ -36,6 +38,8 @@ MOST_NAMES: Final = 50
 """With more different tasks in view, all events are listened to instead of theirs."""
 
 MAX_VIEWERS: Final = 10_000
+
+log = structlog.get_logger(__name__)
 
 
 class Watch:
@@ -190,7 +194,7 @@ class Watch:
     async def _receive_replies(self) -> None:
         while True:
             try:
-                with suppress(UnavailableError):
+                with _kept_up("replies"):
                     async with self._broker.replies() as (self.queue, replies):
                         self._tried.set()
                         await self._pass_on(replies)
@@ -204,7 +208,7 @@ class Watch:
             while not self._names:
                 self._renamed.clear()
                 await self._renamed.wait()
-            with suppress(UnavailableError):
+            with _kept_up("events"):
                 names = frozenset(self._names)
                 keys = [f"task.*.{name}" for name in names] if len(names) <= MOST_NAMES else ["task.#"]
                 async with self._broker.listen(keys) as events:
@@ -243,10 +247,21 @@ class Watch:
             await self._look(self._views)
 
     async def _look(self, task_ids: Iterable[str]) -> None:
-        """Read the tasks and show them; while the records are away, nothing is shown."""
+        """Read the tasks and show them; while the records are away, or a fault is met, nothing is shown."""
         every = list(task_ids)
         for ids in (every[start : start + BULK] for start in range(0, len(every), BULK)):
-            with suppress(UnavailableError):
+            with _kept_up("records"):
                 for task_id, record in zip(ids, await self._records.read(ids), strict=True):
                     for view in self._views.get(task_id, ()):
                         view.show(record)
+
+
+@contextmanager
+def _kept_up(duty: str) -> Iterator[None]:
+    """Let a duty outlive whatever ends one round of it; the next one may do better."""
+    try:
+        yield
+    except UnavailableError:
+        pass
+    except Exception:
+        log.exception("watching tasks met a fault; it goes on", duty=duty)

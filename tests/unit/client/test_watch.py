@@ -1,7 +1,7 @@
 """Waiting for tasks and following them: by word of mouth at once, by reading in bulk in any case."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -273,6 +273,77 @@ async def test_while_the_records_are_away_views_stay_as_they_are(watch: Watch, r
         records.available = True
         await ended(records, task)
         assert await view.changed(SOON)
+
+
+class FaultyRecords(MemoryRecords):
+    """Meets a fault of its own whenever it is read, for as long as it is told to."""
+
+    faulty = False
+
+    async def read(self, task_ids: Sequence[str]) -> list[Record | None]:
+        if self.faulty:
+            raise ValueError("what is this?")
+        return await super().read(task_ids)
+
+
+@pytest.mark.parametrize("seconds", [0.02, NEVER], ids=["the sweep", "what heeds hints"])
+async def test_a_fault_does_not_end_the_reading(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: float
+) -> None:
+    monkeypatch.setattr("warren.client.watch.SWEEP_SECONDS", seconds)
+    records, said = FaultyRecords(), ""
+    async with Watch(broker, records) as watch:
+        task = await submitted(records)
+        async with watch.follow(task.id) as view:
+            await view.changed(0)
+            records.faulty = True
+            async with asyncio.timeout(SOON):
+                while "what is this?" not in said:
+                    watch.tell(task.id if seconds == NEVER else None)
+                    await asyncio.sleep(0.005)
+                    said += capsys.readouterr().out
+            records.faulty = False
+            await ended(records, task)
+            watch.tell(task.id if seconds == NEVER else None)
+            assert await view.changed(SOON)
+            assert view.over
+
+
+class FaultyBroker(MemoryBroker):
+    """Meets a fault of its own the first time that it is asked for replies and for events."""
+
+    def __init__(self) -> None:
+        super().__init__(topology(DEFAULT_POOLS))
+        self.sound: set[str] = set()
+
+    @asynccontextmanager
+    async def replies(self) -> AsyncIterator[tuple[str, MemorySubscription]]:
+        self._fail_once("replies")
+        async with super().replies() as made:
+            yield made
+
+    @asynccontextmanager
+    async def listen(self, patterns: Sequence[str]) -> AsyncIterator[MemorySubscription]:
+        self._fail_once("events")
+        async with super().listen(patterns) as events:
+            yield events
+
+    def _fail_once(self, what: str) -> None:
+        if what not in self.sound:
+            self.sound.add(what)
+            raise ValueError("what is this?")
+
+
+async def test_a_fault_does_not_end_the_listening(
+    records: MemoryRecords, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("warren.client.watch.RECONNECT_SECONDS", 0.02)
+    broker = FaultyBroker()
+    async with Watch(broker, records) as watch:
+        task = await submitted(records)
+        async with watch.follow(task.id):
+            await until(lambda: watch.queue is not None and bool(listening(broker)))
+    assert capsys.readouterr().out.count("watching tasks met a fault") == len(broker.sound) == 2
 
 
 async def test_closing_dismisses_those_who_follow_and_not_those_who_wait(watch: Watch, records: MemoryRecords) -> None:
