@@ -222,6 +222,8 @@ def test_a_file_of_unknown_size_that_does_not_end(site: Site, monkeypatch: pytes
     assert site.sent < 20 * MEBIBYTE  # what the kernel has taken in for us is counted as sent
 
 
+NO_NUMBER = "9" * 5000
+"""More digits than Python reads."""
 PAGE = Resource(b"<!DOCTYPE html><html>no such song</html>", headers={"Content-Type": "text/html; charset=utf-8"})
 
 
@@ -243,6 +245,8 @@ PAGE = Resource(b"<!DOCTYPE html><html>no such song</html>", headers={"Content-T
         (Resource(wav(1), headers={"Content-Encoding": "gzip"}), "bad-answer", "compressed"),
         (Resource(wav(1), headers={"Content-Range": "bytes 0-9/*"}), "bad-answer", "part of the file"),
         (Resource(wav(1), headers={"Content-Range": "bytes 7-8043/8044"}), "bad-answer", "part of the file"),
+        (Resource(wav(1), headers={"Content-Range": f"bytes 0-8043/{NO_NUMBER}"}), "bad-answer", "part of the file"),
+        (Resource(wav(1), headers={"Content-Range": f"bytes {NO_NUMBER}-9/8044"}), "bad-answer", "part of the file"),
         (Resource(b"", status=301, headers={"Location": "http://10.0.0.1/"}), "url-refused", "AUDIO_LENGTH_ALLOW"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

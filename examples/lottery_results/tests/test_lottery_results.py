@@ -106,6 +106,23 @@ def test_a_page_in_another_encoding(site: Site) -> None:
     assert results()[0] == LATEST
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        "charset=klingon",
+        "charset=base64",
+        "charset=undefined",
+        "charset=idna",
+        "charset*=us-ascii''a%00b",
+        "charset*" + "9" * 5000 + "=utf-8",
+    ],
+    ids=lambda named: named[:20],
+)
+def test_a_page_in_what_is_no_encoding_is_read_as_utf_8(site: Site, named: str) -> None:
+    site.headers = {"Content-Type": f"text/html; {named}"}
+    assert results()[0] == LATEST
+
+
 def test_a_page_that_was_redesigned(site: Site) -> None:
     site.page = (PAGES / "redesigned.html").read_bytes()
     assert fails() == (

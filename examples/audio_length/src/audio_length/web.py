@@ -26,7 +26,7 @@ IN_MEMORY: Final = 1024 * 1024
 LONGEST_PAUSE: Final = 3600
 """How long a server's wish for patience is heard, in seconds."""
 
-CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+)")
+CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
 
 
 @dataclass(frozen=True)

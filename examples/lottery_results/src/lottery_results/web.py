@@ -39,7 +39,7 @@ async def fetch(settings: Settings) -> str:
         page = await answer.read(MOST_BYTES + 1)
     if len(page) > MOST_BYTES:
         raise Fail("page-too-large", f"{settings.url} is larger than {MOST_BYTES} bytes: is it the right page?")
-    return page.decode(_charset(answer), errors="replace")
+    return _text(answer, page)
 
 
 def _check(answer: Answer) -> None:
@@ -53,13 +53,11 @@ def _check(answer: Answer) -> None:
         raise Fail("page-changed", f"{answer.url} is {kind}; a page, text/html, was expected")
 
 
-def _charset(answer: Answer) -> str:
-    named = _header(answer).get_content_charset("utf-8")
+def _text(answer: Answer, page: bytes) -> str:
     try:
-        "".encode(named)
-    except LookupError:
-        return "utf-8"
-    return named
+        return page.decode(_header(answer).get_content_charset("utf-8"), errors="replace")
+    except (LookupError, ValueError):  # none that is known, or none that pages are written in, like `idna`
+        return page.decode(errors="replace")
 
 
 def _header(answer: Answer) -> Message:
