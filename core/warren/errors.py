@@ -256,7 +256,10 @@ class TaskPoisonError(TaskFailedError):
 
 
 class ClientClosedError(WarrenError):
-    """A client was used after, or waited for an answer when, it was closed; only programs that use one meet this."""
+    """A client was used after it was closed, waited for an answer meanwhile, or was made before its process was forked.
+
+    Only programs that use one meet this.
+    """
 
     code = "client-closed"
     title = "Client closed"

@@ -33,7 +33,7 @@ from warren.attempt import CurrentTask, entered
 from warren.calls import Call, Terms, led_to
 from warren.client import AsyncJob, Job
 from warren.client.documents import TaskDocument, json_bytes
-from warren.client.synchronous import LoopThread
+from warren.client.loop_thread import LoopThread
 from warren.errors import InvalidResultError, NotFoundError, NoWebhookError
 from warren.record import Outcome, Progress, State
 from warren.settlement import Finish, RetryPolicy, decide, ordinary, succeeded

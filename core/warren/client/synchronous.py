@@ -5,16 +5,14 @@ Forbidden here: any logic. It belongs into `asynchronous`, so that both forms ha
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, wait
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from warren.client import gathering
 from warren.client.asynchronous import BUCKET, PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
-from warren.client.closable import CLOSED
+from warren.client.loop_thread import Across, LoopThread
 from warren.errors import ClientClosedError, InvalidRequestError
 
 if TYPE_CHECKING:
@@ -28,100 +26,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-CLOSING_SECONDS: Final = 5.0
-"""How long calls that are under way may take to end once there is nobody left to answer them."""
-
-
-class LoopThread:
-    """An event loop on a daemon thread."""
-
-    def __init__(self, name: str = "warren-client") -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
-        self._thread.start()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._under_way: set[Future[Any]] = set()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run the work on the loop and return its result; interrupted (Ctrl-C), the work is canceled.
-
-        Raises:
-            ClientClosedError: the loop has ended, or ends before the work does.
-
-        """
-        future = self.begin(work)
-        try:
-            return future.result()
-        except CancelledError as error:
-            if not self._closed:
-                raise
-            raise ClientClosedError(CLOSED) from error
-        except BaseException:
-            future.cancel()
-            raise
-
-    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin the work on the loop and return what becomes of it.
-
-        Raises:
-            ClientClosedError: the loop has ended.
-
-        """
-        with self._lock:
-            if not self._closed:
-                return self._begin(work)
-        work.close()
-        raise ClientClosedError(CLOSED)
-
-    def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """Do the last work, by which all other is to end, and end the loop and its thread; once."""
-        with self._lock:
-            ending = None if self._closed else self._begin(last)
-            self._closed = True
-        if ending is None:
-            last.close()
-            self._thread.join()
-            return
-        try:
-            ending.result()
-            wait(self._under_way.copy(), CLOSING_SECONDS)
-        finally:
-            self._end()
-
-    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        self._under_way.add(future)
-        future.add_done_callback(self._under_way.discard)
-        return future
-
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        for future in self._under_way.copy():
-            future.cancel()
-        self._loop.close()
-
-
-class Across:
-    """A gateway whose loop runs on another thread, for programs that run a loop of their own."""
-
-    def __init__(self, thread: LoopThread, gateway: Gateway) -> None:
-        self._thread = thread
-        self._gateway = gateway
-
-    async def open(self) -> None:
-        """Do nothing: it is open already."""
-
-    async def close(self) -> None:
-        """Do nothing: whoever opened it closes it."""
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        """Return the gateway's call, as one that may be awaited on any loop."""
-        call: Callable[..., Coroutine[Any, Any, Any]] = getattr(self._gateway, name)
-        return lambda *args, **kwargs: asyncio.wrap_future(self._thread.begin(call(*args, **kwargs)))
 
 
 class Client:
@@ -296,10 +200,16 @@ def as_completed(jobs: Iterable[Job[R]], *, timeout: float | None = None) -> Ite
     ended = gathering.as_completed(own, timeout)
     known = dict(zip(own, given, strict=True))
     try:
-        while (job := thread.run(anext(ended, None))) is not None:
+        while (job := thread.run(_next(ended))) is not None:
             yield known[job]
     finally:
-        thread.run(ended.aclose())
+        with suppress(ClientClosedError):  # closing ended it
+            thread.run(ended.aclose())
+
+
+async def _next(ended: AsyncGenerator[AsyncJob[R], None]) -> AsyncJob[R] | None:
+    """Return the next one: begun on the loop, which then knows of the generator and ends it at its own end."""
+    return await anext(ended, None)
 
 
 def _together(jobs: Sequence[Job[R]]) -> tuple[LoopThread, list[AsyncJob[R]]]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -21,10 +24,12 @@ SOON = 2.0
 
 
 class Silence:
-    """An API that accepts tasks, and never tells how they stand."""
+    """An API that accepts tasks, and never tells how they stand, but for those that have `ended`."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.asked = self.waiting = 0
+        self.ended: set[str] = set()
+        """The paths of those tasks."""
         self._asked = asyncio.Event()
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
@@ -33,7 +38,13 @@ class Silence:
             return document("queued")
         self.asked += 1
         self._asked.set()
-        await asyncio.Event().wait()
+        if request.url.path in self.ended:
+            return document("succeeded", result=1, result_type="application/json")
+        self.waiting += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.waiting -= 1
         raise AssertionError
 
     async def heard(self, questions: int) -> None:
@@ -99,6 +110,48 @@ def test_a_client_may_be_closed_twice_by_whomever_and_is_of_no_use_then(client: 
     for use in [*WAYS.values(), *more]:
         with pytest.raises(ClientClosedError, match="was closed"):
             use(client)
+
+
+def test_what_is_left_of_as_completed_may_be_closed_after_its_client(
+    client: Client, silence: Silence, caplog: pytest.LogCaptureFixture
+) -> None:
+    silence.ended.add("/v1/tasks/1")
+    ended = as_completed([client.job("1"), client.job("2")])
+    assert next(ended).id == "1"
+    client.close()
+    assert isinstance(ended, Generator)
+    ended.close()
+    del ended
+    gc.collect()
+    assert not caplog.records, "the looks that were under way have ended, and nobody forgot how"
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[float], None]]:
+    """Give what interrupts this thread after so many seconds, as Ctrl-C does."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timers: list[threading.Timer] = []
+
+    def press(seconds: float) -> None:
+        timers.append(threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)))
+        timers[-1].start()
+
+    yield press
+    for timer in timers:
+        timer.join()
+    signal.signal(signal.SIGINT, former)
+
+
+def test_ctrl_c_is_what_it_is_and_the_client_goes_on(
+    client: Client, silence: Silence, ctrl_c: Callable[[float], None]
+) -> None:
+    with client:
+        for way in (WAYS["as_completed"], WAYS["gather"], WAYS["get"]):
+            ctrl_c(0.2)
+            with pytest.raises(KeyboardInterrupt):
+                way(client)
+            assert not silence.waiting, "what was interrupted has ended"
+        assert client.submit("echo").id == "1"
 
 
 async def test_closing_an_asynchronous_client_ends_what_waits(silence: Silence) -> None:

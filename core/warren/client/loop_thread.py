@@ -1,0 +1,143 @@
+"""An event loop on a thread of its own, for programs that have none, and a gateway that is used across loops.
+
+Forbidden here: what is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from warren.client.closable import CLOSED
+from warren.errors import ClientClosedError
+
+if TYPE_CHECKING:
+    from warren.client.gateway import Gateway
+
+T = TypeVar("T")
+
+CLOSING_SECONDS: Final = 5.0
+"""How long calls that are under way may take to end once they were canceled, or there is nobody left to answer them."""
+
+FORKED: Final = "this client was made before the fork, and its thread stayed with the parent; make one in this process"
+
+
+class LoopThread:
+    """An event loop on a daemon thread, of use in the process that made it."""
+
+    def __init__(self, name: str = "warren-client") -> None:
+        self._process = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._under_way: set[Future[Any]] = set()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the work on the loop and return its result; interrupted (Ctrl-C), the work is canceled and has ended.
+
+        Raises:
+            ClientClosedError: the loop has ended, ends before the work does, or stayed behind at a fork.
+
+        """
+        future = self.begin(work)
+        try:
+            return future.result()
+        except CancelledError as error:
+            if not self._closed:
+                raise
+            raise ClientClosedError(CLOSED) from error
+        except BaseException:
+            if future.cancel():
+                self._see_off(work)
+            raise
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin the work on the loop and return what becomes of it.
+
+        Raises:
+            ClientClosedError: the loop has ended, or stayed behind at a fork.
+
+        """
+        if self._elsewhere:  # before the lock, which may have been held at the fork
+            work.close()
+            raise ClientClosedError(FORKED)
+        with self._lock:
+            if not self._closed:
+                return self._begin(work)
+        work.close()
+        raise ClientClosedError(CLOSED)
+
+    def close(self, last: Coroutine[Any, Any, None]) -> None:
+        """Do the last work, by which all other is to end, and end the loop and its thread; once.
+
+        In a forked process nothing is done: loop and connections are the parent's.
+        """
+        if self._elsewhere:
+            last.close()
+            return
+        with self._lock:
+            ending = None if self._closed else self._begin(last)
+            self._closed = True
+        if ending is None:
+            last.close()
+            self._thread.join()
+            return
+        try:
+            ending.result()
+            wait(self._under_way.copy(), CLOSING_SECONDS)
+            wait([self._begin(self._loop.shutdown_asyncgens())], CLOSING_SECONDS)
+        finally:
+            self._end()
+
+    @property
+    def _elsewhere(self) -> bool:
+        return os.getpid() != self._process
+
+    def _see_off(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Wait until work that was canceled has ended, so that nobody meets it half done."""
+
+        async def ended() -> None:
+            if tasks := [task for task in asyncio.all_tasks() if task.get_coro() is work]:
+                await asyncio.wait(tasks)
+
+        with suppress(ClientClosedError):
+            wait([self.begin(ended())], CLOSING_SECONDS)
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return future
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        for future in self._under_way.copy():
+            future.cancel()
+        self._loop.close()
+
+
+class Across:
+    """A gateway whose loop runs on another thread, for programs that run a loop of their own."""
+
+    def __init__(self, thread: LoopThread, gateway: Gateway) -> None:
+        self._thread = thread
+        self._gateway = gateway
+
+    async def open(self) -> None:
+        """Do nothing: it is open already."""
+
+    async def close(self) -> None:
+        """Do nothing: whoever opened it closes it."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        """Return the gateway's call, as one that may be awaited on any loop."""
+        call: Callable[..., Coroutine[Any, Any, Any]] = getattr(self._gateway, name)
+        return lambda *args, **kwargs: asyncio.wrap_future(self._thread.begin(call(*args, **kwargs)))
