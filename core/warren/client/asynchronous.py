@@ -6,6 +6,7 @@ Forbidden here: how Warren is reached. That is a gateway's.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from warren.client.deliveries import WebhookDocument
     from warren.client.gateway import Gateway, TaskGateway
     from warren.prediction import PredictResponse
-
-POLL_SECONDS = 20.0
-"""The longest single wait that a job asks for; a longer one is several of these."""
 
 BUCKET = "warren"
 PATIENCE_SECONDS = 10.0
@@ -216,12 +214,12 @@ class AsyncJob(Generic[R]):
             return self._end
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = POLL_SECONDS if end is None else max(0.0, min(POLL_SECONDS, end - time.monotonic()))
+            left = math.inf if end is None else max(0.0, end - time.monotonic())
             document = await self._gateway.read(self.id, left)
             if document.status.terminal:
                 self._end = await self._whole(document)
                 return self._end
-            if left <= 0:
+            if end is not None and time.monotonic() >= end:
                 return document
 
     @overload

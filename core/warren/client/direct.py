@@ -25,6 +25,7 @@ from warren.client.dead_letter import (
 from warren.client.dead_letters import DeadLetters
 from warren.client.deliveries import Deliveries, WebhookDocument
 from warren.client.documents import TaskDocument, TaskRequest
+from warren.client.gateway import POLL_SECONDS
 from warren.client.intake import Intake, Order
 from warren.client.outcome import failure
 from warren.client.results import Results
@@ -91,8 +92,9 @@ class DirectGateway:
         return [fate.id if isinstance(fate, Record) else fate for fate in fates]
 
     async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
-        """Return how a task stands, when it has ended or when the seconds are over."""
-        return TaskDocument.of(await self._again(lambda: self._intake.read(task_id, wait_seconds=wait_seconds)))
+        """Return how a task stands, when it has ended or when the seconds, `POLL_SECONDS` at most, are over."""
+        seconds = min(wait_seconds, POLL_SECONDS)
+        return TaskDocument.of(await self._again(lambda: self._intake.read(task_id, wait_seconds=seconds)))
 
     async def result(self, task_id: str) -> Payload:
         """Return the bytes that a task returned."""

@@ -5,7 +5,7 @@ Forbidden here: imports of adapters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from warren.prediction import PredictResponse
     from warren.tasks import Payload
 
+POLL_SECONDS: Final = 20.0
+"""The longest single wait for a task that is asked for; a longer one is several of these."""
+
 
 class TaskGateway(Protocol):
     """A way to tasks that were submitted."""
 
     async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
-        """Return how a task stands, when it has ended or when the seconds are over."""
+        """Return how a task stands, when it has ended or when the seconds are over; or sooner, to be asked again."""
 
     async def result(self, task_id: str) -> Payload:
         """Return the bytes that a task returned, of whatever size."""

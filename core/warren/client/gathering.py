@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 AT_ONCE: Final = 50
-"""How many jobs are waited for side by side: fewer than a client over HTTP keeps connections."""
+"""How many jobs are waited for side by side: fewer than a client over HTTP has places to wait from."""
 
 LOOK_SECONDS = 2.0
 """How long a job is waited for while others wait for their turn."""

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -33,6 +34,7 @@ from warren.client.dead_letter import (
 from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
 from warren.client.problem import PROBLEM_JSON, Problem
+from warren.client.turns import Turns
 from warren.errors import (
     BatchTooLargeError,
     InvalidRequestError,
@@ -52,6 +54,14 @@ ANSWER_SECONDS: Final = 10.0
 BATCH_SECONDS: Final = 60.0
 """How long the answer to a part of a batch may take."""
 
+CALLS_AT_ONCE: Final = 100
+"""How many calls that are answered at once are under way side by side, and how many predictions; others queue.
+
+Both, and the waits for tasks, have connections of their own: what takes long keeps nothing else from being answered.
+"""
+
+KEPT_CONNECTIONS: Final = 20
+"""How many connections are kept for later calls."""
 
 DEAD_LETTERS: Final = "/v1/dead-letters"
 
@@ -60,8 +70,17 @@ KEY_VARIABLE: Final = "WARREN_API_KEY"
 _POLICY: Final = re.compile(r'"key";q=(\d+)')
 """How many requests an API key may make at once, as the producer tells with each answer."""
 
+WINDOW_SECONDS: Final = 10
+"""After how many seconds it may make as many again."""
+
 
 Document = TypeVar("Document", bound=BaseModel)
+
+Lane = AbstractAsyncContextManager[None]
+"""What calls of one kind go through, so that only so many are under way."""
+
+_PLACED: Final = nullcontext()
+"""That of those which have a place already."""
 
 
 class WebGateway:
@@ -79,7 +98,11 @@ class WebGateway:
         self._url = url.rstrip("/")
         self._patience = patience
         headers = authorization(os.environ.get(KEY_VARIABLE) if api_key is None else api_key)
-        self._http = httpx2.AsyncClient(base_url=self._url, transport=transport, headers=headers)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
+        self._http = httpx2.AsyncClient(base_url=self._url, transport=transport, headers=headers, limits=limits)
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._predictions = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._turns = Turns(lambda: self._most / WINDOW_SECONDS)
         self._most = CALL_ITEMS
         """How many tasks go in one call: of what an API key may submit at once a quarter, for which the wait is short:
         shorter than anybody's patience."""
@@ -119,8 +142,9 @@ class WebGateway:
 
     async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
         """Return how a task stands, when it has ended or when the seconds are over."""
-        answer = await self._call("GET", _task(task_id), headers=_wait(wait_seconds), seconds=wait_seconds)
-        return _read(TaskDocument, answer)
+        if wait_seconds <= 0:
+            return await self._look(task_id, 0, self._calls)
+        return await self._turns.until_ended(lambda seconds: self._look(task_id, seconds, _PLACED), wait_seconds)
 
     async def result(self, task_id: str) -> Payload:
         """Return the bytes that a task returned, of whatever size."""
@@ -143,7 +167,12 @@ class WebGateway:
         """Run a model on inputs, within the seconds; once, however often it is asked for before the answer comes."""
         headers = {"Content-Type": payload.content_type, "Idempotency-Key": new_task_id(), **_wait(seconds)}
         answer = await self._call(
-            "POST", f"/v1/models/{model}/predict", content=payload.body, headers=headers, seconds=seconds
+            "POST",
+            f"/v1/models/{model}/predict",
+            content=payload.body,
+            headers=headers,
+            seconds=seconds,
+            lane=self._predictions,
         )
         return _read(PredictResponse, answer)
 
@@ -181,6 +210,10 @@ class WebGateway:
         query |= which.model_dump(include={"all", "limit"}, exclude_defaults=True)
         return _read(Treatment, await self._call("DELETE", DEAD_LETTERS, params=query))
 
+    async def _look(self, task_id: str, seconds: float, lane: Lane) -> TaskDocument:
+        answer = await self._call("GET", _task(task_id), headers=_wait(seconds), seconds=seconds, lane=lane)
+        return _read(TaskDocument, answer)
+
     async def _submit_all(self, items: Mapping[int, BatchItem]) -> dict[int, Fate[str]]:
         """Send the items in as many calls as it takes; once nothing answers, the rest waits for another time."""
         fates: dict[int, Fate[str]] = {}
@@ -204,13 +237,24 @@ class WebGateway:
             raise _unnamed(answer, None)
         return [item.id if isinstance(item, AcceptedItem) else item.error.fault() for item in told]
 
-    async def _call(self, method: str, path: str, *, seconds: float = 0, **parts: Any) -> httpx2.Response:  # noqa: ANN401
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float = 0,
+        lane: Lane | None = None,
+        **parts: Any,  # noqa: ANN401
+    ) -> httpx2.Response:
         parts["timeout"] = httpx2.Timeout(seconds + ANSWER_SECONDS, connect=ANSWER_SECONDS)
-        return await patiently(lambda: self._call_once(method, path, parts), self._patience)
+        return await patiently(lambda: self._call_once(method, path, parts, lane), self._patience)
 
-    async def _call_once(self, method: str, path: str, parts: dict[str, Any]) -> httpx2.Response:
+    async def _call_once(
+        self, method: str, path: str, parts: dict[str, Any], lane: Lane | None = None
+    ) -> httpx2.Response:
         try:
-            answer = await self._http.request(method, path, **parts)
+            async with lane or self._calls:
+                answer = await self._http.request(method, path, **parts)
         except httpx2.TransportError as error:
             what = str(error) or type(error).__name__
             detail = f"no answer from {self._url}: {what}; is this the API's address, and is the producer running?"
