@@ -25,7 +25,8 @@ from warren.pool import DEFAULT_POOLS, SYSTEM_POOL
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONSUMERS = 3
-CONCURRENCY = 24
+CONCURRENCY = 16
+"""Together they do about a hundred tasks a second, so that a busy machine, too, submits more than they do."""
 _POOL = DEFAULT_POOLS[0].name
 _PROXIES, _STORE_PROXIES, _API = 700, 750, 800
 
