@@ -17,25 +17,29 @@ _MOST_PROCESSES: Final = 1000
 
 
 class FinishedTasks:
-    """How many tasks of each queue were seen to be finished. A process that was not seen before counts from 0."""
+    """How many tasks of each queue were seen to be finished. A process that was not seen before counts from 0 ..."""
 
-    def __init__(self) -> None:
+    def __init__(self, fresh_seconds: float) -> None:
+        self._fresh_seconds = fresh_seconds
+        """... unless the queue itself has been seen for no longer than that: it may have missed the first scrapes."""
+        self._begun: dict[str, float] = {}
         self._seen: dict[str, dict[str, float]] = {}
         self._totals: dict[str, float] = defaultdict(float)
 
-    def observe(self, queues: Collection[str], figures: Mapping[str, Figure]) -> None:
+    def observe(self, queues: Collection[str], figures: Mapping[str, Figure], now: float) -> None:
         """Add what was finished since the last call; a queue without figures stays as it is."""
         for queue in self._seen.keys() - set(queues):
-            del self._seen[queue], self._totals[queue]
+            del self._seen[queue], self._begun[queue]
+            self._totals.pop(queue, None)
         for queue in queues:
             figure = figures.get(queue)
             if figure is None or (figure.consumers is None and queue not in self._seen):
                 continue
-            before = self._seen.get(queue)
+            before, new = self._seen.get(queue, {}), now - self._begun.setdefault(queue, now) <= self._fresh_seconds
             for process, count in figure.finished.items():
-                known = 0.0 if before is None else before.get(process, 0.0)
+                known = before.get(process, count if new else 0.0)
                 self._totals[queue] += count - known if count >= known else count
-            absent = {process: count for process, count in (before or {}).items() if process not in figure.finished}
+            absent = {process: count for process, count in before.items() if process not in figure.finished}
             self._seen[queue] = dict([*absent.items(), *figure.finished.items()][-_MOST_PROCESSES:])
 
     def total(self, queue: str) -> float | None:

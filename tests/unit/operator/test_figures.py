@@ -66,21 +66,37 @@ def figure(consumers: int | None, **finished: float) -> Figure:
 
 
 def test_finished_tasks_are_counted_over_processes_that_come_and_go() -> None:
-    counted = FinishedTasks()
-    for seen, total in (
-        (figure(None), None),
-        (figure(1, a=10), 10),
-        (figure(2, a=15, b=3), 18),
-        (figure(1, b=4), 19),  # a is gone
-        (figure(2, a=15, b=4), 19),  # no, it was not
-        (figure(2, a=2, b=4), 21),  # it started anew
-        (figure(None), 21),
+    counted = FinishedTasks(fresh_seconds=6)
+    for now, seen, total in (
+        (0, figure(None), None),
+        (10, figure(1, a=10), 0),
+        (20, figure(2, a=15, b=3), 8),
+        (30, figure(1, b=4), 9),  # a is gone
+        (40, figure(2, a=15, b=4), 9),  # no, it was not
+        (50, figure(2, a=2, b=4), 11),  # it started anew
+        (60, figure(None), 11),
     ):
-        counted.observe(["q"], {"q": seen})
+        counted.observe(["q"], {"q": seen}, now)
         assert counted.total("q") == total
-    counted.observe(["q"], {})
-    assert counted.total("q") == 21
-    counted.observe([], {})
+    counted.observe(["q"], {}, 70)
+    assert counted.total("q") == 11
+    counted.observe([], {}, 80)
+    assert counted.total("q") is None
+
+
+def test_who_missed_the_first_scrapes_has_not_done_it_all_just_now() -> None:
+    counted = FinishedTasks(fresh_seconds=6)
+    counted.observe(["q"], {"q": figure(2, a=50_000, b=80_000)}, 0)
+    counted.observe(["q"], {"q": figure(3, a=50_010, b=80_010, c=60_000)}, 4)
+    assert counted.total("q") == 20
+    counted.observe(["q"], {"q": figure(4, a=50_010, b=80_010, c=60_010, d=7)}, 8)
+    assert counted.total("q") == 37
+
+
+def test_a_queue_that_nothing_was_finished_of_can_be_let_go() -> None:
+    counted = FinishedTasks(fresh_seconds=6)
+    counted.observe(["q"], {"q": figure(1)}, 0)
+    counted.observe([], {}, 2)
     assert counted.total("q") is None
 
 
