@@ -262,7 +262,7 @@ def _arrivals(
     """
     if seen.finished is None:
         return points if points and now - points[-1][0] <= LONG_SECONDS else ()
-    point = (now, seen.finished + (seen.ready or 0) + (seen.unacked or 0))
+    point = (now, seen.finished + seen.dropped + (seen.ready or 0) + (seen.unacked or 0))
     kept = [point for point in points if point[0] < now]
     first = next((index for index, (_, after) in enumerate(pairwise(kept)) if after[0] > now - LONG_SECONDS), 0)
     return (*kept[first:], point)

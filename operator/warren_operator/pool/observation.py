@@ -34,6 +34,8 @@ class Observation:
     """Of the running tasks, those of consumers that take no more."""
     silent: bool = False
     """Some of its consumers are there but are not heard of (any longer): what they do is not known."""
+    dropped: float = 0.0
+    """Tasks that they ever took from the queue and did not work on: those arrived, and say nothing of speeds."""
     paused: str | None = None
     """The annotation that holds a count of replicas, as somebody wrote it."""
 

@@ -5,10 +5,10 @@ Forbidden here: the decision itself, and the outside libraries behind the ports.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,7 +18,8 @@ from warren.resources import ConsumerPool, parse, status_document
 from warren.topology import TASKS
 from warren_operator import metrics
 from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
-from warren_operator.figures.counters import FinishedTasks
+from warren_operator.figures.counters import CountedTasks
+from warren_operator.loop import each
 from warren_operator.pool.crew import Crews
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.ownership import owners
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 _LOG = structlog.get_logger(__name__)
 AT_ONCE: Final = 16
-"""So many pools are looked at at a time."""
+"""So many pools are looked at at a time: a round must end, though each look may wait long for the API server."""
 
 
 class PoolReconciler:
@@ -68,7 +69,8 @@ class PoolReconciler:
         self._clock = clock
         self._queues = frozenset(queues)
         self._fresh_seconds = fresh_seconds
-        self._finished = FinishedTasks(fresh_seconds)
+        self._finished = CountedTasks(attrgetter("finished"), fresh_seconds)
+        self._dropped = CountedTasks(attrgetter("dropped"), fresh_seconds)
         self._wakenings = Wakenings()
         self._crews = Crews(cluster, consumers)
         self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
@@ -89,7 +91,8 @@ class PoolReconciler:
         self._known = (now, figures, trouble)
         self._empty.observe(queues, figures, now)
         self._finished.observe(queues, figures, now)
-        await self._all(document for document, _ in pools)
+        self._dropped.observe(queues, figures, now)
+        await each(self._one, [document for document, _ in pools], AT_ONCE)
         await self._catch_up(pools)
 
     def miss(self) -> None:
@@ -179,18 +182,6 @@ class PoolReconciler:
         except UnavailableError as error:
             return {}, error.detail
 
-    async def _all(self, documents: Iterable[Document]) -> None:
-        """Look at several pools at a time: a round must end although each look may wait for the API server."""
-        places = asyncio.Semaphore(AT_ONCE)
-
-        async def look(document: Document) -> None:
-            async with places:
-                await self._one(document)
-
-        async with asyncio.TaskGroup() as looks:
-            for document in documents:
-                looks.create_task(look(document))
-
     async def _one(self, document: Document) -> None:
         """Look at one pool, unless it is gone; a round and a hint take turns."""
         standing = self._standings.setdefault(document["metadata"]["uid"], Standing())
@@ -266,12 +257,12 @@ class PoolReconciler:
         now = self._clock.monotonic()
         standing.wanted = scale.wanted
         known = standing.serve(pool.spec.queue, pool.status)
-        await self._listen(standing.silence, scale, figure)
+        await self._listen(standing.silence, scale, figure, now)
         seen = self._observation(pool, standing, figure)
         decision, standing.history = step(seen, pool.spec, known, now)
         self._series.measure(pool, seen, decision)
-        silent = standing.silence.lasts(self._fresh_seconds, now)
-        return Look(seen, decision, standing.history, figure.instead if figure else "", silent=silent)
+        instead, silent = figure.instead if figure else "", standing.silence.lasts(self._fresh_seconds, now)
+        return Look(seen, decision, standing.history, instead, silent=silent)
 
     def _owner(self, pool: ConsumerPool) -> str:
         """Return the name of the pool that scales this one's Deployment."""
@@ -290,9 +281,8 @@ class PoolReconciler:
             busy, ours = figure.busy if figure else {}, self._finished.total(queue) is not None
             await self._crews.rank(scale.selector, busy, pool.spec.concurrency, ours=ours)
 
-    async def _listen(self, silence: Silence, scale: Scale, figure: Figure | None) -> None:
+    async def _listen(self, silence: Silence, scale: Scale, figure: Figure | None, now: float) -> None:
         """Note whether consumers that told of themselves before, or some of them, are there but are not heard of."""
-        now = self._clock.monotonic()
         if not silence.suspected(figure, scale.wanted) or figure is None:
             return
         if silence.since is None and figure.consumers is None:
@@ -312,8 +302,8 @@ class PoolReconciler:
         if figure is None:
             return Observation(replicas, woken=woken, paused=pool.paused)
         silent = standing.silence.lasts(0, now)
-        unheard = figure.instead or (silent and figure.consumers is None)
-        finished = None if unheard else self._finished.total(queue)
+        unheard = silent and figure.consumers is None
+        finished = None if figure.instead or unheard else self._finished.total(queue)
         consumers = figure.consumers if figure.consumers is not None or finished is None else 0
         if consumers is not None:
             consumers = standing.staying(replicas, consumers, figure.busy.keys() - figure.leaving)
@@ -324,6 +314,7 @@ class PoolReconciler:
             finished,
             figure.running,
             consumers,
+            dropped=self._dropped.total(queue) or 0.0,
             woken=woken,
             outgoing=sum(figure.busy.get(process, 0) for process in figure.leaving),
             silent=silent,

@@ -69,6 +69,17 @@ async def test_the_first_task_of_a_pool_that_woke_is_no_reason_for_more(world: W
         assert (status(world).reason, condition(world, "MetricsAvailable")) == ("Backlog", ("True", "Fresh"))
 
 
+async def test_what_ended_before_anybody_worked_on_it_arrived_as_well(world: World) -> None:
+    """16/s are done, 84/s expire: more consumers would do them in time."""
+    create(world)
+    be_there(world, 1)
+    for second in range(0, 120, 2):
+        finished, dropped = {"10.0.0.0:8001": 16.0 * second}, {"10.0.0.0:8001": 84.0 * second}
+        world.figures.queues[QUEUE] = Figure(50, 2, age=1, running=2, consumers=1, finished=finished, dropped=dropped)
+        await world.look(seconds=2)
+    assert (status(world).arrival_rate, status(world).service_seconds) == (100, 0.12)
+
+
 async def test_another_queue_is_another_history(world: World) -> None:
     await work(world)
     figure = world.figures.queues[QUEUE]
