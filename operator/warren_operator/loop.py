@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import structlog
 
@@ -15,9 +15,12 @@ from warren.errors import WarrenError
 from warren_operator.metrics import FAILED_TICKS, LAST_TICK
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
     from warren.clock import SteadyClock
 
 _LOG = structlog.get_logger(__name__)
+T = TypeVar("T")
 _SHORTEST_PAUSE: Final = 0.2
 """Seconds between two rounds at least, however often somebody wishes for one: our own writes come back as events."""
 
@@ -27,6 +30,19 @@ class Round(Protocol):
 
     async def __call__(self) -> None:
         """Look at everything once."""
+
+
+async def each(work: Callable[[T], Awaitable[None]], things: Collection[T], at_once: int) -> None:
+    """Do the work on each of the things, on so many at a time, in their order."""
+    places = asyncio.Semaphore(at_once)
+
+    async def do(thing: T) -> None:
+        async with places:
+            await work(thing)
+
+    async with asyncio.TaskGroup() as tasks:
+        for thing in things:
+            tasks.create_task(do(thing))
 
 
 class Loop:

@@ -40,6 +40,8 @@ class Figure:
     """Why these are the broker's own figures, without what its consumers say of themselves; empty: they are not."""
     finished: Mapping[str, float] = field(default_factory=dict)
     """Tasks finished so far by each process that reports itself; it begins at 0 whenever one starts."""
+    dropped: Mapping[str, float] = field(default_factory=dict)
+    """The same of tasks that it took from the queue and did not work on: they had ended, or were to be set aside."""
 
 
 class Figures(Protocol):

@@ -6,7 +6,7 @@ Forbidden here: clocks, I/O.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,27 +16,33 @@ _MOST_PROCESSES: Final = 1000
 """A process that misses a scrape is not taken for a new one; of more than so many, those that left first are."""
 
 
-class FinishedTasks:
-    """How many tasks of each queue were seen to be finished. A process that was not seen before counts from 0."""
+class CountedTasks:
+    """How many tasks of each queue were seen to be counted. A process that was not seen before counts from 0 ..."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Callable[[Figure], Mapping[str, float]], fresh_seconds: float) -> None:
+        self._counts = counts
+        self._fresh_seconds = fresh_seconds
+        """... unless the queue itself has been seen for no longer than that: it may have missed the first scrapes."""
+        self._begun: dict[str, float] = {}
         self._seen: dict[str, dict[str, float]] = {}
         self._totals: dict[str, float] = defaultdict(float)
 
-    def observe(self, queues: Collection[str], figures: Mapping[str, Figure]) -> None:
-        """Add what was finished since the last call; a queue without figures stays as it is."""
+    def observe(self, queues: Collection[str], figures: Mapping[str, Figure], now: float) -> None:
+        """Add what was counted since the last call; a queue without figures stays as it is."""
         for queue in self._seen.keys() - set(queues):
-            del self._seen[queue], self._totals[queue]
+            del self._seen[queue], self._begun[queue]
+            self._totals.pop(queue, None)
         for queue in queues:
             figure = figures.get(queue)
             if figure is None or (figure.consumers is None and queue not in self._seen):
                 continue
-            before = self._seen.get(queue)
-            for process, count in figure.finished.items():
-                known = 0.0 if before is None else before.get(process, 0.0)
+            before, new = self._seen.get(queue, {}), now - self._begun.setdefault(queue, now) <= self._fresh_seconds
+            counts = self._counts(figure)
+            for process, count in counts.items():
+                known = before.get(process, count if new else 0.0)
                 self._totals[queue] += count - known if count >= known else count
-            absent = {process: count for process, count in (before or {}).items() if process not in figure.finished}
-            self._seen[queue] = dict([*absent.items(), *figure.finished.items()][-_MOST_PROCESSES:])
+            absent = {process: count for process, count in before.items() if process not in counts}
+            self._seen[queue] = dict([*absent.items(), *counts.items()][-_MOST_PROCESSES:])
 
     def total(self, queue: str) -> float | None:
         """Return the number of one queue; None: its consumers have never told."""

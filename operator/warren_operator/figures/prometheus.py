@@ -17,17 +17,21 @@ from typing import Any, Final
 import httpx2
 
 from warren.errors import UnavailableError
+from warren.record import Verdict
 from warren.topology import TASKS
 from warren_operator.figures import RUNNING, Figure
 
 _READY: Final = "rabbitmq_detailed_queue_messages_ready"
 _UNACKED: Final = "rabbitmq_detailed_queue_messages_unacked"
 _FINISHED: Final = "warren_consumer_finished_tasks_total"
+_CLAIMS: Final = "warren_consumer_claims_total"
 _SLOTS: Final = "warren_consumer_slots"
 _PREFIX: Final = f"{TASKS}."
 _GIVEN_BACK: Final = "held|lost|shutdown"
 """Outcomes after which the task is still on the queue."""
-_OF_EACH: Final = ("running", "finished", "slots")
+_DROPPED: Final = f"{Verdict.ENDED}|{Verdict.EXPIRED}|{Verdict.HELD}|{Verdict.POISON}"
+"""Verdicts after which the task is no longer on the queue, though nobody worked on it."""
+_OF_EACH: Final = ("running", "finished", "dropped", "slots")
 """Figures that each process of a pool has of its own."""
 _TIMEOUT_SECONDS: Final = 2.0
 _CLOCKS_DIFFER_SECONDS: Final = 5.0
@@ -110,6 +114,7 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
         "running": f"sum by (pool, instance) ({RUNNING}{{{where}}})",
         "slots": f"sum by (pool, instance) ({_SLOTS}{{{where}}})",
         "finished": f'sum by (pool, instance) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
+        "dropped": f'sum by (pool, instance) ({_CLAIMS}{{{where},verdict=~"{_DROPPED}"}})',
     }
     for figure, expression in parts.items():
         named = f'label_replace({expression}, "queue", "{_PREFIX}$1", "pool", "(.*)")'
@@ -143,6 +148,7 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
             consumers=_serving(processes["slots"].get(queue)),
             leaving=frozenset(process for process, slots in processes["slots"].get(queue, {}).items() if not slots),
             finished=processes["finished"].get(queue, {}),
+            dropped=processes["dropped"].get(queue, {}),
         )
         for queue, figures in values.items()
         if {"ready", "unacked", "time"} <= figures.keys()

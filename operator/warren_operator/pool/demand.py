@@ -29,6 +29,8 @@ RESERVE_SECONDS: Final = 5.0
 """... and no more than RabbitMQ's figures are old at the most."""
 MARGIN: Final = 0.05
 """Replicas go down only as far as still serves so much more work."""
+_SOME: Final = 0.01
+"""So much of a replica, and hence a whole one, is for anything that waits, however soon it will be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,11 @@ class Demand:
 
 def demand(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float) -> Demand:
     """Return how many replicas the work asks for."""
-    capacity, rate, lasting = history.capacity(spec.concurrency), history.arrival_rate, history.lasting_rate
-    if spec.target.wait_seconds is None or capacity is None or rate is None or lasting is None:
+    capacity = history.capacity(spec.concurrency)
+    if spec.target.wait_seconds is None or capacity is None:
         found = _by_tasks(seen, spec)
     else:
-        found = _by_wait(seen, spec, history, now, _Rates(rate, lasting, capacity))
+        found = _by_wait(seen, spec, history, now, _rates(seen, spec, history, capacity))
     if not spec.spare_slots:
         return found
     spare = spec.spare_slots / spec.concurrency
@@ -61,24 +63,30 @@ def demand(seen: Observation, spec: ConsumerPoolSpec, history: History, now: flo
 def estimated_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, wanted: int) -> float | None:
     """Return how many seconds a task that arrives now will wait if so many replicas are to be there; None: not known.
 
-    Those that are up work on what waits, and those that were asked for from the moment at which they will have started.
+    It waits until a slot is free for it: one of those that are up, or of those that were asked for once they will have
+    started, which then work as well.
     """
     capacity = history.capacity(spec.concurrency)
     if capacity is None or not seen.known:
         return None
     start, kept = history.start_seconds, replace(seen, replicas=min(seen.replicas, wanted))
     starting = [(max(0.0, start - ago), more) for ago, more in history.coming(kept, history.looked_at)]
-    return _drained((seen.ready or 0) / capacity, kept.up, [*starting, (start, max(0, wanted - seen.replicas))])
+    ends = seen.work - seen.outgoing + 1 - kept.up * spec.concurrency
+    each = spec.concurrency / capacity
+    return _passed(ends / capacity, each, kept.up, [*starting, (start, max(0, wanted - seen.replicas))])
 
 
-def _drained(work: float, up: int, coming: list[tuple[float, int]]) -> float | None:
-    """Return after how many seconds so many replica-seconds of work are done; None: it is not known who will."""
+def _passed(work: float, each: float, up: int, coming: list[tuple[float, int]]) -> float | None:
+    """Return after how many seconds so many replica-seconds of work are done; None: it is not known who will.
+
+    Whoever comes takes its slots' worth, `each`, at once.
+    """
     at = 0.0
     for begin, more in coming:
         if up and work <= up * (begin - at):
             break
-        work, at, up = work - up * (begin - at), begin, up + more
-    return at + work / up if up else None
+        work, at, up = work - up * (begin - at) - more * each, begin, up + more
+    return at + max(0.0, work) / up if up else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,14 @@ class _Rates:
     """The same as far as it has lasted."""
     capacity: float
     """Tasks per second of a busy replica."""
+
+
+def _rates(seen: Observation, spec: ConsumerPoolSpec, history: History, capacity: float) -> _Rates:
+    """Return the rates; where arrivals are not known, those that what is under way stands for (Little's law)."""
+    rate, lasting = history.arrival_rate, history.lasting_rate
+    if rate is None or lasting is None:
+        rate = lasting = seen.in_flight * capacity / spec.concurrency
+    return _Rates(rate, lasting, capacity)
 
 
 def _by_tasks(seen: Observation, spec: ConsumerPoolSpec) -> Demand:
@@ -106,13 +122,13 @@ def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: f
     steady = rates.lasting / rates.capacity + _spare(rates, target, spec.concurrency)
     draining = backlog / (rates.capacity * within)
     riding = (backlog + rates.arrivals * start) / (rates.capacity * (within + start))
-    most = (seen.work + rates.arrivals * start) / spec.concurrency
+    most, some = (seen.work + rates.arrivals * start) / spec.concurrency, _SOME if seen.ready else 0.0
     words = (
         f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "
         f"{rates.capacity:.2g}/s, a pod starts in {start:.0f} s"
     )
     # What comes seldom is no work meanwhile: how long a pool stays up for it is for the stabilization time to say.
-    found = 0.0 if history.quiet and not seen.work else min(max(steady, draining, riding), most)
+    found = 0.0 if history.quiet and not seen.work else min(max(steady, draining, riding, some), most)
     return Demand(found, found * (1 + MARGIN), found, words)
 
 

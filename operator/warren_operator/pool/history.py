@@ -192,14 +192,16 @@ def _untaken(history: History, seen: Observation, now: float) -> float | None:
 def _measured(history: History, seen: Observation, now: float, concurrency: int) -> History:
     """Add what happened since the last look to the measured speeds."""
     last, passed = history.last, now - history.looked_at
-    if last is None or last.finished is None or seen.finished is None or passed <= 0:
+    if passed <= 0:
         return history
+    if last is None or last.finished is None or seen.finished is None:
+        return _not_full(history)
     done = max(0.0, seen.finished - last.finished)
     taken = (last.running + seen.running) / 2 * passed
     new = replace(history, slots=history.slots.add(taken, done))
     up = seen.consumers or 0
     if not up or up != last.consumers or min(last.staying, seen.staying) < _BUSY_SHARE * up * concurrency:
-        return replace(new, full_since=None, full_taken=0.0, full_done=0.0, full_belief=None)
+        return _not_full(new)
     since, belief = history.full_since, history.full_belief
     if since is None:
         since, belief = history.looked_at, history.belief(concurrency)
@@ -209,6 +211,11 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     if now - since <= (new.service_seconds or math.inf):
         return new  # what was begun with the slots empty has not come to its end yet
     return _saturated(new, taken / concurrency, done, now, queued=min(last.work, seen.work) > up * concurrency)
+
+
+def _not_full(history: History) -> History:
+    """End the time of full slots: they are not, or that is not known."""
+    return replace(history, full_since=None, full_taken=0.0, full_done=0.0, full_belief=None)
 
 
 def _saturated(history: History, seconds: float, done: float, now: float, *, queued: bool) -> History:
@@ -248,10 +255,14 @@ def _arrivals(
     seen: Observation,
     now: float,
 ) -> tuple[tuple[float, float], ...]:
-    """Return the points with one more; of those older than the long time, one stays as the beginning."""
+    """Return the points with one more; of those older than the long time, one stays as the beginning.
+
+    A gap is no news: the numbers only grow, and what came meanwhile is in the next one. After the long time without
+    one, the rate is that of another time.
+    """
     if seen.finished is None:
-        return ()
-    point = (now, seen.finished + (seen.ready or 0) + (seen.unacked or 0))
+        return points if points and now - points[-1][0] <= LONG_SECONDS else ()
+    point = (now, seen.finished + seen.dropped + (seen.ready or 0) + (seen.unacked or 0))
     kept = [point for point in points if point[0] < now]
     first = next((index for index, (_, after) in enumerate(pairwise(kept)) if after[0] > now - LONG_SECONDS), 0)
     return (*kept[first:], point)

@@ -33,7 +33,9 @@ class Observation:
     outgoing: int = 0
     """Of the running tasks, those of consumers that take no more."""
     silent: bool = False
-    """Its consumers are there and told of themselves before, but do so no longer: what they do is not known."""
+    """Some of its consumers are there but are not heard of (any longer): what they do is not known."""
+    dropped: float = 0.0
+    """Tasks that they ever took from the queue and did not work on: those arrived, and say nothing of speeds."""
     paused: str | None = None
     """The annotation that holds a count of replicas, as somebody wrote it."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -17,9 +18,9 @@ from warren.resources import ConsumerPool, parse, status_document
 from warren.topology import TASKS
 from warren_operator import metrics
 from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
-from warren_operator.figures.counters import FinishedTasks
+from warren_operator.figures.counters import CountedTasks
+from warren_operator.loop import each
 from warren_operator.pool.crew import Crews
-from warren_operator.pool.history import History
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.ownership import owners
 from warren_operator.pool.scaling import step
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
     from warren_operator.figures import Consumers, Figure, Figures
     from warren_operator.figures.history import EmptyQueues
     from warren_operator.pool.scaling import Decision
+    from warren_operator.pool.silence import Silence
     from warren_operator.watched import Watched
 
 _LOG = structlog.get_logger(__name__)
+AT_ONCE: Final = 16
+"""So many pools are looked at at a time: a round must end, though each look may wait long for the API server."""
 
 
 class PoolReconciler:
@@ -65,7 +69,8 @@ class PoolReconciler:
         self._clock = clock
         self._queues = frozenset(queues)
         self._fresh_seconds = fresh_seconds
-        self._finished = FinishedTasks()
+        self._finished = CountedTasks(attrgetter("finished"), fresh_seconds)
+        self._dropped = CountedTasks(attrgetter("dropped"), fresh_seconds)
         self._wakenings = Wakenings()
         self._crews = Crews(cluster, consumers)
         self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
@@ -82,11 +87,12 @@ class PoolReconciler:
         self._owners = owners(pool for _, pool in pools)
         queues = self._queues | {pool.spec.queue for _, pool in pools}
         figures, trouble = await self._read(queues)
-        self._known = (self._clock.monotonic(), figures, trouble)
-        self._empty.observe(queues, figures, self._clock.monotonic())
-        self._finished.observe(queues, figures)
-        for document, _ in pools:
-            await self._one(document)
+        now = self._clock.monotonic()
+        self._known = (now, figures, trouble)
+        self._empty.observe(queues, figures, now)
+        self._finished.observe(queues, figures, now)
+        self._dropped.observe(queues, figures, now)
+        await each(self._one, [document for document, _ in pools], AT_ONCE)
         await self._catch_up(pools)
 
     def miss(self) -> None:
@@ -250,13 +256,13 @@ class PoolReconciler:
         """Take in how the pool stands, and decide."""
         now = self._clock.monotonic()
         standing.wanted = scale.wanted
-        standing.silent_since = await self._silent_since(pool, standing, scale, figure)
+        known = standing.serve(pool.spec.queue, pool.status)
+        await self._listen(standing.silence, scale, figure, now)
         seen = self._observation(pool, standing, figure)
-        known = standing.history or History.resumed(pool.status.service_seconds)
         decision, standing.history = step(seen, pool.spec, known, now)
         self._series.measure(pool, seen, decision)
-        silent = standing.silent_since is not None and now - standing.silent_since >= self._fresh_seconds
-        return Look(seen, decision, standing.history, figure.instead if figure else "", silent=silent)
+        instead, silent = figure.instead if figure else "", standing.silence.lasts(self._fresh_seconds, now)
+        return Look(seen, decision, standing.history, instead, silent=silent)
 
     def _owner(self, pool: ConsumerPool) -> str:
         """Return the name of the pool that scales this one's Deployment."""
@@ -275,19 +281,14 @@ class PoolReconciler:
             busy, ours = figure.busy if figure else {}, self._finished.total(queue) is not None
             await self._crews.rank(scale.selector, busy, pool.spec.concurrency, ours=ours)
 
-    async def _silent_since(
-        self, pool: ConsumerPool, standing: Standing, scale: Scale, figure: Figure | None
-    ) -> float | None:
-        """Return since when consumers that told of themselves before do so no longer, though they are there."""
-        if figure is None or figure.instead or figure.consumers is not None:
-            return None
-        if not scale.wanted or self._finished.total(pool.spec.queue) is None:
-            return None
-        now, since = self._clock.monotonic(), standing.silent_since
-        if since is None:
+    async def _listen(self, silence: Silence, scale: Scale, figure: Figure | None, now: float) -> None:
+        """Note whether consumers that told of themselves before, or some of them, are there but are not heard of."""
+        if not silence.suspected(figure, scale.wanted) or figure is None:
+            return
+        if silence.since is None and figure.consumers is None:
             self._crews.forget(scale.selector)
-        there = figure.unacked or (await self._crews.look(scale.selector, now)).ready
-        return None if not there else now if since is None else since
+        ready = (await self._crews.look(scale.selector, now)).ready
+        silence.note(figure, min(ready, scale.wanted), now, self._fresh_seconds)
 
     async def _complaint(self, seen: Observation, selector: str) -> str:
         if seen.replicas and (seen.consumers is None or seen.consumers < seen.replicas):
@@ -300,8 +301,9 @@ class PoolReconciler:
         woken = self._wakenings.heard(queue, now)
         if figure is None:
             return Observation(replicas, woken=woken, paused=pool.paused)
-        silent = standing.silent_since is not None
-        finished = None if figure.instead or silent else self._finished.total(queue)
+        silent = standing.silence.lasts(0, now)
+        unheard = silent and figure.consumers is None
+        finished = None if figure.instead or unheard else self._finished.total(queue)
         consumers = figure.consumers if figure.consumers is not None or finished is None else 0
         if consumers is not None:
             consumers = standing.staying(replicas, consumers, figure.busy.keys() - figure.leaving)
@@ -312,6 +314,7 @@ class PoolReconciler:
             finished,
             figure.running,
             consumers,
+            dropped=self._dropped.total(queue) or 0.0,
             woken=woken,
             outgoing=sum(figure.busy.get(process, 0) for process in figure.leaving),
             silent=silent,

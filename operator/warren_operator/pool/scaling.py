@@ -43,7 +43,7 @@ class Reason(StrEnum):
     METRICS_UNKNOWN = "MetricsUnknown"
     """The queue's figures are missing or old: hold."""
     CONSUMERS_UNKNOWN = "ConsumersUnknown"
-    """The consumers tell nothing of themselves any longer: none goes."""
+    """Consumers that are there are not heard of: none goes."""
 
 
 @dataclass(frozen=True, slots=True)

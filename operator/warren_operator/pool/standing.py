@@ -9,10 +9,14 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from warren_operator.pool.history import History
+from warren_operator.pool.silence import Silence
+from warren_operator.pool.status import told_before
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from warren_operator.pool.history import History
+    from warren.resources import ConsumerPoolStatus
 
 
 @dataclass(slots=True)
@@ -24,8 +28,10 @@ class Standing:
     """What its Deployment was last set to, by anybody; None: nobody has looked yet."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever looks: a round and a hint must not both decide on what the Deployment had before."""
-    silent_since: float | None = None
-    """Since when its consumers, which are there, have told nothing of themselves any longer."""
+    queue: str = ""
+    """What it serves."""
+    silence: Silence = field(default_factory=Silence)
+    """Whether consumers that are there are not heard of."""
     _crew: frozenset[str] = frozenset()
     """Those that served when there were last too many, as far as they still do; _kept of them stay."""
     _kept: int = 0
@@ -37,6 +43,15 @@ class Standing:
         if last is None:
             return False
         return not (self.wanted and (last.replicas if last.consumers is None else last.consumers))
+
+    def serve(self, queue: str, status: ConsumerPoolStatus) -> History:
+        """Return what is remembered: first what a former process told, and nothing of another queue than this."""
+        if self.queue not in {"", queue}:
+            self.history, self.silence, self._crew, self._kept = History(), Silence(), frozenset(), 0
+        elif self.history is None:
+            self.history, self.silence = History.resumed(status.service_seconds), Silence(told_before(status))
+        self.queue = queue
+        return self.history
 
     def staying(self, replicas: int, consumers: int, processes: Iterable[str]) -> int:
         """Return how many of the consumers that serve stay; `processes` are their addresses.

@@ -31,7 +31,7 @@ UNTAKEN_SECONDS: Final = 60.0
 
 
 _SILENT: Final = (
-    "the consumers are there, but Prometheus knows nothing of them any longer: does it still find and reach "
+    "consumers are there of which Prometheus knows nothing, or nothing any longer: does it find and reach all of "
     "their pods? Until it does, more are started by what RabbitMQ tells, and none goes"
 )
 
@@ -46,9 +46,16 @@ class Look:
     instead: str = ""
     """Why the figures are the broker's own, if they are."""
     silent: bool = False
-    """Whether the consumers, which are there, have told nothing of themselves for longer than a hiccup."""
+    """Whether consumers that are there have not been heard of for longer than a hiccup."""
     complaint: str = ""
     """What the scheduler says of pods that it found no node for, if there are any."""
+
+
+def told_before(status: ConsumerPoolStatus) -> bool:
+    """Return whether consumers had told of themselves when the status was written."""
+    metrics = find(status.conditions, METRICS_AVAILABLE)
+    silent = metrics is not None and metrics.reason == Reason.CONSUMERS_UNKNOWN
+    return silent or status.arrival_rate is not None or status.service_seconds is not None
 
 
 def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> ConsumerPoolStatus:

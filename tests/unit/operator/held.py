@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from warren.clock import Clock
-from warren_operator.cluster import Document, Kind, Scale
+from warren_operator.cluster import ClusterUnavailableError, Document, Kind, Scale
 from warren_operator.cluster.memory import MemoryCluster
 
 
@@ -22,11 +22,13 @@ class HeldCluster(MemoryCluster):
         """Deployments whose scale cannot be read, for no reason that has a name."""
         self.vanishing = ""
         """A pool that is deleted right before it is read."""
+        self.away = False
+        """Whether no Deployment's scale can be read just now."""
         self.looks = 0
         """How often a scale was read."""
 
     def hold(self, verb: str, deployment: str) -> None:
-        """Hold the next call of this kind until `go_on` is set."""
+        """Hold calls of this kind until `go_on` is set."""
         self.held = (verb, deployment)
         self.reached.clear()
         self.go_on.clear()
@@ -40,6 +42,8 @@ class HeldCluster(MemoryCluster):
     async def scale(self, deployment: str) -> Scale:
         """Answer when it may."""
         self.looks += 1
+        if self.away:
+            raise ClusterUnavailableError("the API server does not answer")
         if deployment in self.broken:
             raise RuntimeError(deployment)
         await self._hold("read", deployment)
@@ -53,6 +57,5 @@ class HeldCluster(MemoryCluster):
 
     async def _hold(self, verb: str, deployment: str) -> None:
         if self.held == (verb, deployment):
-            self.held = ("", "")
             self.reached.set()
             await self.go_on.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.unit.operator.web import serving
 from tests.unit.operator.world import World
 from warren_operator.cluster import Kind, Scale
 from warren_operator.figures import Figure
-from warren_operator.figures.counters import FinishedTasks
+from warren_operator.figures.counters import CountedTasks
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures, PrometheusUnavailableError, query, read_answer
 
@@ -38,9 +39,11 @@ def test_what_consumers_tell_is_read_with_it() -> None:
     samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
     for process, finished, slots in (("1.2.3.4:9100", 7, 4), ("1.2.3.5:9100", 8, 4)):
         samples += [told("finished", process, finished), told("slots", process, slots), told("running", process, 1)]
+    samples.append(told("dropped", "1.2.3.4:9100", 9))
     figure = read_answer({"data": {"result": samples}})["a"]
     assert (figure.running, figure.consumers, figure.leaving) == (2, 2, frozenset())
     assert figure.finished == {"1.2.3.4:9100": 7, "1.2.3.5:9100": 8}
+    assert figure.dropped == {"1.2.3.4:9100": 9}
 
 
 @pytest.mark.parametrize(("slots", "consumers", "leaving"), [((4, 0), 1, {"b"}), ((0, 0), 0, {"a", "b"})])
@@ -57,7 +60,8 @@ def test_those_that_stop_serve_no_longer_but_still_run_what_they_have(
 
 def test_consumers_are_asked_for_by_pool_and_namespace() -> None:
     text = query(["warren.tasks.cpu", "celery"], "/", "team")
-    assert text.count('{pool=~"cpu",namespace=~"team|"') == 3
+    assert text.count('{pool=~"cpu",namespace=~"team|"') == 4
+    assert 'verdict=~"ended|expired|held|poison"' in text
     assert "warren_consumer" not in query(["celery"], "/", "team")
 
 
@@ -66,21 +70,37 @@ def figure(consumers: int | None, **finished: float) -> Figure:
 
 
 def test_finished_tasks_are_counted_over_processes_that_come_and_go() -> None:
-    counted = FinishedTasks()
-    for seen, total in (
-        (figure(None), None),
-        (figure(1, a=10), 10),
-        (figure(2, a=15, b=3), 18),
-        (figure(1, b=4), 19),  # a is gone
-        (figure(2, a=15, b=4), 19),  # no, it was not
-        (figure(2, a=2, b=4), 21),  # it started anew
-        (figure(None), 21),
+    counted = CountedTasks(attrgetter("finished"), fresh_seconds=6)
+    for now, seen, total in (
+        (0, figure(None), None),
+        (10, figure(1, a=10), 0),
+        (20, figure(2, a=15, b=3), 8),
+        (30, figure(1, b=4), 9),  # a is gone
+        (40, figure(2, a=15, b=4), 9),  # no, it was not
+        (50, figure(2, a=2, b=4), 11),  # it started anew
+        (60, figure(None), 11),
     ):
-        counted.observe(["q"], {"q": seen})
+        counted.observe(["q"], {"q": seen}, now)
         assert counted.total("q") == total
-    counted.observe(["q"], {})
-    assert counted.total("q") == 21
-    counted.observe([], {})
+    counted.observe(["q"], {}, 70)
+    assert counted.total("q") == 11
+    counted.observe([], {}, 80)
+    assert counted.total("q") is None
+
+
+def test_who_missed_the_first_scrapes_has_not_done_it_all_just_now() -> None:
+    counted = CountedTasks(attrgetter("finished"), fresh_seconds=6)
+    counted.observe(["q"], {"q": figure(2, a=50_000, b=80_000)}, 0)
+    counted.observe(["q"], {"q": figure(3, a=50_010, b=80_010, c=60_000)}, 4)
+    assert counted.total("q") == 20
+    counted.observe(["q"], {"q": figure(4, a=50_010, b=80_010, c=60_010, d=7)}, 8)
+    assert counted.total("q") == 37
+
+
+def test_a_queue_that_nothing_was_finished_of_can_be_let_go() -> None:
+    counted = CountedTasks(attrgetter("finished"), fresh_seconds=6)
+    counted.observe(["q"], {"q": figure(1)}, 0)
+    counted.observe([], {}, 2)
     assert counted.total("q") is None
 
 

@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 from tests.unit.operator.held import HeldCluster
-from tests.unit.operator.test_pool_life import QUEUE, create
+from tests.unit.operator.test_pool_life import QUEUE, create, status
+from tests.unit.operator.test_wakes import until
 from tests.unit.operator.world import World
 from warren_operator.cluster import Kind, Scale
 from warren_operator.figures import Figure
+from warren_operator.pool.reconciler import AT_ONCE
 
 GPU = "warren.tasks.gpu"
 
@@ -41,9 +43,35 @@ async def test_a_fault_that_nobody_thought_of_stops_no_other_pool(world: World, 
     assert wanted(cluster, "gpu") == 1
 
 
-async def test_a_pool_that_is_deleted_while_the_round_is_at_another_is_left_alone(
+async def test_a_pool_that_takes_its_time_holds_up_no_other(world: World, cluster: HeldCluster) -> None:
+    await world.operator.resync()
+    cluster.hold("read", "gpu")
+    looking = asyncio.create_task(world.operator.pool_round())
+    await cluster.reached.wait()
+    await until(lambda: wanted(cluster, "consumer") == 3)
+    assert wanted(cluster, "gpu") == 0
+    cluster.go_on.set()
+    await looking
+    assert wanted(cluster, "gpu") == 1
+
+
+async def test_a_round_without_an_api_server_ends_and_the_next_one_does_all(world: World, cluster: HeldCluster) -> None:
+    cluster.away = True
+    await world.look()
+    assert (wanted(cluster, "gpu"), wanted(cluster, "consumer"), status(world).ready) == (0, 0, None)
+    cluster.away = False
+    await world.look(seconds=2)
+    assert (wanted(cluster, "gpu"), wanted(cluster, "consumer"), status(world).ready) == (1, 3, 5)
+
+
+async def test_a_pool_that_is_deleted_while_the_round_is_at_others_is_left_alone(
     world: World, cluster: HeldCluster
 ) -> None:
+    cluster.remove(Kind.CONSUMER_POOL, "cpu")
+    for number in range(1, AT_ONCE):
+        name, advice = f"gpu-{number}", {"scaleTargetRef": {"name": "gpu"}, "adviseOnly": True}
+        cluster.create(Kind.CONSUMER_POOL, name, {"queue": GPU, **advice})
+    create(world)
     await world.operator.resync()
     cluster.hold("read", "gpu")
     looking = asyncio.create_task(world.operator.pool_round())

@@ -116,6 +116,31 @@ def test_long_tasks_look_little_longer_to_a_new_process_before_the_first_has_end
     assert history.service_seconds == 32 + 10 * 20 / 20
 
 
+def steady(history: History, begin: int, end: int, *, seen: bool = True) -> History:
+    """Look at 10/s of 1 s each, or at what the broker alone tells of it."""
+    for now in range(begin, end, 2):
+        heard = Observation(5, 9, 10, 10.0 * now, 10, 5) if seen else Observation(5, 9, 10, silent=True)
+        history = history.after(heard, now, CONCURRENCY)
+    return history
+
+
+def test_a_gap_is_no_news_of_arrivals() -> None:
+    history = steady(steady(History(), 0, 100), 100, 120, seen=False)
+    assert history.arrival_rate == pytest.approx(10)
+    assert steady(history, 120, 130).arrival_rate == pytest.approx(10)
+    assert steady(history, 120, 162, seen=False).arrival_rate is None
+
+
+@pytest.mark.parametrize("gap", [Observation(5, 9, 10, silent=True), Observation(5)])
+def test_slots_that_nobody_saw_were_not_full(gap: Observation) -> None:
+    history = steady(History(), 0, 100)
+    assert history.full_since == 0
+    for now in range(100, 400, 2):
+        history = history.after(gap, now, CONCURRENCY)
+    history = steady(history, 400, 406)
+    assert (history.full_since, history.full_taken) == (400, 40)
+
+
 def test_nobody_takes_what_waits() -> None:
     history = History().after(Observation(1, 5, 0), 10, CONCURRENCY)
     assert history.after(Observation(1, 5, 0), 20, CONCURRENCY).untaken_since == 10

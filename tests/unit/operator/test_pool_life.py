@@ -190,7 +190,8 @@ async def test_the_status_tells_the_figures_and_a_new_process_goes_on_from_them(
     world.restart()
     world.figures.queues[QUEUE] = Figure(60, 0, age=1, consumers=2)
     await world.look(seconds=2)
-    assert status(world).estimated_wait_seconds == 1.5
+    assert status(world).estimated_wait_seconds == 1.4
+    assert status(world).reason == "Backlog"
 
 
 async def test_a_paused_pool_keeps_its_count(world: World) -> None:

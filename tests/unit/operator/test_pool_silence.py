@@ -95,9 +95,58 @@ async def test_a_pool_that_sleeps_and_wakes_is_not_silent(told: World) -> None:
     await told.look(seconds=2)
     assert (wanted(told), condition(told, "MetricsAvailable")) == (2, FRESH)
     be_ready(told, 1)
-    tell(told, 2, 1)  # it has begun before it was scraped
+    tell(told, 0, 1)  # it has begun before it was scraped
     await told.look(seconds=2)
-    assert (wanted(told), condition(told, "MetricsAvailable")) == (2, FRESH)
+    assert (wanted(told), condition(told, "MetricsAvailable")) == (1, FRESH)
+
+
+async def test_a_new_process_does_not_forget_that_they_told(told: World) -> None:
+    tell(told, 0, 0)
+    for _ in range(5):
+        await told.look(seconds=20)
+    told.restart()
+    for _ in range(5):
+        await told.look(seconds=20)
+    assert (wanted(told), status(told).reason) == (3, "ConsumersUnknown")
+
+
+async def test_a_new_process_knows_it_by_what_they_told_as_well(world: World) -> None:
+    create(world, scaleDown=IMPATIENT, maxReplicas=3)
+    world.cluster.deployments["consumer"] = Scale(3, 3, SELECTOR)
+    be_ready(world, 3)
+    for done in (1.0, 2.0):
+        world.figures.queues[QUEUE] = replace(TELLING, finished={"10.0.0.1:8001": done})
+        await world.look(seconds=2)
+    tell(world, 0, 0)
+    await world.restart().look(seconds=2)
+    assert (wanted(world), status(world).reason) == (3, "ConsumersUnknown")
+
+
+async def test_what_a_part_of_them_tells_is_not_all(told: World) -> None:
+    """One is heard, and idle; the others work on what the broker has given up."""
+    told.figures.queues[QUEUE] = replace(TELLING, unacked=6, running=0, busy={}, consumers=1)
+    for _ in range(5):
+        await told.look(seconds=2)
+    told.figures.queues[QUEUE] = replace(TELLING, unacked=0, running=0, busy={}, consumers=1)
+    for _ in range(5):
+        await told.look(seconds=2)
+    assert (wanted(told), status(told).reason) == (3, "ConsumersUnknown")
+    assert condition(told, "MetricsAvailable") == ("False", "ConsumersUnknown")
+    told.figures.queues[QUEUE] = replace(TELLING, unacked=0, running=0, busy={}, consumers=2, leaving={"10.0.0.0:8001"})
+    await told.look(seconds=2)
+    await told.look(seconds=2)
+    assert (wanted(told), condition(told, "MetricsAvailable")) == (0, FRESH)
+
+
+async def test_a_pod_that_has_just_come_up_is_not_silent(told: World) -> None:
+    """It is ready before it is scraped."""
+    told.figures.queues[QUEUE] = replace(TELLING, consumers=2)
+    await told.look(seconds=2)
+    await told.look(seconds=9)
+    assert condition(told, "MetricsAvailable") == FRESH
+    told.figures.queues[QUEUE] = replace(TELLING, running=2, unacked=2, busy={"10.0.0.1:8001": 2})
+    await told.look(seconds=2)
+    assert (wanted(told), condition(told, "MetricsAvailable")) == (1, FRESH)
 
 
 async def test_workers_of_others_never_told(world: World) -> None:

@@ -301,7 +301,7 @@ def test_the_reason_in_words_does_not_change_with_every_look() -> None:
 
 def test_the_estimated_wait() -> None:
     rule, history = spec(concurrency=2), measured(1, 4, start=10)
-    assert estimated_wait(Observation(4, 10, 8, 0, 8, 4), rule, history, 4) == pytest.approx(5)
+    assert estimated_wait(Observation(4, 10, 8, 0, 8, 4), rule, history, 4) == pytest.approx(5.5)
     assert estimated_wait(Observation(0, 0, 0, 0, 0, 0), rule, history, 1) == 10
     assert estimated_wait(Observation(0, 0, 0, 0, 0, 0), rule, history, 0) is None
     assert estimated_wait(Observation(4, 10, 8), rule, History(), 4) is None
@@ -311,15 +311,16 @@ def test_the_estimated_wait() -> None:
 @pytest.mark.parametrize(
     ("ready", "asked", "wanted", "wait"),
     [
-        # One is up and does 0.5/s. Nine were asked for 4 s ago and come in 6 s: 3 are done by then, 17 by ten.
-        (20, 4, 10, 6 + 17 / 5),
-        (2, 4, 10, 4),
+        # One is up and does 0.5/s. Nine were asked for 4 s ago and come in 6 s: 3 are done by then, 18 have a slot.
+        (20, 4, 10, 6),
+        (30, 4, 10, 6 + 10 / 5),
+        (0, 4, 10, 2),
         # Ten more are asked for now.
-        (100, 4, 20, 6 + 4 + (100 - 3 - 20) / 10),
+        (100, 4, 20, 6 + 4 + (101 - 3 - 18 - 20 - 20) / 10),
         # Those that should have come long ago are not counted on.
-        (20, 31, 10, 40),
+        (20, 31, 10, 42),
         # Some of them are told to go before they have come.
-        (20, 4, 3, 6 + 34 / 3),
+        (20, 4, 3, 6 + (21 - 3 - 4) / 1.5),
         (20, 4, 0, None),
     ],
 )
@@ -329,6 +330,32 @@ def test_the_estimated_wait_counts_who_is_up_and_who_comes_when(
     history = replace(measured(1, 4, start=10), raises=((NOW - asked, 10),))
     found = estimated_wait(Observation(10, ready, 2, 0, 2, 1), spec(concurrency=2), history, wanted)
     assert found == pytest.approx(wait)
+
+
+def test_who_comes_while_every_slot_is_taken_waits_until_one_is_free() -> None:
+    rule, history = spec(high=1, concurrency=1), measured(1 / 70, 66)
+    assert estimated_wait(Observation(1, 0, 1, 0, 1, 1), rule, history, 1) == pytest.approx(66)
+    assert estimated_wait(Observation(1, 0, 0, 0, 0, 1), rule, history, 1) == 0
+    leaver = Observation(1, 0, 1, 0, 1, 1, outgoing=1)
+    assert estimated_wait(leaver, rule, history, 1) == 0, "what those that go work on takes no slot of those that stay"
+    training = measured(0, 3600, start=10)
+    assert estimated_wait(Observation(1, 0, 1, 0, 1, 1), spec(concurrency=1), training, 2) == 10
+
+
+def test_without_a_rate_it_is_what_is_under_way_and_drains_what_waits() -> None:
+    """A new process knows the speed from the status: a backlog that the target has room for is no emergency."""
+    rule = spec(high=100, concurrency=1, wait=300)
+    before, _ = step(Observation(11, 500, 10, 90, 10, 11), rule, measured(10, 1), NOW)
+    after, _ = step(Observation(11, 500, 10, 90, 10, 11), rule, History.resumed(1.0), NOW)
+    assert (before.replicas, after.replicas) == (11, 11)
+    surge = Observation(10, 80, 10, 510, 10, 10)
+    before, _ = step(surge, spec(high=100, concurrency=1), measured(10, 1, start=15), NOW)
+    after, _ = step(surge, spec(high=100, concurrency=1), History.resumed(1.0), NOW)
+    assert (before.replicas, after.replicas) == (22, 22)
+    burst, _ = step(Observation(0, 100, 0), spec(high=100, concurrency=1, wait=60), History.resumed(0.5), NOW)
+    assert burst.replicas == 1
+    little, _ = step(Observation(2, 60, 0, 0, 0, 2), spec(low=2, concurrency=2), History.resumed(0.1), NOW)
+    assert little.reason is Reason.BACKLOG, "what waits is no idleness"
 
 
 def test_a_spare_that_no_replicas_have_room_for_is_refused() -> None:
