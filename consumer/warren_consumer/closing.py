@@ -8,6 +8,7 @@ Forbidden here: deciding; that is `settlement`.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ import structlog
 
 from warren import settlement
 from warren.errors import RecordsUnavailableError, UnavailableError
-from warren.message import Message
+from warren.message import Message, cut, essential
 from warren.record import Outcome, Record, State
 from warren.topology import delay_route
 from warren_consumer.handler import TaskFault
@@ -143,11 +144,26 @@ class Closing:
         await insist(lambda: self.broker.publish(again, exchange=exchange, routing_key=key), what="delaying a task")
 
     async def bury(self, delivery: Delivery, reason: str, *, code: str = INVALID_MESSAGE) -> None:
-        """Bring a message that cannot be worked on to the pool's dead letters; the system pool ends its record."""
-        message = fresh(delivery.message, {REASON_HEADER: reason, CODE_HEADER: code})
+        """Bring a message that cannot be worked on to the pool's dead letters; the system pool ends its record.
+
+        What cannot be published as it is goes without the headers that are not Warren's. Should that fail as well, the
+        message is given back to the broker, which counts its returns: held here for ever, it would keep a slot.
+        """
+        said = {REASON_HEADER: cut(reason), CODE_HEADER: code}
+        for message in (delivery.message, essential(delivery.message)):
+            try:
+                await self._to_dead_letters(fresh(message, said))
+            except Exception:
+                log.exception("a message cannot be buried as it is", message=message.message_id)
+            else:
+                await delivery.ack()
+                return
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        await delivery.nack()
+
+    async def _to_dead_letters(self, message: Message) -> None:
         queue = self.pool.dead_letter_queue
         await insist(lambda: self.broker.publish(message, exchange="", routing_key=queue), what="burying a message")
-        await delivery.ack()
 
     async def hand_back(self, lease: Lease) -> None:
         """Give the lease back: the next consumer need not wait for it to lapse, and no lapse is charged to the task."""

@@ -238,14 +238,17 @@ class Worker:
             del self._held[held.task.id]
 
     async def _survive(self, held: Assignment, fault: Exception) -> None:
-        if held.lease is not None:
-            await self.closing.hand_back(held.lease)
         surprises = _counted(held.delivery.message, SURPRISES_HEADER, MAX_SURPRISES) + 1
-        if surprises < MAX_SURPRISES:
-            await self.closing.put_back(held, SURPRISE_PAUSE_SECONDS, {SURPRISES_HEADER: surprises})
-        else:
-            detail = f"Warren's own worker failed on this task {surprises} times; its log has the traceback: {fault!r}"
-            await self.closing.bury(held.delivery, detail, code=WarrenError.code)
+        try:
+            if held.lease is not None:
+                await self.closing.hand_back(held.lease)
+            if surprises < MAX_SURPRISES:
+                await self.closing.put_back(held, SURPRISE_PAUSE_SECONDS, {SURPRISES_HEADER: surprises})
+                return
+        except Exception:
+            log.exception("a task cannot be put back and goes to the dead letters", task=held.task.id)
+        detail = f"Warren's own worker failed on this task {surprises} times; its log has the traceback: {fault!r}"
+        await self.closing.bury(held.delivery, detail, code=WarrenError.code)
 
     async def _advance(self, held: Assignment) -> None:
         if held.registration is None:
@@ -343,5 +346,6 @@ class Worker:
 
 
 def _counted(message: Message, header: str, most: int) -> int:
+    """Return how often something has happened to a message, as its header says; `most` where it says nonsense."""
     said = message.headers.get(header, 0)
-    return said if isinstance(said, int) else most
+    return max(0, said) if isinstance(said, int) else most

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -56,6 +56,13 @@ _FIELD_HEADERS: Final = {
     "traceparent": "traceparent",
     "replay_of": "warren-replay-of",
 }
+MOST_ESSENTIAL: Final = 24
+LONGEST_ESSENTIAL: Final = 4096
+"""How many headers `essential` keeps, and of how many bytes each: with what Warren adds they fit into a frame."""
+
+MOST_SAID: Final = 1000
+"""How many characters are told of what somebody else has written: it goes into headers, records and logs."""
+
 _SHA256: Final = re.compile("[0-9a-fA-F]{64}")
 _NAME: Final = re.compile(TASK_NAME)
 
@@ -134,10 +141,24 @@ def check_protocol(message: Message) -> None:
     said = message.headers.get(PROTOCOL_HEADER, PROTOCOL)
     if isinstance(said, bool) or said != PROTOCOL:
         detail = (
-            f"the message header {PROTOCOL_HEADER} is {said!r}, and this release of Warren reads {PROTOCOL}: upgrade "
-            "it, or let the client write that version"
+            f"the message header {PROTOCOL_HEADER} is {cut(repr(said))}, and this release of Warren reads "
+            f"{PROTOCOL}: upgrade it, or let the client write that version"
         )
         raise UnknownProtocolError(detail)
+
+
+def essential(message: Message) -> Message:
+    """Return the message with those headers alone that Warren reads, as far as they are short texts or numbers.
+
+    It can be published whatever somebody else has put into it.
+    """
+    headers = {name: value for name, value in message.headers.items() if name.startswith("warren-") and _short(value)}
+    return replace(message, headers=dict(list(headers.items())[:MOST_ESSENTIAL]))
+
+
+def cut(text: str) -> str:
+    """Return as much of a text as is told of it."""
+    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}..."
 
 
 def encode_reply(record: Record) -> Message:
@@ -208,14 +229,16 @@ def _options(message: Message) -> TaskOptions:
 
 def _deadline(message: Message) -> float | None:
     """Return when the task expires, if its message says so: a client's own seconds count from its timestamp."""
-    deadline = _number(message, DEADLINE_HEADER)
-    if deadline is not None:
-        if deadline > LAST_DEADLINE:
-            detail = f"the message header {DEADLINE_HEADER} is not valid: {deadline} is no time in seconds"
-            raise InvalidRequestError(detail)
-        return deadline
-    seconds = _number(message, EXPIRES_HEADER)
-    return None if seconds is None or message.timestamp is None else message.timestamp + seconds
+    said, deadline = DEADLINE_HEADER, _number(message, DEADLINE_HEADER)
+    if deadline is None:
+        seconds = _number(message, EXPIRES_HEADER)
+        if seconds is None or message.timestamp is None:
+            return None
+        said, deadline = f"{EXPIRES_HEADER}, counted from its timestamp,", message.timestamp + seconds
+    if deadline > LAST_DEADLINE:
+        detail = f"the message header {said} is not valid: {deadline} is no time in seconds"
+        raise InvalidRequestError(detail)
+    return deadline
 
 
 def _number(message: Message, header: str) -> float | None:
@@ -223,5 +246,12 @@ def _number(message: Message, header: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InvalidRequestError(f"the message header {header} is not valid: {value!r} is no number from 0 on")
+        detail = f"the message header {header} is not valid: {cut(repr(value))} is no number from 0 on"
+        raise InvalidRequestError(detail)
     return value
+
+
+def _short(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value.encode()) <= LONGEST_ESSENTIAL
+    return isinstance(value, int | float)

@@ -160,7 +160,7 @@ def death(headers: Mapping[str, Any], queue: str) -> str | None:
 
 def _rounds(message: Message) -> int:
     said = message.headers.get(ROUNDS_HEADER)
-    return said if isinstance(said, int) else 0
+    return max(0, said) if isinstance(said, int) else 0
 
 
 def _failed(task: Task, code: str, message: str) -> DeadLetter:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from warren.errors import UnavailableError
+from warren.message import essential
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -96,15 +97,26 @@ class Stream:
 
     async def _put_last(self, delivery: Delivery) -> None:
         try:
-            await self.broker.publish(self.again(delivery.message), exchange="", routing_key=self.queue)
+            await self._publish_last(delivery)
         except UnavailableError:
             await delivery.nack()
         except Exception:
-            log.exception("a message cannot be published as it is, and is put back", **self._named(delivery))
+            log.exception("a message cannot be published, and is put back", **self._named(delivery))
             self._faults.inc()
             await delivery.nack()
         else:
             await delivery.ack()
+
+    async def _publish_last(self, delivery: Delivery) -> None:
+        """Publish to the end of the queue; what cannot be published as it is, without the headers of others."""
+        again = self.again(delivery.message)
+        try:
+            await self.broker.publish(again, exchange="", routing_key=self.queue)
+        except UnavailableError:
+            raise
+        except Exception:
+            log.exception("a message cannot be published as it is", **self._named(delivery))
+            await self.broker.publish(essential(again), exchange="", routing_key=self.queue)
 
     def _named(self, delivery: Delivery) -> dict[str, str | None]:
         return {"queue": self.queue, "message": delivery.message.message_id}

@@ -55,11 +55,14 @@ def publish_frames(  # noqa: PLR0913 - a message, where it goes, and over what
     """Return the frames that publish the message, persistent, over the channel; `timestamp` is in seconds.
 
     Raises:
-        ValueError: the routing key, or a property, is longer than AMQP's 255 bytes.
+        ValueError: the routing key, or a property, is longer than AMQP's 255 bytes; or all properties together do not
+            fit into one frame, as they have to: the broker would end the connection, with all that is under way on it.
 
     """
     properties = _properties(message, message_id, timestamp)
     header = _frame(_HEADER, channel, _CONTENT.pack(_BASIC, 0, len(message.body)) + properties)
+    if len(header) > frame_max:
+        raise ValueError(f"the message's properties take {len(header)} bytes, and the broker takes {frame_max} at most")
     return _method(channel, exchange, routing_key, mandatory) + header + _body(message.body, channel, frame_max)
 
 
@@ -119,8 +122,19 @@ def _table(items: Iterable[tuple[str, Any]]) -> bytes:
 
 
 def _value(value: Any) -> bytes:  # noqa: ANN401 - what a header may hold
-    # The library would write single precision, which tells times of this century to two minutes.
-    return b"d" + _DOUBLE.pack(value) if isinstance(value, float) else encode.encode_table_value(value)
+    """Return a value as other brokers' libraries write it: all that can be read can be written."""
+    match value:
+        case float():  # the library would write single precision, which tells times of this century to two minutes
+            return b"d" + _DOUBLE.pack(value)
+        case bytes():  # a text that is not UTF-8
+            return b"S" + len(value).to_bytes(4) + value
+        case dict():
+            return b"F" + _table(value.items())
+        case list():
+            items = b"".join(map(_value, value))
+            return b"A" + len(items).to_bytes(4) + items
+        case _:
+            return encode.encode_table_value(value)
 
 
 def _body(body: bytes, channel: int, frame_max: int) -> bytes:

@@ -12,9 +12,10 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from warren.broker import Depth
+from warren.broker.frames import publish_frames
 from warren.clock import Clock, SystemClock
 from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.topology import DELAY_LEVELS, DELAY_STEP_MS, EVENTS, LISTEN_PREFIX, MOST_EVENTS, REPLY_PREFIX, Topology
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from warren.message import Message
 
 DEFAULT_EXCHANGE = ""
+FRAME_MAX: Final = 131_072
+"""RabbitMQ's own default, in bytes."""
 
 
 class MemoryDelivery:
@@ -134,8 +137,14 @@ class MemoryBroker:
         self._check()
 
     async def publish(self, message: Message, *, exchange: str, routing_key: str, mandatory: bool = True) -> None:
-        """Route the message to its queue."""
+        """Route the message to its queue.
+
+        Raises:
+            ValueError: it cannot be put on the wire; see `publish_frames`.
+
+        """
         self._check()
+        _check_frames(message, exchange, routing_key)
         if exchange == EVENTS:
             self._tell(message, routing_key, mandatory=mandatory)
         elif exchange.startswith("warren.delay."):
@@ -258,6 +267,19 @@ class MemoryBroker:
             queue.push(message)
         elif mandatory:
             raise UnroutableError(f"no queue is bound for {routing_key!r} on {exchange!r}; run: warren topology apply")
+
+
+def _check_frames(message: Message, exchange: str, routing_key: str) -> None:
+    publish_frames(
+        message,
+        message.message_id or "",
+        exchange=exchange,
+        routing_key=routing_key,
+        mandatory=True,
+        timestamp=int(message.timestamp or 0),
+        channel=1,
+        frame_max=FRAME_MAX,
+    )
 
 
 def _fits(words: list[str], pattern: list[str]) -> bool:

@@ -14,6 +14,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
+from warren.message import LAST_DEADLINE
 from warren.record import Progress, Record, State, TaskError
 from warren.tasks import JSON, TASK_NAME, Payload, TaskOptions
 
@@ -218,4 +219,5 @@ def _result(payload: Payload) -> dict[str, Any]:
 
 
 def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    """Return the time; one past all years, as a store may hold of a former release's making, as the last there is."""
+    return None if seconds is None else datetime.fromtimestamp(min(seconds, LAST_DEADLINE), UTC)

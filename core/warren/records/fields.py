@@ -73,7 +73,7 @@ def task_fields(task: Task) -> Fields:
         "callback_events": " ".join(options.callback_events) if options.callback_url else None,
         "replay_of": task.replay_of,
         "replays": task.replays or None,
-        "expires_at": None if task.deadline is None else milliseconds(task.deadline),
+        "expires_at": _deadline(task) or None,
     }
     return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -81,7 +81,6 @@ def task_fields(task: Task) -> Fields:
 def new_record(task: Task, due_ms: int, now_ms: int, expires_ms: int) -> Record:
     """Return the record that was just written for a task, given the times that the store set (0: none)."""
     options, now = task.options, now_ms / 1000
-    deadline_ms = 0 if task.deadline is None else milliseconds(task.deadline)
     return Record(
         id=task.id,
         name=task.name,
@@ -96,7 +95,7 @@ def new_record(task: Task, due_ms: int, now_ms: int, expires_ms: int) -> Record:
         timeout_seconds=options.timeout_seconds,
         submitted_at=now,
         due_at=due_ms / 1000 or None,
-        expires_at=(expires_ms or deadline_ms) / 1000 or None,
+        expires_at=(expires_ms or _deadline(task)) / 1000 or None,
         reply_to=task.reply_to,
         callback_url=str(options.callback_url) if options.callback_url else None,
         callback_events=options.callback_events if options.callback_url else None,
@@ -104,6 +103,11 @@ def new_record(task: Task, due_ms: int, now_ms: int, expires_ms: int) -> Record:
         replays=task.replays,
         now=now,
     )
+
+
+def _deadline(task: Task) -> int:
+    """Return the task's own deadline in milliseconds; 0: none. The epoch itself is past like any other such time."""
+    return 0 if task.deadline is None else max(1, milliseconds(task.deadline))
 
 
 def outcome_fields(outcome: Outcome) -> Fields:

@@ -6,9 +6,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-from warren.broker.memory import MemoryBroker, MemoryDelivery, MemoryQueue
+from warren.broker.frames import publish_frames
+from warren.broker.memory import FRAME_MAX, MemoryBroker, MemoryDelivery, MemoryQueue
 from warren.clock import ManualClock
 from warren.message import Message
 from warren.objects.memory import MemoryObjects
@@ -31,6 +33,8 @@ Work = Callable[[Context], Coroutine[Any, Any, Payload]]
 POOL = Pool(name="cpu")
 BUCKET = "warren"
 REPLIES = "warren.reply.test"
+METHOD_BYTES = 17
+"""The frame that goes before that of the properties, without the names of exchange and routing key."""
 
 
 class Stage:
@@ -141,6 +145,23 @@ class Stage:
     def replies(self) -> list[Message]:
         """The replies that were published."""
         return [message for message, _ in self.broker.queues[REPLIES].ready]
+
+
+def crowded(message: Message) -> Message:
+    """Return the message as a client sends it whose own headers leave no room for another one."""
+    alone = replace(message, body=b"", headers={**message.headers, "author": ""})
+    written = publish_frames(
+        alone,
+        message.message_id or "",
+        exchange="",
+        routing_key="",
+        mandatory=True,
+        timestamp=0,
+        channel=1,
+        frame_max=FRAME_MAX,
+    )
+    room = FRAME_MAX - len(written) + METHOD_BYTES
+    return replace(message, headers={**message.headers, "author": "x" * room})
 
 
 async def until(condition: Callable[[], bool], seconds: float = 3.0) -> None:

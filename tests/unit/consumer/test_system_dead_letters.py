@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.consumer.stage import POOL, until
+from tests.unit.consumer.stage import POOL, crowded, until
 from tests.unit.consumer.system_case import REJECTED, SystemCase, summary, wanted, with_headers
 from warren.broker import Delivery
 from warren.message import Message, encode_task
@@ -202,6 +202,27 @@ async def test_a_message_that_cannot_be_put_last_is_put_back(case: SystemCase) -
         await until(lambda: tried >= 2)
         assert stream.consuming
     assert not stream.consuming
+
+
+async def test_a_message_that_has_no_room_for_another_header_is_put_last_without_those_of_others(
+    case: SystemCase,
+) -> None:
+    task, taken = wanted(), []
+
+    async def take(delivery: Delivery) -> None:
+        taken.append(delivery.message)
+        if len(taken) == 1:
+            raise RuntimeError("boom")
+        await delivery.ack()
+
+    full = crowded(encode_task(task))
+    queue = case.broker.queues[POOL.dead_letter_queue]
+    queue.push(replace(full, headers={**full.headers, **REJECTED}))
+    async with running(case.stream(take)):
+        await until(lambda: len(taken) == 2)
+        await until(lambda: not queue.unacked)
+    assert taken[1].headers == {"warren-protocol": 1, "warren-death": "rejected"}
+    assert taken[1].message_id == task.id
 
 
 async def test_a_message_of_another_version_of_the_protocol_says_so(case: SystemCase) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.consumer.stage import POOL, Stage, nothing_happens, until
+from tests.unit.consumer.stage import POOL, Stage, crowded, nothing_happens, until
 from warren.message import Message, encode_task
 from warren.record import Claim, Lease, Outcome, Progress, State, TaskError, Verdict
 from warren.records import LEASE_SECONDS
 from warren.records.memory import MemoryRecords
-from warren.tasks import Task
+from warren.tasks import Task, TaskOptions
 from warren.topology import TASKS
 from warren_consumer.worker import HOPS_HEADER, MAX_HOPS, MAX_SURPRISES, SURPRISE_PAUSE_SECONDS
 
@@ -101,6 +101,17 @@ async def test_an_expired_task_ends_as_expired(stage: Stage) -> None:
     assert stage.began == []
     assert (await stage.record(task)).state is State.EXPIRED
     assert [reply.headers["warren-state"] for reply in stage.replies] == ["expired"]
+
+
+@pytest.mark.parametrize("deadline", [0, 0.0001, 1])
+async def test_a_deadline_of_the_epoch_itself_is_past(stage: Stage, deadline: float) -> None:
+    stage.knows_work()
+    task = Task("work", POOL.name, deadline=deadline)
+    await stage.broker.publish(encode_task(task), exchange=TASKS, routing_key=POOL.name)
+    async with stage.working():
+        await until(lambda: stage.empty)
+    assert stage.began == []
+    assert (await stage.record(task)).state is State.EXPIRED
 
 
 async def test_a_held_task_is_acked_and_runs_when_it_is_published_again(stage: Stage) -> None:
@@ -263,6 +274,59 @@ async def test_a_fault_of_the_worker_itself_runs_a_task_a_few_times_and_no_more(
     (dead,) = stage.dead
     assert "ZeroDivisionError('work')" in dead.headers["warren-reason"]
     assert dead.headers["warren-reason-code"] == "internal"
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_a_message_that_has_no_room_for_another_header_ends_and_takes_no_slot(
+    stage: Stage, concurrency: int
+) -> None:
+    stage.knows_work()
+    stage.gate.set()
+    full = [
+        crowded(encode_task(Task("unknown", POOL.name, options=TaskOptions(max_attempts=attempts))))
+        for attempts in (3, 4)
+    ]
+    for message in full:
+        await stage.broker.publish(message, exchange=TASKS, routing_key=POOL.name)
+    task = await stage.submit()
+    async with stage.working(concurrency=concurrency):
+        await until(lambda: stage.ended == [task.id])
+        await until(lambda: stage.empty)
+    assert [dead.message_id for dead in stage.dead] == [message.message_id for message in full]
+    assert [dead.headers["warren-reason-code"] for dead in stage.dead] == ["internal", "internal"]
+    assert ["author" in dead.headers for dead in stage.dead] == [False, False]
+    assert [dead.headers["warren-max-attempts"] for dead in stage.dead] == [3, 4]
+
+
+@pytest.mark.parametrize("header", ["warren-protocol", "warren-deadline"])
+async def test_a_message_whose_fault_is_long_is_buried_with_a_short_reason(stage: Stage, header: str) -> None:
+    message = replace(encode_task(Task("work", POOL.name)), headers={header: "y" * 66_000})
+    await stage.broker.publish(message, exchange=TASKS, routing_key=POOL.name)
+    async with stage.working():
+        await until(lambda: stage.empty)
+    (dead,) = stage.dead
+    assert dead.headers[header] == message.headers[header]
+    assert f"{header} is" in dead.headers["warren-reason"]
+    assert len(dead.headers["warren-reason"]) < 1100
+
+
+async def test_a_text_that_is_not_utf8_travels_with_its_task(stage: Stage) -> None:
+    message = replace(encode_task(Task("unknown", POOL.name)), headers={"author": b"Ren\xe9"})
+    await stage.broker.publish(message, exchange=TASKS, routing_key=POOL.name)
+    async with stage.working():
+        await until(lambda: bool(stage.broker.delayed))
+    ((_, again),) = stage.broker.delayed
+    assert again.headers == {"author": b"Ren\xe9", HOPS_HEADER: 1}
+
+
+async def test_hops_that_a_client_made_up_are_not_owed_to_it(stage: Stage) -> None:
+    stage.knows_work("known")
+    message = replace(encode_task(Task("unknown", POOL.name)), headers={HOPS_HEADER: -1000})
+    await stage.broker.publish(message, exchange=TASKS, routing_key=POOL.name)
+    async with stage.working():
+        await until(lambda: bool(stage.broker.delayed))
+    ((_, again),) = stage.broker.delayed
+    assert again.headers[HOPS_HEADER] == 1
 
 
 @pytest.mark.parametrize("name", ["x" * 250, "two.words", "line\nbreak", ""])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pamqp.frame
@@ -45,11 +46,23 @@ def parsed(written: bytes) -> Iterator[Any]:
 
 
 texts = st.text(max_size=60)
-headers = st.dictionaries(
-    st.text(min_size=1, max_size=30).filter(lambda name: name != "x-death"),
-    st.one_of(st.integers(-(2**62), 2**62), st.booleans(), st.floats(allow_nan=False), texts, st.lists(texts)),
-    max_size=6,
+not_utf8 = st.binary(max_size=20).map(lambda raw: raw + b"\xe9")
+decimals = st.builds(
+    lambda digits, scale: Decimal(digits).scaleb(-scale), st.integers(-(2**31), 2**31 - 1), st.integers(0, 255)
 )
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.integers(-(2**62), 2**62)
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | texts
+    | not_utf8
+    | st.builds(bytearray, st.binary(max_size=20))
+    | decimals,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1, max_size=30), inner, max_size=3),
+    max_leaves=6,
+)
+headers = st.dictionaries(st.text(min_size=1, max_size=30).filter(lambda name: name != "x-death"), values, max_size=6)
 
 
 @given(
@@ -107,3 +120,15 @@ def test_the_brokers_own_note_of_a_messages_way_is_left_out() -> None:
 def test_what_is_too_long_for_amqp_is_named() -> None:
     with pytest.raises(ValueError, match="255 bytes at most here, not 300: 'ttt"):
         frames(Message(b"", type="t" * 300))
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_properties_that_fit_into_no_frame_are_refused_before_the_broker_ends_the_connection(room: int) -> None:
+    _, header = frames(Message(b"", headers={"note": ""}))
+    taken = len(pamqp.frame.marshal(header, 7))
+    message = Message(b"", headers={"note": "x" * (FRAME_MAX - taken + room)})
+    if room:
+        with pytest.raises(ValueError, match=f"{FRAME_MAX + 1} bytes, and the broker takes {FRAME_MAX} at most"):
+            frames(message)
+    else:
+        assert len(frames(message)) == 2

@@ -93,6 +93,20 @@ def test_a_deadline_in_milliseconds_is_refused(deadline: int) -> None:
         decode_task(foreign(warren_deadline=deadline), "cpu")
 
 
+def test_an_expiry_that_counts_from_a_timestamp_in_microseconds_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match=r"warren-expires-seconds.*no time in seconds"):
+        decode_task(foreign(timestamp=1_763_800_000_000, warren_expires_seconds=60), "cpu")
+
+
+@pytest.mark.parametrize("header", ["warren_protocol", "warren_deadline", "warren_replays"])
+def test_of_a_value_that_is_refused_no_more_is_told_than_a_person_reads(header: str) -> None:
+    long: dict[str, Any] = {header: "x" * 100_000}
+    with pytest.raises(InvalidRequestError) as refused:
+        decode_task(foreign(**long), "cpu")
+    assert "x" * 900 in refused.value.detail
+    assert len(refused.value.detail) < 1300
+
+
 @pytest.mark.parametrize("events", ["exploded", "failed exploded", "", 5])
 def test_events_that_there_are_not_are_named(events: object) -> None:
     message = foreign(warren_callback_url="https://a.example/", warren_callback_events=events)

@@ -74,6 +74,16 @@ async def test_the_list_is_a_summary_the_newest_end_first(api: httpx2.AsyncClien
     assert not {"payload", "payload_base64", "next"} & (letter.keys() | body.keys())
 
 
+async def test_a_time_past_all_years_that_the_store_holds_hides_no_dead_letter(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    task = await fail(house, deadline=1_763_800_000_060.0)
+    for url in (URL, f"{URL}/{task.id}", f"/v1/tasks/{task.id}"):
+        answered = await api.get(url)
+        assert answered.status_code == 200
+        assert "9999-12-31T23:59:59Z" in answered.text
+
+
 async def test_pages_meet_each_once_while_others_arrive_and_go(api: httpx2.AsyncClient, house: House) -> None:
     ids = [(await fail(house)).id for _ in range(7)]
     met, query = [], "limit=2"
