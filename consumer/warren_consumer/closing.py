@@ -19,6 +19,7 @@ from warren import settlement
 from warren.errors import RecordsUnavailableError, UnavailableError
 from warren.message import Message, cut, essential
 from warren.record import Outcome, Record, State
+from warren.records import LEASE_SECONDS
 from warren.topology import delay_route
 from warren_consumer.handler import TaskFault
 from warren_consumer.patience import insist, insist_for
@@ -114,7 +115,8 @@ class Closing:
         if record is not None and record.state.terminal:
             await self.conclude(held, record)
         elif record is not None and record.leased and record.lease_until is not None:
-            await self.put_back(held, record.lease_until - record.now)
+            # The store's clock may have been set back; a claim decides how long that lease really lasts.
+            await self.put_back(held, min(record.lease_until - record.now, LEASE_SECONDS))
         else:
             await self.put_back(held, ASK_AGAIN_SECONDS)
 

@@ -11,8 +11,13 @@ from warren.records.ledger import Entry, Ledger
 from warren.records.poison import POISON
 
 
-def decide_claim(ledger: Ledger, entry: Entry, now: float, consumer: str, *, alone: bool) -> tuple[Verdict, float]:
-    """Return the verdict and how many seconds the delivery is to wait; a lease that ran out is counted on the way."""
+def decide_claim(  # noqa: PLR0913 - all that a claim is decided by
+    ledger: Ledger, entry: Entry, now: float, consumer: str, *, alone: bool, seconds: float
+) -> tuple[Verdict, float]:
+    """Return the verdict and how many seconds the delivery is to wait; a lease that ran out is counted on the way.
+
+    `seconds` are how long a lease lasts.
+    """
     if not entry.open:
         return Verdict.ENDED, 0
     if entry.record.held:
@@ -21,6 +26,9 @@ def decide_claim(ledger: Ledger, entry: Entry, now: float, consumer: str, *, alo
         return Verdict.EXPIRED, 0
     lease = entry.record.lease_until
     if entry.record.state is State.STARTED and lease:
+        if lease > now + seconds:  # the clock was set back: nobody has to wait for longer than a lease lasts
+            lease = now + seconds
+            entry.set(lease_until=lease)
         if lease > now:
             mine = entry.record.consumer == consumer
             return (Verdict.ADOPTED, 0) if mine else (Verdict.BUSY, lease - now)
@@ -41,10 +49,22 @@ def _is_poisoned(ledger: Ledger, entry: Entry, now: float) -> bool:
 
 def _in_turn(entry: Entry, now: float, *, alone: bool) -> tuple[Verdict, float]:
     """Decide for a record that nobody holds: is it due, and may this consumer have it."""
-    due_at = entry.record.due_at
-    if due_at and due_at > now:
-        return Verdict.EARLY, due_at - now
+    if wait := _early_by(entry, now):
+        return Verdict.EARLY, wait
     if entry.record.suspect and not alone:
         entry.set(changed_at=now)  # its message is on its way again: nobody has forgotten it
         return Verdict.ALONE, 0
     return Verdict.CLAIMED, 0
+
+
+def _early_by(entry: Entry, now: float) -> float:
+    """Return how long it is until the record is due; if the clock was set back since that was noted, as it was then."""
+    record = entry.record
+    if not record.due_at or record.due_at <= now:
+        return 0
+    since = record.changed_at or record.submitted_at or now
+    if since <= now:
+        return record.due_at - now
+    wait = max(0.0, record.due_at - since)
+    entry.set(due_at=now + wait, changed_at=now)
+    return wait

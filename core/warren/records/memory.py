@@ -92,7 +92,7 @@ class MemoryRecords:
             self._ledger.keep_open(entry, now)
         if entry.open:
             entry.set(accepted=True, pool=task.pool)
-        verdict, wait = decide_claim(self._ledger, entry, now, consumer, alone=alone)
+        verdict, wait = decide_claim(self._ledger, entry, now, consumer, alone=alone, seconds=seconds)
         if verdict is Verdict.CLAIMED:
             self._ledger.start(entry, consumer, now, alone=alone, lease_until=now + seconds)
         record = self._seen(entry)

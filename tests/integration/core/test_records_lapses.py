@@ -7,7 +7,7 @@ import pytest
 from tests.unit.core.worlds import World
 from warren.record import Lease, Outcome, Record, Renewal, State, TaskError, Verdict
 from warren.records import LEASE_SECONDS, MAX_LAPSES, Records
-from warren.tasks import Task
+from warren.tasks import Task, TaskOptions
 
 DONE = Outcome(State.SUCCEEDED, result=b"42")
 FAULT = TaskError(code="exception", message="no luck")
@@ -119,3 +119,45 @@ async def test_a_failure_clears_all_lapses(world: World) -> None:
     await come_back(world.records, frozen, task, "renew")
     record = await the_record(world.records, task)
     assert (record.lapses, record.suspect) == (0, False)
+
+
+async def test_a_clock_that_is_set_back_makes_no_dead_consumers_lease_longer(world: World) -> None:
+    task = Task("train", "train-cpu")
+    assert (await world.records.claim(task, "dead", alone=True)).verdict is Verdict.CLAIMED
+    world.advance(-3600)
+    claim = await world.records.claim(task, "c2", alone=True)
+    assert (claim.verdict, round(claim.wait_seconds)) == (Verdict.BUSY, LEASE_SECONDS)
+    world.advance(LEASE_SECONDS + 1)
+    claim = await world.records.claim(task, "c2", alone=True)
+    assert (claim.verdict, claim.record.lapses) == (Verdict.CLAIMED, 1)
+
+
+async def test_a_clock_that_is_set_back_takes_no_lease_from_who_renews_it(world: World) -> None:
+    task = Task("train", "train-cpu")
+    claim = await world.records.claim(task, "c1", alone=True)
+    assert claim.lease is not None
+    world.advance(-3600)
+    assert (await world.records.claim(task, "c2", alone=True)).verdict is Verdict.BUSY
+    for _ in range(4):
+        world.advance(LEASE_SECONDS - 5)
+        assert await world.records.renew(claim.lease, task, "c1") is Renewal.RENEWED
+        assert (await world.records.claim(task, "c2", alone=True)).verdict is Verdict.BUSY
+    assert await world.records.finish(claim.lease, task, DONE) is not None
+
+
+@pytest.mark.parametrize("way", ["delay", "retry"])
+async def test_a_clock_that_is_set_back_makes_no_pause_longer(world: World, way: str) -> None:
+    options = TaskOptions(delay_seconds=40 if way == "delay" else 0)
+    task = Task("train", "train-cpu", options=options)
+    await world.records.create(task)
+    if way == "retry":
+        claim = await world.records.claim(task, "c1", alone=True)
+        assert claim.lease is not None
+        assert await world.records.retry(claim.lease, task, FAULT, after_seconds=40)
+    world.advance(-3600)
+    for passes, left in ((0, 40), (30, 10)):
+        world.advance(passes)
+        claim = await world.records.claim(task, "c1", alone=True)
+        assert (claim.verdict, round(claim.wait_seconds)) == (Verdict.EARLY, left)
+    world.advance(11)
+    assert (await world.records.claim(task, "c1", alone=True)).verdict is Verdict.CLAIMED

@@ -5,6 +5,17 @@ local function known_now()
   return look(key, 'state', 'accepted', 'held', 'pool', 'expires_at', 'due_at', 'attempt', 'fence', 'suspect')
 end
 
+-- How long it is until the record is due; where the clock was set back since that was noted, as long as it was then.
+local function early_by(due)
+  if due <= NOW then return 0 end
+  local noted = look(key, 'changed_at', 'submitted_at')
+  local since = number(noted.changed_at or noted.submitted_at)
+  if since <= NOW then return due - NOW end
+  local wait = math.max(0, due - since)
+  write(key, {'due_at', whole(NOW + wait), 'changed_at', whole(NOW)})
+  return wait
+end
+
 local known = known_now()
 if not known.state then
   write_new(key, 7, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
@@ -20,7 +31,11 @@ if expire_if_late(key, known.state, known.expires_at) then return answer('expire
 
 if known.state == 'started' then
   local last = look(key, 'consumer', 'alone', 'lease_until', 'started_at', 'running_ms', 'lapses', 'lapsed')
-  local lease = number(last.lease_until)
+  local lease, longest = number(last.lease_until), NOW + tonumber(ARGV[2])
+  if lease > longest then -- the clock was set back: nobody has to wait for longer than a lease lasts
+    lease = longest
+    write(key, {'lease_until', whole(lease)})
+  end
   if lease > NOW then
     if last.consumer == consumer then return answer('adopted', key) end
     return answer('busy', key, lease - NOW)
@@ -38,7 +53,7 @@ if known.state == 'started' then
   end
 end
 
-local wait = number(known.due_at) - NOW
+local wait = early_by(number(known.due_at))
 if wait > 0 then return answer('early', key, wait) end
 if known.suspect == '1' and not alone then
   write(key, {'changed_at', whole(NOW)}) -- its message is on its way again: nobody has forgotten it
