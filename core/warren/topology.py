@@ -21,6 +21,9 @@ DEAD: Final = "warren.dead"
 EVENTS: Final = "warren.events"
 RESULTS: Final = "warren.results"
 DELAY_DUE: Final = "warren.delay.due"
+ASTRAY: Final = f"{DEAD}.delay.due"
+"""What the ladder has no way for: its pool is not there, or its routing key is none. No pool's name has a dot."""
+
 REPLY_PREFIX: Final = "warren.reply."
 LISTEN_PREFIX: Final = "warren.listen."
 
@@ -71,7 +74,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Tunables of the queues whose name matches."""
+    """Tunables of the queues, or exchanges, whose name matches."""
 
     name: str
     pattern: str
@@ -102,7 +105,9 @@ class Topology:
 
     def policy_of(self, queue: str) -> Policy | None:
         """Return the policy that is to be in force for a queue: of those that match, that of the highest priority."""
-        matching = [policy for policy in self.policies if re.search(policy.pattern, queue)]
+        matching = [
+            policy for policy in self.policies if policy.apply_to == "queues" and re.search(policy.pattern, queue)
+        ]
         return max(matching, key=lambda policy: policy.priority, default=None)
 
 
@@ -117,11 +122,13 @@ def topology(pools: Iterable[Pool]) -> Topology:
             Exchange(EVENTS, "topic"),
             Exchange(RESULTS, "direct"),
             Exchange(DELAY_DUE, "topic"),
+            Exchange(ASTRAY, "topic"),
             *(Exchange(delay_exchange(level), "topic") for level in levels),
         ),
         queues=(
             *(_task_queue(pool) for pool in pools),
             *(Queue(pool.dead_letter_queue, {"x-queue-type": "quorum"}) for pool in pools),
+            Queue(ASTRAY, {"x-queue-type": "quorum"}),
             Queue(RESULTS, {"x-queue-type": "quorum"}),
             *(_delay_queue(level) for level in levels),
             *(_due_queue(pool) for pool in pools),
@@ -130,6 +137,7 @@ def topology(pools: Iterable[Pool]) -> Topology:
             *(Binding(TASKS, pool.queue, pool.name) for pool in pools),
             *(Binding(DEAD, pool.dead_letter_queue, pool.name) for pool in pools),
             *(Binding(DELAY_DUE, pool.due_queue, f"#.{pool.name}") for pool in pools),
+            Binding(ASTRAY, ASTRAY, "#"),
             Binding(RESULTS, RESULTS, RESULTS),
             *(binding for level in levels for binding in _delay_bindings(level)),
         ),
@@ -138,6 +146,8 @@ def topology(pools: Iterable[Pool]) -> Topology:
             Policy("warren-tasks", r"^warren\.((tasks|delay|dead)\.|results$)", {"delivery-limit": DELIVERY_LIMIT}),
             # It stands also where it is of no pool: what is no longer foreign is no longer under it.
             Policy("warren-foreign", _foreign(pools), {"delivery-limit": FOREIGN_DELIVERY_LIMIT}, priority=1),
+            # A message without a way stays in the ladder, and a few hundred of them would keep back everybody's.
+            Policy("warren-astray", r"^warren\.delay\.", {"alternate-exchange": ASTRAY}, apply_to="exchanges"),
         ),
     )
 

@@ -190,7 +190,7 @@ def test_the_exchanges_are_those_of_the_topology() -> None:
     }
     known = {(exchange.name, exchange.type) for exchange in topology(DEFAULT_POOLS).exchanges}
     assert described <= known
-    passed_by = {f"warren.delay.{level}" for level in range(22)} | {"warren.delay.due"}
+    passed_by = {f"warren.delay.{level}" for level in range(22)} | {"warren.delay.due", "warren.dead.delay.due"}
     assert {name for name, _ in known - described} == passed_by
 
 

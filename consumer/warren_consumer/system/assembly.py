@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from warren.clock import Clock, SystemClock
-from warren.topology import RESULTS
+from warren.topology import ASTRAY, RESULTS
 from warren_consumer.closing import fresh
 from warren_consumer.replies import Replies
 from warren_consumer.results import Results
-from warren_consumer.system import dead_letters, leftovers, orphans, overdue, reports, sweeping
+from warren_consumer.system import astray, dead_letters, leftovers, orphans, overdue, reports, sweeping
 from warren_consumer.system.duties import Duties, Duty
 from warren_consumer.system.endings import Endings
 from warren_consumer.system.round import Round
@@ -100,6 +100,8 @@ def _dead_letters(means: Means) -> Iterator[Duty]:
         duty = dead_letters.DeadLetters(pool, means.broker, means.records, means.endings, means.metrics)
         queue, at_once = pool.dead_letter_queue, dead_letters.AT_ONCE
         yield Stream("dead-letters", queue, at_once, duty.take, duty.again, means.broker, means.metrics)
+    lost = astray.Astray(means.broker, means.records, means.endings, means.metrics)
+    yield Stream("astray", ASTRAY, dead_letters.AT_ONCE, lost.take, astray.again, means.broker, means.metrics)
 
 
 def _leftovers(means: Means) -> Duty:

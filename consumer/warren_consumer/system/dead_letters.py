@@ -71,7 +71,10 @@ class DeadLetters:
 
     async def take(self, delivery: Delivery) -> None:
         """See to one dead letter, then ack it."""
-        letter = read(delivery.message, self._pool)
+        await self.settle(delivery, read(delivery.message, self._pool))
+
+    async def settle(self, delivery: Delivery, letter: DeadLetter) -> None:
+        """Do with a dead letter what was read of it, then ack it."""
         fate = await self._settle(letter, delivery.message)
         await delivery.ack()
         self._metrics.dead_letters.labels(fate).inc()
@@ -117,26 +120,26 @@ def read(message: Message, pool: Pool) -> DeadLetter:
     try:
         task = decode_task(message, pool.name)
     except UnknownProtocolError as error:
-        return _failed(_nameless(message, pool), error.code, error.detail)
+        return failed(_nameless(message, pool), error.code, error.detail)
     except InvalidRequestError as error:
-        return _failed(_nameless(message, pool), INVALID_MESSAGE, error.detail)
+        return failed(_nameless(message, pool), INVALID_MESSAGE, error.detail)
     said = message.headers.get(REASON_HEADER)
     if said is not None:
-        return _failed(task, str(message.headers.get(CODE_HEADER, INVALID_MESSAGE)), str(said))
+        return failed(task, str(message.headers.get(CODE_HEADER, INVALID_MESSAGE)), str(said))
     return _of_death(task, death(message.headers, pool.queue), _rounds(message))
 
 
 def _of_death(task: Task, why: str | None, rounds: int) -> DeadLetter:
     """Tell how a task ends that the broker gave up on; `rounds` are those before this one."""
     if why == REJECTED:
-        return _failed(task, REJECTED, "a worker of the pool refused the message")
+        return failed(task, REJECTED, "a worker of the pool refused the message")
     if why == EXPIRED:
         return DeadLetter(task, Outcome(State.EXPIRED, error=TaskError(code=EXPIRED, message=_EXPIRED_SAID)))
     if why != WENT_ROUND:
         return DeadLetter(task, None, rounds)
     if rounds + 1 < MOST_ROUNDS:
         return DeadLetter(task, None, rounds + 1)
-    return _failed(task, POISON.code, _POISON_SAID)
+    return failed(task, POISON.code, _POISON_SAID)
 
 
 def unmarked(message: Message, rounds: int) -> Message:
@@ -163,7 +166,8 @@ def _rounds(message: Message) -> int:
     return max(0, said) if isinstance(said, int) else 0
 
 
-def _failed(task: Task, code: str, message: str) -> DeadLetter:
+def failed(task: Task, code: str, message: str) -> DeadLetter:
+    """Return that the task has to end as failed, with this code and message; it keeps its payload for a replay."""
     return DeadLetter(task, Outcome.failed(TaskError(code=code, message=message), task.payload))
 
 

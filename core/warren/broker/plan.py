@@ -250,4 +250,11 @@ def _farewell(queue: str, messages: int) -> Iterator[str]:
         yield f"keep {queue.replace(DELAY_DUE, TASKS, 1)} and empty it: what this one holds goes on to it by itself"
     elif messages:
         yield "name its pool in the system pool's WARREN_POOLS until it is empty"
-    yield f"rabbitmqctl delete_queue {queue}, once it is empty and nobody names the pool any more"
+    yield f"rabbitmqctl delete_queue {queue}, once it is empty and nobody names the pool any more{_patience(queue)}"
+
+
+def _patience(queue: str) -> str:
+    """Say what else has to be waited for: what is on the ladder yet would find no way to the pool."""
+    if not queue.startswith(_PASSED_BY):
+        return ""
+    return ", and the longest delay that was asked for it has passed (30 days at most)"

@@ -32,7 +32,7 @@ from warren.record import Record, State
 from warren.records.redis import OPEN
 from warren.submission import Submitter
 from warren.tasks import Payload, Task, TaskOptions, new_task_id
-from warren.topology import FOREIGN_DELIVERY_LIMIT, RESULTS, TASKS
+from warren.topology import FOREIGN_DELIVERY_LIMIT, RESULTS, TASKS, delay_route
 from warren_consumer.closing import REASON_HEADER
 from warren_consumer.depths.rabbitmq import RabbitDepths
 from warren_consumer.events import Events
@@ -173,6 +173,20 @@ async def test_depths_are_what_queues_hold_waiting_or_handed_out(client: Client,
     known = await depths.read()
     assert {pool.dead_letter_queue for pool in DEFAULT_POOLS} < known.keys()
     assert "warren.tasks.unknown" not in known
+
+
+async def test_a_delayed_task_of_a_pool_that_is_not_there_fails_as_unroutable(
+    client: Client, listener: Listener, crew: Crew
+) -> None:
+    await ready(crew)
+    task = Task("echo", "cpuu", Payload(b'{"n": 1}'), reply_to=listener.queue)
+    exchange, key = delay_route(1, task.pool)
+    await client.broker.publish(encode_task(task), exchange=exchange, routing_key=key)
+    await told(listener, task)
+    record = await record_of(client, task)
+    assert (record.state, record.pool, record.payload) == (State.FAILED, "cpuu", b'{"n": 1}')
+    assert record.error is not None
+    assert record.error.code == "unroutable"
 
 
 async def test_a_task_whose_queue_was_purged_is_lost(

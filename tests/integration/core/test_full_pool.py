@@ -1,4 +1,4 @@
-"""A pool whose queue is full keeps back its own delayed tasks, and nobody else's."""
+"""A pool whose queue is full, or not there, keeps back its own delayed tasks, and nobody else's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from warren.broker.provision import provision
 from warren.errors import BrokerUnavailableError
 from warren.message import Message
 from warren.pool import DEFAULT_POOLS, Pool
-from warren.topology import TASKS, delay_route, topology
+from warren.topology import ASTRAY, DELAY_LEVELS, TASKS, delay_exchange, delay_route, topology
 from warren_consumer.depths.rabbitmq import RabbitDepths
 
 FULL, OTHER = DEFAULT_POOLS
@@ -41,10 +41,22 @@ async def test_the_delays_of_other_pools_are_met_while_one_is_full(broker: AmqpB
     await asyncio.sleep(DELAY_SECONDS)
     due = time.monotonic() + DELAY_SECONDS
     await asyncio.gather(*(_delay(broker, OTHER, str(number)) for number in range(100)))
-    came = await _take(broker, OTHER, 100)
+    came = await _take(broker, OTHER.queue, 100)
     assert len(came) == 100
     assert max(came.values()) - due <= 1 + DELAY_SECONDS / 100
     await _holds(workspace, filled + DELAYED)
+
+
+async def test_the_delays_of_other_pools_are_met_while_one_is_not_there(broker: AmqpBroker) -> None:
+    await asyncio.gather(*(_delay(broker, Pool(name="cpuu"), str(number)) for number in range(DELAYED)))
+    top = DELAY_LEVELS - 1
+    await broker.publish(Message(b"no digit"), exchange=delay_exchange(top), routing_key=f"2{'.0' * top}.cpu")
+    await asyncio.sleep(DELAY_SECONDS)
+    due = time.monotonic() + DELAY_SECONDS
+    await asyncio.gather(*(_delay(broker, OTHER, str(number)) for number in range(100)))
+    came = await _take(broker, OTHER.queue, 100)
+    assert max(came.values()) - due <= 1 + DELAY_SECONDS / 100
+    assert set(await _take(broker, ASTRAY, DELAYED + 1)) == {"no digit", *map(str, range(DELAYED))}
 
 
 def _urls(workspace: Workspace) -> tuple[str, str]:
@@ -86,10 +98,10 @@ async def _delay(broker: AmqpBroker, pool: Pool, body: str) -> None:
     await broker.publish(Message(body.encode()), exchange=exchange, routing_key=key)
 
 
-async def _take(broker: AmqpBroker, pool: Pool, count: int) -> dict[str, float]:
-    """Take so many messages off the pool's queue; return when each came."""
+async def _take(broker: AmqpBroker, queue: str, count: int) -> dict[str, float]:
+    """Take so many messages off the queue; return when each came."""
     came: dict[str, float] = {}
-    async with asyncio.timeout(30), broker.subscribe(pool.queue, prefetch=500) as subscription:
+    async with asyncio.timeout(30), broker.subscribe(queue, prefetch=500) as subscription:
         async for delivery in subscription:
             came[delivery.message.body.decode()] = time.monotonic()
             await delivery.ack()

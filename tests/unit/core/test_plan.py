@@ -201,6 +201,7 @@ def test_a_pool_that_was_gone_before_its_due_queue_came_keeps_its_way() -> None:
 def test_what_is_due_in_an_orphaned_pool_goes_on_to_its_queue() -> None:
     (step,) = compare(WANTED, with_queue("warren.delay.due.gone", 2)).notes
     assert step.advice[0].startswith("keep warren.tasks.gone and empty it")
+    assert "the longest delay that was asked for it has passed" in step.advice[-1]
 
 
 def stands_with_messages(queue: str, messages: int) -> Standing:
