@@ -18,7 +18,9 @@ table inet {_HOLE} {{
   chain incoming {{ type filter hook input priority 0; tcp sport %(port)d drop; }}
 }}
 """
-_LISTED: Final = 'grep -ls "$0" /proc/[0-9]*/cgroup'
+_LISTED: Final = 'grep -ls "$0" /proc/[0-9]*/cgroup; true'
+"""That of a process which ends meanwhile, a probe's for one, cannot be read."""
+_SIGNALLED: Final = 'for pid; do kill -s "$0" "$pid" || test ! -d "/proc/$pid" || exit 1; done'
 
 
 class Node:
@@ -51,7 +53,7 @@ class Node:
             self._run(pod, *inside, "delete", "table", "inet", _HOLE)
 
     def _signal(self, name: str, pod: str) -> None:
-        self._run(pod, "kill", "-s", name, *self._processes(pod))
+        self._run(pod, "sh", "-c", _SIGNALLED, name, *self._processes(pod))
 
     def _processes(self, pod: str) -> list[str]:
         """Return the ids, on the node, of the processes in a pod's containers."""
@@ -60,11 +62,12 @@ class Node:
         for status in statuses:
             container = status["containerID"].rpartition("/")[2]
             found += [path.split("/")[2] for path in self._run(pod, "sh", "-c", _LISTED, container).split()]
+        assert found, f"{pod} has no processes"
         return found
 
     def _run(self, pod: str, *command: str, given: str | None = None) -> str:
         name = self._namespace.get("pod", pod)["spec"]["nodeName"]
         there = () if name == NODE else ("docker", "exec", "--interactive", name)
         done = subprocess.run([*there, *command], input=given, capture_output=True, text=True, check=False, timeout=30)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr or 'nothing found'}"
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout

@@ -70,10 +70,10 @@ def test_advice_a_warm_spare_and_the_idle_one_that_goes(
     namespace.patch("consumerpool", asleep, {"adviseOnly": True})
     until("it only advises", lambda: told(namespace)["Active"] == "not AdviseOnly", seconds=15)
     waiting = client.submit("echo", text="hello")
-    until("one replica is advised", lambda: listed(namespace)["WANTED"] == "1", seconds=15)
+    until("one replica is advised for it", lambda: listed(namespace)["REASON"] == "Backlog", seconds=15)
     row = listed(namespace)
     diary.say(str(row))
-    assert (row["READY"], row["UNACKED"], row["REPLICAS"], row["REASON"]) == ("1", "0", "0", "Backlog")
+    assert (row["READY"], row["UNACKED"], row["REPLICAS"], row["WANTED"]) == ("1", "0", "0", "1")
     assert replicas(namespace, asleep) == 0
     assert told(namespace)["MetricsAvailable"] == "Fresh"
 
