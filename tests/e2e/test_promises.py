@@ -122,9 +122,14 @@ def test_a_consumer_is_ready_only_while_it_takes_from_its_queue(
 ) -> None:
     shell, deaths_before = Shell(namespace), deaths(namespace, workshop.pool)
     (pod,) = ready(namespace, workshop.pool)
+
+    def submitted() -> httpx2.Response:
+        key = {"Idempotency-Key": f"queueless-{pod}"}
+        return httpx2.post(f"{api}/v1/tasks", json=_carving(0), headers=key, timeout=10)
+
     rabbitmqctl(namespace, "delete_queue", f"warren.tasks.{POOL}")
     try:
-        answer = httpx2.post(f"{api}/v1/tasks", json=_carving(0), timeout=10)
+        answer = submitted()
         until("the consumer is not ready", lambda: not ready(namespace, workshop.pool), seconds=30)
     finally:
         applied = shell.tried("topology", "apply", environment=shell.topology)
@@ -132,7 +137,7 @@ def test_a_consumer_is_ready_only_while_it_takes_from_its_queue(
     assert (answer.status_code, answer.json()["code"]) == (503, "unroutable")
     assert applied.returncode == 0
     until("the same consumer is ready again", lambda: ready(namespace, workshop.pool) == [pod], seconds=30)
-    assert client.submit("carve", seconds=0, options=HERE).get(UNHURRIED_SECONDS) == 1
+    assert client.job(submitted().json()["id"]).get(UNHURRIED_SECONDS) == 1
     assert deaths(namespace, workshop.pool) == deaths_before
 
 
