@@ -1,179 +1,142 @@
-"""The least that anybody can pay who lets nobody wait beyond the target, even knowing the future: pods start as slowly.
+"""A scaler that knows the future: it lets no task wait beyond the target, and pays little more than the least.
 
-A bound from below, by prices. Let q(t) lie between 0 and the seconds of a start, and never rise by more than a second
-in a second. A start costs as much as q can fall, so whatever the replicas do, they cost at least what their time costs
-at the price 1 - q'(t), and that is at least what the tasks cost that run on them, each begun at the cheapest moment
-within the target. Any such q makes a bound; which one makes a high one, the evenest way to serve the tasks in time
-tells: q is high where it takes more replicas and low where it takes fewer. Slots may be parts of a replica there. Where
-there is little to do, a bound that knows whole replicas is higher: one has to be up for each task, and in between it
-stays up or starts anew.
+It has two ways to serve the tasks, and takes the cheaper one. Where there is much to do, the evenest way: the fewest
+replicas at a time, and the fewest that start. Where there is little, the latest: a replica comes when a task can wait
+no longer, and does all that waits. Which task runs on which replica is known then, and so is when each is needed: it is
+asked for one start before its first task, goes after its last one, and in between if it would idle for longer than a
+start. Where there is much to do, this costs a few percent more than the least that is possible (see `bound`).
 
-Forbidden here: what any scaler decides.
+Forbidden here: what scalers decide that have to wait and see.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 from array import array
-from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from warren_operator.rehearsal.evenness import Stretch, evenest
+from warren_operator.rehearsal.plant import Plant
 
 if TYPE_CHECKING:
+    from warren_operator.rehearsal.bound import Terms
     from warren_operator.rehearsal.trace import Trace
 
-LEVELS: Final = 10
-"""The values of q are tenths of a start."""
+SHARES: Final = tuple(share / 20 for share in range(20, 0, -1))
+"""Parts of the target within which all is to be served evenly: that knows neither whole tasks nor whole replicas, and
+some tasks may come to wait for a little longer."""
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What everybody has to keep to."""
+class Plan:
+    """When tasks begin, and which replicas are up for them."""
 
-    target_seconds: float
-    start_seconds: float
-    concurrency: int
-    least: int = 0
-    """Replicas that are up before the first task, and never go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clairvoyant:
-    """The bound, and what makes it."""
-
-    replica_seconds: float
-    """What is paid at least, if the least number of replicas is paid for until `ended`."""
-    ended: float
-    """When the last task ends if none waits."""
     waits: Sequence[float]
-    """How long each task waits for the cheapest moment."""
+    """How long each task waits, in seconds."""
+    replica_seconds: float
+    """What the replicas cost until `ended`, each from the wish to its end."""
     curve: Sequence[tuple[float, int]]
-    """From when on how many replicas are to be wanted for the evenest way to serve the tasks."""
+    """From when on how many replicas are wanted."""
+    ended: float
+    """When the last task has ended."""
 
 
-def foresee(trace: Trace, terms: Terms) -> Clairvoyant:
-    """Return the bound for a trace."""
-    ended = max(at + service for at, service in zip(trace.arrivals, trace.services, strict=True))
-    stretches = evenest(trace, terms.target_seconds)
-    prices = Prices.of(stretches, terms)
-    cost, waits = prices.cheapest(trace, terms.target_seconds)
-    beyond = [0.0, cost / terms.concurrency - terms.least * prices.total]
-    if not terms.least:
-        beyond += [sum(trace.services) / terms.concurrency, one_at_a_time(trace, terms)]
-    return Clairvoyant(terms.least * ended + max(beyond), ended, waits, _curve(stretches, terms))
+def foresee(trace: Trace, terms: Terms) -> Plan:
+    """Return the plan for a trace."""
+    ways = [_late(trace, terms.target_seconds), *_evenly(trace, terms)]
+    return min((_planned(trace, waits, terms) for waits in ways), key=lambda plan: plan.replica_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a slot costs per second, constant from each time to the next, and nothing before the first.
-
-    Where the least number of replicas is enough, a slot costs nothing.
-    """
-
-    times: Sequence[float]
-    paid: Sequence[float]
-    """What a slot has cost from the first of the times on until each of them."""
-
-    @classmethod
-    def of(cls, stretches: Sequence[Stretch], terms: Terms) -> Prices:
-        """Return prices that make much of the replicas that have to start."""
-        levels = _levels(stretches, terms)
-        paid = array("d", [0.0])
-        for stretch, (before, after) in zip(stretches, pairwise(levels), strict=True):
-            free = terms.least and stretch.slots <= terms.least * terms.concurrency
-            paid.append(paid[-1] + (0.0 if free else stretch.seconds - (after - before)))
-        return cls([*(stretch.begin for stretch in stretches), stretches[-1].end], paid)
-
-    @property
-    def total(self) -> float:
-        """What a slot costs over all the time."""
-        return self.paid[-1]
-
-    def cheapest(self, trace: Trace, target_seconds: float) -> tuple[float, Sequence[float]]:
-        """Return what all tasks cost, each at its cheapest moment within the target, and how long each waits for it."""
-        total, waits = 0.0, array("d")
-        for arrival, service in zip(trace.arrivals, trace.services, strict=True):
-            cost, begin = min(
-                (self._until(begin + service) - self._until(begin), begin)
-                for begin in self._moments(arrival, arrival + target_seconds, service)
-            )
-            total += cost
-            waits.append(begin - arrival)
-        return total, waits
-
-    def _moments(self, first: float, last: float, service: float) -> Iterator[float]:
-        """Return the moments of which one is the cheapest: between them the cost rises or falls evenly."""
-        yield first
-        begin, end = bisect_right(self.times, first), bisect_right(self.times, last + service)
-        if begin == end:
-            return  # one price holds all the time
-        yield last
-        for time in self.times[begin:end]:
-            yield from (moment for moment in (time, time - service) if first < moment < last)
-
-    def _until(self, moment: float) -> float:
-        index = bisect_right(self.times, moment)
-        if index == 0:
-            return 0.0
-        if index == len(self.times):
-            return self.paid[-1]
-        begin, end = self.times[index - 1], self.times[index]
-        return self.paid[index - 1] + (self.paid[index] - self.paid[index - 1]) * (moment - begin) / (end - begin)
+def _evenly(trace: Trace, terms: Terms) -> Iterator[Sequence[float]]:
+    """Yield how long each task waits if they are served evenly, and in time."""
+    for share in SHARES:
+        waits = _played(trace, evenest(trace, terms.target_seconds * share), terms)
+        if max(waits) <= terms.target_seconds + _ROUNDING:
+            yield waits
+            return
 
 
-def one_at_a_time(trace: Trace, terms: Terms) -> float:
-    """Return what one replica costs that is up for each of some tasks that cannot overlap, whatever else there is."""
-    total, free = 0.0, -math.inf
+def _played(trace: Trace, stretches: Sequence[Stretch], terms: Terms) -> Sequence[float]:
+    """Return how long each task waits if so many slots work, in whole replicas."""
+    plant = Plant(trace, concurrency=terms.concurrency, start_seconds=0.0, replicas=terms.least)
+    for stretch in stretches:
+        plant.scale(max(terms.least, math.ceil(stretch.slots / terms.concurrency)))
+        plant.advance(stretch.end)
+    while plant.ready:
+        plant.scale(max(1, plant.replicas))
+        plant.advance(plant.now + 1)
+    return plant.waits
+
+
+def _late(trace: Trace, target_seconds: float) -> Sequence[float]:
+    """Return how long each task waits if one more begins only when it has to, and goes on with what waits then."""
+    ends: list[float] = []
+    waits = array("d")
     for arrival, service in zip(trace.arrivals, trace.services, strict=True):
-        if arrival >= free:
-            total += service + min(terms.start_seconds, arrival - free)
-            free = arrival + terms.target_seconds + service
-    return total
+        while ends and ends[0] < arrival:
+            heapq.heappop(ends)
+        begin = arrival + target_seconds
+        if ends and ends[0] <= begin:
+            begin = heapq.heappop(ends)
+        heapq.heappush(ends, begin + service)
+        waits.append(begin - arrival)
+    return waits
 
 
-def _levels(stretches: Sequence[Stretch], terms: Terms) -> list[float]:
-    """Return q at the beginning of each stretch and the end of the last: it makes most of the changes of slots.
-
-    From the last to the first: for each level, what is to be had from there on, and with which level next.
-    """
-    step, floor = terms.start_seconds / LEVELS, terms.least * terms.concurrency
-    slots = [floor, *(max(floor, stretch.slots) for stretch in stretches), floor]
-    best = [level * step * (slots[-1] - slots[-2]) for level in range(LEVELS + 1)]
-    choices: list[list[int]] = []
-    for index in reversed(range(len(stretches))):
-        rise = LEVELS if not step else min(LEVELS, int(stretches[index].seconds / step))
-        highest = _highest(best)
-        choices.append([highest[min(LEVELS, level + rise)] for level in range(LEVELS + 1)])
-        best = [
-            level * step * (slots[index + 1] - slots[index]) + best[following]
-            for level, following in enumerate(choices[-1])
-        ]
-    chosen = [_highest(best)[-1]]
-    for choice in reversed(choices):
-        chosen.append(choice[chosen[-1]])
-    return [level * step for level in chosen]
+def _planned(trace: Trace, waits: Sequence[float], terms: Terms) -> Plan:
+    """Return the plan by which tasks wait for so long."""
+    ended = max(map(sum, zip(trace.arrivals, waits, trace.services, strict=True)))
+    stays = list(_stays(trace, waits, terms))
+    beyond = sum(gone - asked for asked, gone in stays)
+    return Plan(waits, terms.least * ended + beyond, _curve(stays, terms.least), ended)
 
 
-def _highest(values: Sequence[float]) -> list[int]:
-    """Return, for each place, where the highest value up to it is."""
-    found = [0]
-    for index in range(1, len(values)):
-        found.append(index if values[index] > values[found[-1]] else found[-1])
-    return found
+def _stays(trace: Trace, waits: Sequence[float], terms: Terms) -> Iterator[tuple[float, float]]:
+    """Yield from when to when replicas are paid for, but for the least number of them, which never go."""
+    since: list[float] = []
+    until: list[float] = []
+    for replica, begin, end in _places(trace, waits, terms.concurrency):
+        if replica == len(since):
+            since.append(begin)
+            until.append(end)
+        elif begin - until[replica] > terms.start_seconds and replica >= terms.least:
+            yield since[replica] - terms.start_seconds, until[replica]
+            since[replica] = begin
+        until[replica] = max(until[replica], end)
+    for first, last in zip(since[terms.least :], until[terms.least :], strict=True):
+        yield first - terms.start_seconds, last
 
 
-def _curve(stretches: Sequence[Stretch], terms: Terms) -> list[tuple[float, int]]:
-    """Return the replicas that are wanted: each is asked for a start earlier than it is needed."""
-    counts = [max(terms.least, math.ceil(stretch.slots / terms.concurrency)) for stretch in stretches]
-    begins = [stretch.begin - terms.start_seconds for stretch in stretches]
-    ends = [stretch.end for stretch in stretches]
-    points = [(begins[0], terms.least)]
-    for at in sorted({*begins, *ends}):
-        count = max(counts[bisect_right(ends, at) : bisect_right(begins, at)], default=terms.least)
-        if points[-1][1] != count:
-            points.append((at, count))
+def _places(trace: Trace, waits: Sequence[float], concurrency: int) -> Iterator[tuple[int, float, float]]:
+    """Yield on which replica each task runs, and from when to when: on the first with room, so that others can go."""
+    free: list[int] = []
+    ends: list[tuple[float, int]] = []
+    slots = 0
+    for arrival, wait, service in zip(trace.arrivals, waits, trace.services, strict=True):
+        begin = arrival + wait
+        while ends and ends[0][0] <= begin + _ROUNDING:
+            heapq.heappush(free, heapq.heappop(ends)[1])
+        if not free:
+            free.extend(range(slots, slots + concurrency))
+            slots += concurrency
+        slot = heapq.heappop(free)
+        heapq.heappush(ends, (begin + service, slot))
+        yield slot // concurrency, begin, begin + service
+
+
+def _curve(stays: Sequence[tuple[float, float]], least: int) -> list[tuple[float, int]]:
+    """Return from when on how many replicas are wanted."""
+    changes: Counter[float] = Counter()
+    for asked, gone in stays:
+        changes[asked] += 1
+        changes[gone] -= 1
+    points = [(min([0.0, *changes]), least)]
+    for at in sorted(changes):
+        if changes[at]:
+            points.append((at, points[-1][1] + changes[at]))
     return points

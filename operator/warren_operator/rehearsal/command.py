@@ -20,7 +20,7 @@ from warren.cli.display import show_json
 from warren.errors import InvalidRequestError, SettingsError
 from warren.resources import PAUSED, ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
-from warren_operator.rehearsal.rehearsal import Outcome, foretold, levelled, rehearse, rehearse_keda
+from warren_operator.rehearsal.rehearsal import Outcome, foretold, least, levelled, rehearse, rehearse_keda
 from warren_operator.rehearsal.trace import Trace, read_trace, write_trace
 
 START_SECONDS: Final = 10.0
@@ -33,8 +33,8 @@ app = typer.Typer(
     help=(
         "Rehearse a pool's scaling on a trace of arrivals, through the operator's own decision.\n\n"
         "It begins with minReplicas (and room for spareSlots) that are up, and all scalers are paid for until every "
-        "task has ended and the last of them is back at that. The clairvoyant is a bound: nobody who lets no task wait "
-        "beyond the target can pay less, even knowing the future."
+        "task has ended and the last of them is back at that. The clairvoyant knows the future and lets no task wait "
+        "beyond the target; the least is what nobody can pay less than who does that."
     ),
 )
 
@@ -80,7 +80,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
     if spec.target.wait_seconds is not None:
         outcomes.append(foretold(arrivals, spec, start_time))
     outcomes = levelled(outcomes)
-    _show(outcomes, arrivals, spec, output)
+    if spec.target.wait_seconds is None:
+        found = [_row(outcome) for outcome in outcomes]
+    else:
+        bound = least(arrivals, spec, start_time, outcomes[-1].ended)
+        found = [_row(outcome) | _beside(outcome, spec, outcomes[-1], bound) for outcome in outcomes]
+    _show(found, arrivals, spec, output)
     if draw is not None:
         draw(arrivals, outcomes, spec.target.wait_seconds)
 
@@ -140,54 +145,56 @@ def _document(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def rows(outcomes: Sequence[Outcome], spec: ConsumerPoolSpec) -> list[dict[str, Any]]:
-    """Return what came of each rehearsal, by the names of the columns."""
-    least = outcomes[-1].replica_seconds if spec.target.wait_seconds is not None else None
-    return [_row(outcome, spec.target.wait_seconds, least) for outcome in outcomes]
-
-
-def _row(outcome: Outcome, target: float | None, least: float | None) -> dict[str, Any]:
+def _row(outcome: Outcome) -> dict[str, Any]:
+    """Return what came of a rehearsal, by the names of the columns; what needs a target for the wait is left open."""
     return {
         "scaler": outcome.scaler,
-        "late": None if target is None else outcome.late(target),
+        "late": None,
         "wait_p50": outcome.quantile(0.5),
         "wait_p99": outcome.quantile(0.99),
         "wait_max": max(outcome.waits),
         "unserved": outcome.unserved,
         "replica_seconds": outcome.replica_seconds,
-        "ratio": None if least is None else outcome.replica_seconds / least,
+        "ratio": None,
+        "of_least": None,
         "scalings": outcome.scalings,
     }
 
 
-def _show(outcomes: Sequence[Outcome], trace: Trace, spec: ConsumerPoolSpec, output: Output) -> None:
-    found = rows(outcomes, spec)
+def _beside(outcome: Outcome, spec: ConsumerPoolSpec, clairvoyant: Outcome, bound: float) -> dict[str, Any]:
+    """Return how the outcome compares with what is to be had within the target."""
+    return {
+        "late": outcome.late(spec.target.wait_seconds or 0.0),
+        "ratio": outcome.replica_seconds / clairvoyant.replica_seconds,
+        "of_least": outcome.replica_seconds / bound,
+    }
+
+
+def _show(rows: Sequence[Mapping[str, Any]], trace: Trace, spec: ConsumerPoolSpec, output: Output) -> None:
     if output is Output.JSON:
-        show_json(found)
+        show_json(rows)
         return
     target = spec.target.wait_seconds
     limit = "" if target is None else f"; late: a wait of more than {target:g} s"
     count = len(trace.arrivals)
     tasks = "1 task" if count == 1 else f"{count} tasks"
     table = Table(title=f"{trace.name}: {tasks} in {trace.seconds:.0f} s{limit}", box=None)
-    for column in ("scaler", "late", "wait p50", "p99", "max", "replica-s", "ratio", "scalings"):
+    for column in ("scaler", "late", "wait p50", "p99", "max", "replica-s", "ratio", "of least", "scalings"):
         table.add_column(column, justify="left" if column == "scaler" else "right")
-    for row in found:
+    for row in rows:
         table.add_row(
             row["scaler"],
             "" if row["late"] is None else f"{row['late']:.3%}",
             *(f"{row[key]:.1f} s" for key in ("wait_p50", "wait_p99", "wait_max")),
             f"{row['replica_seconds']:.0f}",
-            "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+            *("" if row[key] is None else f"{row[key]:.2f}" for key in ("ratio", "of_least")),
             str(row["scalings"]),
         )
     console = Console()
     console.print(table)
-    for outcome in outcomes:
-        if outcome.unserved:
-            console.print(
-                f"{outcome.scaler}: {outcome.unserved} tasks were not served within a day of the last arrival"
-            )
+    for row in rows:
+        if row["unserved"]:
+            console.print(f"{row['scaler']}: {row['unserved']} tasks were not served within a day of the last arrival")
 
 
 def _drawer(path: Path) -> Callable[[Trace, Sequence[Outcome], float | None], None]:

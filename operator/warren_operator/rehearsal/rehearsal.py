@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from warren_operator.rehearsal.clairvoyance import Terms, foresee
+from warren_operator.rehearsal.bound import Terms, least_seconds
+from warren_operator.rehearsal.clairvoyance import foresee
 from warren_operator.rehearsal.keda import Keda
 from warren_operator.rehearsal.plant import Plant
 from warren_operator.rehearsal.scalers import WAKE_SECONDS, Scaler, Warren
@@ -100,10 +101,18 @@ def keda_value(trace: Trace, spec: ConsumerPoolSpec) -> float:
 
 
 def foretold(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float) -> Outcome:
-    """Return the least that is to be paid if each task waits no longer than the target, even knowing the future."""
-    terms = Terms(spec.target.wait_seconds or 0.0, start_seconds, spec.concurrency, spec.min_replicas)
-    found = foresee(trace, terms)
+    """Replay as one would scale who knows the future and lets no task wait for longer than the target."""
+    found = foresee(trace, _terms(spec, start_seconds))
     return Outcome("clairvoyant", found.waits, 0, found.replica_seconds, found.curve, len(found.curve) - 1, found.ended)
+
+
+def least(trace: Trace, spec: ConsumerPoolSpec, start_seconds: float, until: float) -> float:
+    """Return the replica-seconds that whoever lets no task wait for longer than the target pays at least until then."""
+    return least_seconds(trace, _terms(spec, start_seconds), until)
+
+
+def _terms(spec: ConsumerPoolSpec, start_seconds: float) -> Terms:
+    return Terms(spec.target.wait_seconds or 0.0, start_seconds, spec.concurrency, spec.min_replicas)
 
 
 def _until(outcome: Outcome, end: float) -> Outcome:

@@ -38,6 +38,7 @@ def test_a_generated_trace_is_rehearsed(tmp_path: Path, pool: Path) -> None:
     assert [row["scaler"] for row in rows] == ["warren", "keda", "clairvoyant"]
     assert rows[0]["late"] < rows[1]["late"]
     assert (rows[2]["late"], rows[2]["ratio"]) == (0, 1)
+    assert all(row["of_least"] > 1 for row in rows)
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
