@@ -56,7 +56,6 @@ SURPRISE_PAUSE_SECONDS: Final = 5.0
 """How often a delivery may meet a fault of the worker itself, which nobody has thought of, and how long it waits then:
 user code must not run for ever because of it."""
 
-
 log = structlog.get_logger(__name__)
 
 
