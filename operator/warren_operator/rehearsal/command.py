@@ -21,9 +21,10 @@ from warren.errors import InvalidRequestError, SettingsError
 from warren.resources import PAUSED, ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.rehearsal import Outcome, foretold, least, levelled, rehearse, rehearse_keda
-from warren_operator.rehearsal.trace import Trace, read_trace, write_trace
+from warren_operator.rehearsal.trace import MOST_SECONDS, Trace, read_trace, write_trace
 
 START_SECONDS: Final = 10.0
+MOST_RATE: Final = 100_000.0
 HOUR: Final = 3600.0
 _KIND: Final = "ConsumerPool"
 _EXTRA: Final = "pip install 'warren[simulate]'"
@@ -53,7 +54,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
         Path | None,
         typer.Option(help="A CSV file: a timestamp (seconds or ISO 8601) per line and, after it, service seconds."),
     ] = None,
-    service_time: Annotated[float | None, typer.Option(min=0.001, help="Seconds that each task takes.")] = None,
+    service_time: Annotated[
+        float | None, typer.Option(min=0.001, max=MOST_SECONDS, help="Seconds that each task takes.")
+    ] = None,
     start_time: Annotated[
         float, typer.Option(min=0.0, max=HOUR, help="Seconds that a pod takes to start.")
     ] = START_SECONDS,
@@ -95,9 +98,11 @@ def generate_trace(  # noqa: PLR0913, PLR0917 - a command's options
     shape: Annotated[Shape, typer.Argument(help="What the rate of arrivals does.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")],
     seed: Annotated[int, typer.Option(help="The same seed, the same trace.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.001, help="Arrivals per second on average.")] = 10.0,
-    seconds: Annotated[float, typer.Option(min=1, help="How long the trace is.")] = 3600.0,
-    service_time: Annotated[float, typer.Option(min=0.001, help="Seconds that each task takes.")] = 1.0,
+    rate: Annotated[float, typer.Option(min=0.001, max=MOST_RATE, help="Arrivals per second on average.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, max=MOST_SECONDS, help="How long the trace is.")] = 3600.0,
+    service_time: Annotated[
+        float, typer.Option(min=0.001, max=MOST_SECONDS, help="Seconds that each task takes.")
+    ] = 1.0,
 ) -> None:
     """Write a trace: steady (Poisson), bursty (two rates), diurnal or a step."""
     trace = generate(Recipe(shape, seed, rate, seconds, service_time))

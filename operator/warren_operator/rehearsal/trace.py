@@ -1,7 +1,7 @@
 """A trace: when tasks arrive, and how long each keeps a slot.
 
 A CSV file: the first column is a timestamp (seconds, or ISO 8601), the second, if there is one, the task's service
-time in seconds. A first line that is no timestamp is a heading.
+time in seconds. A first line that is no timestamp is a heading; lines without a word are left out.
 
 Forbidden here: how tasks are served.
 """
@@ -9,11 +9,11 @@ Forbidden here: how tasks are served.
 from __future__ import annotations
 
 import csv
-import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,8 @@ from warren.errors import InvalidRequestError
 
 DAY: Final = 86_400.0
 MOST_DAYS: Final = 366
+MOST_SECONDS: Final = MOST_DAYS * DAY
+"""How long a trace may be, and a task of it."""
 LATEST: Final = datetime.max.replace(tzinfo=UTC).timestamp()
 """The last moment of ISO 8601. Seconds beyond it are something else, milliseconds for one."""
 
@@ -55,10 +57,9 @@ def read_trace(path: Path, service_seconds: float | None) -> Trace:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # what spreadsheets write begins with a mark
-            rows = [_row(path, number, row, service_seconds) for number, row in enumerate(csv.reader(file), 1) if row]
+            found = sorted(_row(f"{path}, line {number}", row, service_seconds) for number, row in _rows(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidRequestError(f"the trace {path} cannot be read: {error}") from error
-    found = sorted(row for row in rows if row is not None)
     if not found:
         raise InvalidRequestError(f"the trace {path} holds no arrivals")
     begin = found[0][0]
@@ -89,13 +90,25 @@ def write_trace(trace: Trace, path: Path) -> None:
         raise InvalidRequestError(f"the trace {path} cannot be written: {error}") from error
 
 
-def _row(path: Path, number: int, row: list[str], service_seconds: float | None) -> tuple[float, float] | None:
-    place = f"{path}, line {number}"
+def _rows(file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines that hold something, but for the heading, with their numbers."""
+    lines = ((number, row) for number, row in enumerate(csv.reader(file), 1) if any(map(str.strip, row)))
+    first = list(islice(lines, 1))
+    return chain((line for line in first if not _is_heading(line[1])), lines)
+
+
+def _is_heading(row: list[str]) -> bool:
     try:
-        at = _moment(row[0].strip())
+        _moment(row[0])
+    except ValueError:
+        return True
+    return False
+
+
+def _row(place: str, row: list[str], service_seconds: float | None) -> tuple[float, float]:
+    try:
+        at = _moment(row[0])
     except ValueError as error:
-        if number == 1:
-            return None
         raise InvalidRequestError(f"{place}: {row[0]!r} is neither seconds nor an ISO 8601 time") from error
     if not abs(at) <= LATEST:
         raise InvalidRequestError(f"{place}: {row[0]!r} is no time in seconds: it is beyond the year 9999")
@@ -104,8 +117,9 @@ def _row(path: Path, number: int, row: list[str], service_seconds: float | None)
     except (IndexError, ValueError) as error:
         message = f"{place}: there is no service time in the second column; give --service-time"
         raise InvalidRequestError(message) from error
-    if not 0 < service < math.inf:
-        raise InvalidRequestError(f"{place}: a service time of {service:g} s is not above 0 and finite")
+    if not 0 < service <= MOST_SECONDS:
+        message = f"{place}: a service time of {service:g} s is not above 0 and up to {MOST_DAYS} days"
+        raise InvalidRequestError(message)
     return at, service
 
 
@@ -114,5 +128,5 @@ def _moment(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text.strip())
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

@@ -57,7 +57,10 @@ def test_it_is_drawn(tmp_path: Path, pool: Path, kind: str) -> None:
         ("1\n2\n", (), "there is no service time in the second column; give --service-time"),
         ("t,s\n1,2\nsoon,2\n", (), "line 3: 'soon' is neither seconds nor an ISO 8601 time"),
         ("1,0\n", (), "a service time of 0 s is not above 0"),
-        ("1,nan\n", (), "line 1: a service time of nan s is not above 0 and finite"),
+        ("1,nan\n", (), "line 1: a service time of nan s is not above 0 and up to 366 days"),
+        ("1,1e300\n", (), "line 1: a service time of 1e+300 s is not above 0 and up to 366 days"),
+        ("1\n", ("--service-time", "inf"), "--service-time"),
+        ("\n1,2\n \nsoon,2\n", (), "line 4: 'soon' is neither seconds nor an ISO 8601 time"),
         ("1,1\nnan,1\n", (), "line 2: 'nan' is no time in seconds"),
         ("1700000000000,1\n", (), "line 1: '1700000000000' is no time in seconds: it is beyond the year 9999"),
         ("5,1\n2026-11-21T10:00:00Z,1\n", (), "days, and 366 are the most: are all timestamps of one kind?"),
@@ -126,6 +129,22 @@ def test_a_spreadsheets_mark_hides_no_line_and_order_does_not_matter(tmp_path: P
     trace.write_text("\ufeff2026-11-21T12:00:30+02:00,1\n2026-11-21T10:00:00,1\n2026-11-21T10:00:10Z,1\n")
     result = run("--pool", pool, "--trace", trace)
     assert (result.exit_code, "3 tasks in 30 s" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["\n \nwhen,seconds\n1,1\n\n,\n 4 ,1\n", "1,1\r\n\r\n4,1\r\n,\r\n", "\ufeffwhen\r\n1,1\r\n4,1"]
+)
+def test_lines_without_a_word_are_left_out_before_the_heading_too(tmp_path: Path, pool: Path, text: str) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text(text, newline="")
+    result = run("--pool", pool, "--trace", trace)
+    assert (result.exit_code, "2 tasks in 3 s" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--rate", "--service-time"])
+def test_a_trace_without_an_end_is_refused(tmp_path: Path, option: str) -> None:
+    result = run("generate", "steady", "--out", tmp_path / "t.csv", option, "inf")
+    assert (result.exit_code, option in result.stderr) == (2, True)
 
 
 def test_what_of_a_pool_is_not_rehearsed_is_told(tmp_path: Path, pool: Path) -> None:
