@@ -97,7 +97,7 @@ def query(queues: Collection[str], vhost: str, namespace: str = "") -> str:
 
 def _of_broker(queues: Collection[str], vhost: str) -> Iterator[str]:
     names = "|".join(re.escape(queue) for queue in sorted(queues))
-    where = f"{{vhost={json.dumps(vhost)},queue=~{json.dumps(names)}}}"
+    where = f"{{vhost={_quoted(vhost)},queue=~{_quoted(names)}}}"
     parts = {"ready": f"{_READY}{where}", "unacked": f"{_UNACKED}{where}", "time": f"timestamp({_READY}{where})"}
     for figure, expression in parts.items():
         yield f'label_replace(max by (queue) ({expression}), "figure", "{figure}", "", "")'
@@ -107,9 +107,9 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
     pools = "|".join(sorted(re.escape(queue.removeprefix(_PREFIX)) for queue in queues if queue.startswith(_PREFIX)))
     if not pools:
         return
-    where = f"pool=~{json.dumps(pools)}"
+    where = f"pool=~{_quoted(pools)}"
     if namespace:
-        where = f"{where},namespace=~{json.dumps(f'{namespace}|')}"
+        where = f"{where},namespace=~{_quoted(f'{namespace}|')}"
     parts = {
         "running": f"sum by (pool, instance) ({RUNNING}{{{where}}})",
         "slots": f"sum by (pool, instance) ({_SLOTS}{{{where}}})",
@@ -119,6 +119,11 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
     for figure, expression in parts.items():
         named = f'label_replace({expression}, "queue", "{_PREFIX}$1", "pool", "(.*)")'
         yield f'label_replace({named}, "figure", "{figure}", "", "")'
+
+
+def _quoted(text: str) -> str:
+    """Return the text as a string of PromQL, which knows JSON's escapes but not its pairs of them for one character."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is whatever the server sent

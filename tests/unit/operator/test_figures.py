@@ -108,6 +108,7 @@ def test_names_are_quoted_in_the_query() -> None:
     text = query(["warren.tasks.cpu", 'odd"|.*'], "v")
     assert r'queue=~"odd\"\\|\\.\\*|warren\\.tasks\\.cpu"' in text
     assert 'vhost="v"' in text
+    assert 'queue=~"\N{RABBIT}"' in query(["\N{RABBIT}"], "v"), "PromQL takes no pair of escapes for one character"
 
 
 @pytest.fixture
