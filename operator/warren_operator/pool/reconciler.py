@@ -239,10 +239,12 @@ class PoolReconciler:
         today, owner = self._clock.now(), self._owner(pool)
         if owner != pool.metadata.name:
             standing.history = None
+            self._series.leave(pool)
             return outranked(pool, figure, owner, unknown, today)
         try:
             scale = await self._cluster.scale(pool.spec.scale_target_ref.name)
         except ResourceNotFoundError as error:
+            self._series.leave(pool)
             return without_target(pool, figure, error.detail, unknown, today)
         look = await self._look(pool, standing, scale, figure)
         if look.decision.replicas != scale.wanted and not pool.spec.advise_only:

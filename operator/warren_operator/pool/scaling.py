@@ -62,6 +62,8 @@ class Decision:
 
 _MOST_REPLICAS: Final = 2**31 - 1
 """What Kubernetes has room for."""
+_MOST_CHARACTERS: Final = 40
+"""Of an annotation that is to be a number: more are none, and are not told either."""
 _WAKING: Final = Demand(1.0, 1.0, 1.0, "a producer publishes, and no figure shows it yet")
 
 
@@ -111,9 +113,10 @@ def _raised_by_hand(seen: Observation, spec: ConsumerPoolSpec, history: History)
 
 
 def _pause(seen: Observation, spec: ConsumerPoolSpec, wish: str) -> Decision:
-    if wish.isdecimal() and int(wish) <= _MOST_REPLICAS:
+    if wish.isdecimal() and len(wish) <= _MOST_CHARACTERS and int(wish) <= _MOST_REPLICAS:
         return Decision(int(wish), Reason.PAUSED, f"an annotation holds {spec.queue} at {wish} replicas", int(wish))
-    message = f"an annotation that pauses {spec.queue} says {wish!r}, which is no number of replicas; nothing changes"
+    said = wish if len(wish) <= _MOST_CHARACTERS else f"{wish[:_MOST_CHARACTERS]}..."
+    message = f"an annotation that pauses {spec.queue} says {said!r}, which is no number of replicas; nothing changes"
     return Decision(seen.replicas, Reason.PAUSED, message, seen.replicas)
 
 

@@ -28,10 +28,13 @@ class Series:
         """Let go of all series but those of these pools: an alert must not go on about one that is gone."""
         alive = frozenset(map(_labels, pools))
         for labels in self._labels - alive:
-            for gauge in metrics.POOL_GAUGES:
-                with contextlib.suppress(KeyError):
-                    gauge.remove(*labels)
+            _remove(labels)
         self._labels = alive
+
+    @staticmethod
+    def leave(pool: ConsumerPool) -> None:
+        """Let go of the series of a pool that is not scaled for now: what was measured last is so no longer."""
+        _remove(_labels(pool))
 
     def measure(self, pool: ConsumerPool, seen: Observation, decision: Decision) -> None:
         """Tell what was seen of a pool and decided."""
@@ -46,3 +49,9 @@ class Series:
 
 def _labels(pool: ConsumerPool) -> tuple[str, str]:
     return pool.metadata.name, pool.spec.queue
+
+
+def _remove(labels: tuple[str, str]) -> None:
+    for gauge in metrics.POOL_GAUGES:
+        with contextlib.suppress(KeyError):
+            gauge.remove(*labels)

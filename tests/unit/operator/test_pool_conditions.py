@@ -115,6 +115,15 @@ async def test_a_pause_that_says_no_number_changes_nothing_and_says_so(world: Wo
     assert condition(world, "Active") == ("True", "Awake")
 
 
+@pytest.mark.parametrize("wish", ["9" * 5000, "x" * 200_000], ids=["digits", "letters"])
+async def test_a_pause_that_says_far_too_much_is_told_in_part(world: World, wish: str) -> None:
+    """Python reads no number of so many digits, and the API server takes no message of 32 KiB."""
+    create(world)
+    world.cluster.annotate(Kind.CONSUMER_POOL, "cpu", {PAUSED: wish})
+    await world.look()
+    assert f"'{wish[:40]}...', which is no number of replicas" in message(world, "Limited")
+
+
 async def test_a_pool_that_is_held_at_none_is_not_said_to_wake(world: World) -> None:
     create(world)
     world.cluster.annotate(Kind.CONSUMER_POOL, "cpu", {PAUSED: "0"})

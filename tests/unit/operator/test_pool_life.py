@@ -162,11 +162,17 @@ async def test_a_pool_that_a_newer_release_described_is_scaled_by_what_is_known_
     assert (world.cluster.deployments["consumer"].wanted, status(world).desired_replicas) == (3, 3)
 
 
-async def test_a_pool_that_is_gone_leaves_no_series(world: World) -> None:
+async def test_a_pool_that_is_gone_or_has_no_deployment_leaves_no_series(world: World) -> None:
     create(world)
     world.figures.queues[QUEUE] = Figure(5, 0, age=1)
     await world.look()
     labels = {"pool": "cpu", "queue": QUEUE}
+    assert REGISTRY.get_sample_value("warren_operator_pool_desired_replicas", labels) == 3
+    deployment = world.cluster.deployments.pop("consumer")
+    await world.look(seconds=2)
+    assert REGISTRY.get_sample_value("warren_operator_pool_metrics_available", labels) is None
+    world.cluster.deployments["consumer"] = deployment
+    await world.look(seconds=2)
     assert REGISTRY.get_sample_value("warren_operator_pool_desired_replicas", labels) == 3
     world.cluster.remove(Kind.CONSUMER_POOL, "cpu")
     await world.look(seconds=2)
