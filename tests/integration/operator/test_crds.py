@@ -96,6 +96,18 @@ def test_defaults_are_filled_in(namespace: Namespace) -> None:
     }
     namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(pool))
     found = yaml.safe_load(namespace.kubectl("get", "cpool", "p", "--output=yaml"))["spec"]
-    assert found["target"] == {"waitSeconds": 5}
+    assert "target" not in found
     assert found["scaleDown"] == {"stabilizationSeconds": 60}
     assert (found["minReplicas"], found["maxReplicas"], found["concurrency"]) == (0, 10, 1)
+
+
+def test_the_other_target_can_be_applied_later(namespace: Namespace) -> None:
+    def apply(**spec: object) -> str:
+        whole = {"queue": "q", "scaleTargetRef": {"name": "d"}, **spec}
+        pool = {"apiVersion": "warren.dev/v1alpha1", "kind": "ConsumerPool", "metadata": {"name": "p"}, "spec": whole}
+        namespace.kubectl("apply", "--filename", "-", given=yaml.safe_dump(pool))
+        return namespace.kubectl("get", "cpool", "p", "--output=jsonpath={.spec.target}")
+
+    assert apply() == ""
+    for target in ('{"tasksPerReplica":20}', '{"waitSeconds":30}', '{"tasksPerReplica":4}'):
+        assert apply(target=yaml.safe_load(target)) == target
