@@ -8,8 +8,9 @@ Forbidden here: decisions, calls of the Kubernetes API.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import kopf
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 
 _LOGIN_SECONDS: Final = 600
 """How long kopf keeps what it logged in with: a service account's token is exchanged well within its hour."""
+_FIRST_PAUSES: Final = (1.0, 1.0, 2.0, 3.0)
+_PAUSE_SECONDS: Final = 5.0
+
+
+class Pauses:
+    """For how many seconds kopf waits after each failed request, without an end.
+
+    By its own default it gives up after a minute of refusals and ends the process. A Kubernetes API that answers 503
+    for longer, as without its etcd, would have the operator restarted over and over, after ever longer pauses.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        """Begin anew: each request has its own."""
+        return chain(_FIRST_PAUSES, repeat(_PAUSE_SECONDS))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,8 +64,9 @@ async def watch(
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Set what keeps kopf within a Role and out of the way."""
+    """Set what keeps kopf within a Role, out of the way, and alive while the Kubernetes API is not well."""
     settings.scanning.disabled = True
+    settings.networking.error_backoffs = Pauses()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.persistence.finalizer = f"{GROUP}/kopf"

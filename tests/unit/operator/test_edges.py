@@ -6,8 +6,11 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
+import kopf
 import pytest
 
 from tests.unit.operator.world import IRIS, World
@@ -21,6 +24,7 @@ from warren_operator.health import STALE_SECONDS, Dependencies, served
 from warren_operator.loop import Loop
 from warren_operator.permissions import PERMISSIONS
 from warren_operator.settings import OperatorSettings
+from warren_operator.watch import configure
 from warren_operator.watched import Watched
 
 CPU = "warren.tasks.cpu"
@@ -189,3 +193,13 @@ async def test_the_permissions_are_the_calls_that_are_made(world: World) -> None
     await scale_down(world)
     made = world.cluster.calls | {call for call in PERMISSIONS if call.verb == "watch"}
     assert made == PERMISSIONS
+
+
+def test_no_number_of_refusals_ends_the_watch() -> None:
+    settings = kopf.OperatorSettings()
+    configure(settings)
+    pauses = settings.networking.error_backoffs
+    assert isinstance(pauses, Iterable)
+    for _ in range(2):  # each request begins anew
+        found = list(islice(pauses, 1000))
+        assert (len(found), found[0], max(found)) == (1000, 1, 5)
