@@ -19,6 +19,8 @@ from tests.e2e.workshop_tasks import POOL, ROWS, SHELF
 PRODUCER = "warren-producer"
 SLOTS = 16
 MEMORY_MEBIBYTES = 640
+GRACE_SECONDS = 60
+"""Half a minute more than is kept for handing back."""
 GATHERED = ("readers", "counters")
 """The pools of `examples/gather`."""
 _SMALL = ("concurrency=4", "maxReplicas=1", "scaleDown.stabilizationSeconds=5", "env.PYTHONPATH=/tasks")
@@ -27,6 +29,7 @@ VALUES = (
     f"pools.{POOL}.resources.limits.memory={MEMORY_MEBIBYTES}Mi",
     f"pools.{POOL}.env.PYTHONPATH=/tasks",
     f"pools.{POOL}.maxReplicas=2",
+    f"pools.{POOL}.gracePeriodSeconds={GRACE_SECONDS}",
     f"pools.{POOL}.scaleDown.stabilizationSeconds=5",
     *(f"pools.{pool}.{setting}" for pool in GATHERED for setting in _SMALL),
 )

@@ -31,6 +31,17 @@ def carve(seconds: float) -> int:
 
 
 @task(pool=POOL)
+def linger(seconds: float) -> int:
+    """Work for a while in the first attempt, and not at all in those after it; return the attempt's number."""
+    mine = current_task()
+    _write_row("started")
+    if mine.attempt == 1:
+        time.sleep(seconds)
+    _write_row("ended")
+    return mine.attempt
+
+
+@task(pool=POOL)
 def assemble(part: str) -> str:
     """Fail for as long as the part is not on the shelf."""
     if not (SHELF / part).exists():
