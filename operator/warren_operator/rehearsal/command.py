@@ -183,9 +183,11 @@ def _show(rows: Sequence[Mapping[str, Any]], trace: Trace, spec: ConsumerPoolSpe
     limit = "" if target is None else f"; late: a wait of more than {target:g} s"
     count = len(trace.arrivals)
     tasks = "1 task" if count == 1 else f"{count} tasks"
-    table = Table(title=f"{trace.name}: {tasks} in {trace.seconds:.0f} s{limit}", box=None)
+    title = f"{trace.name}: {tasks} in {trace.seconds:.0f} s{limit}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("scaler", "late", "wait p50", "p99", "max", "replica-s", "ratio", "of least", "scalings"):
-        table.add_column(column, justify="left" if column == "scaler" else "right")
+        # A figure that is too long for the terminal goes on in the next line: cut off, it would be another one.
+        table.add_column(column, justify="left" if column == "scaler" else "right", overflow="fold")
     for row in rows:
         table.add_row(
             row["scaler"],

@@ -147,6 +147,15 @@ def test_a_trace_without_an_end_is_refused(tmp_path: Path, option: str) -> None:
     assert (result.exit_code, option in result.stderr) == (2, True)
 
 
+def test_no_figure_of_the_table_is_cut_off(tmp_path: Path, pool: Path) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text("1,1\n2,1\n")
+    found = run("--pool", pool, "--trace", trace, "--compare", "keda")
+    assert found.exit_code == 0
+    assert "\N{HORIZONTAL ELLIPSIS}" not in found.stdout
+    assert "replica-s ratio of least scalings" in " ".join(found.stdout.split())
+
+
 def test_what_of_a_pool_is_not_rehearsed_is_told(tmp_path: Path, pool: Path) -> None:
     trace, held = tmp_path / "t.csv", tmp_path / "held.yaml"
     trace.write_text("1,1\n2,1\n")
