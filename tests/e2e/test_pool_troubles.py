@@ -30,22 +30,23 @@ TAKEN_UP_SECONDS = 15
 """An answer that never comes is waited for for 10 s; then there are the next round and a connection."""
 LONG, MORE = 15, 4
 """For how many seconds tasks take all slots, and how many come for which no slot is left."""
-SILENT_SECONDS = 4
-"""More than a round: a pool of no patience would have sent its idle consumers away."""
+SILENT_SECONDS = 6
+"""Figures show what has ended by then, and a pool of no patience would have sent its idle consumers away."""
 CRASHING = "counters"
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module", name="untaken", autouse=True)
-def _untaken(release: Release, workshop: Workshop) -> Job[Any]:
+def _untaken(release: Release, workshop: Workshop) -> Iterator[Job[Any]]:
     """Submit a task whose consumers stop at once, for a setting that nobody can read: it is told after a minute."""
     namespace = release.namespace
     set_concurrency(namespace, "several")
     with namespace.forwarded("warren-producer", 8000) as address, Client(f"http://{address}") as client:
         job = client.submit("primes_below", limit=10)
     until("one consumer is wanted", lambda: replicas(namespace, CRASHING) == 1, seconds=15)
-    return job
+    yield job
+    set_concurrency(namespace, "4")
 
 
 @pytest.fixture(name="serving")
