@@ -91,8 +91,8 @@ def test_an_operator_without_the_api_server_and_a_task_longer_than_its_consumers
     job = client.submit("linger", seconds=2 * GRACE_SECONDS)
     until("it is under way", lambda: job.status is State.STARTED, seconds=15)
     with Node(namespace).black_hole(operator, API_PORT):
-        namespace.run("delete", "pod", old, "--wait=false")
         told_to_go = time.time()
+        namespace.run("delete", "pod", old, "--wait=false")
         waiting = client.submit("echo", text="hello")
         until("the operator says so", lambda: dependency(namespace, operator)["state"] != "ok", seconds=20)
         diary.say(dependency(namespace, operator)["detail"])
