@@ -60,7 +60,8 @@ async def serve(listener: socket.socket, keyring: Keyring | None) -> None:
     """Serve until killed."""
     ports = house()
     with tempfile.TemporaryDirectory() as folder:
-        await ports.publish_model(Path(folder))
+        for version in ("1", "2"):
+            await ports.publish_model(Path(folder), version=version)
     server = uvicorn.Server(uvicorn.Config(application(ports, keyring), log_level="warning"))
     await asyncio.gather(server.serve([listener]), *(_consume(ports, pool.name) for pool in DEFAULT_POOLS))
 
