@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from tests.unit.producer.conftest import House
 from warren.broker.memory import MemoryBroker
@@ -41,17 +42,28 @@ SETTINGS = ProducerSettings(
 PREDICTION = PredictResponse(model="iris", version="1", predictions=[])
 
 
-async def serve(listener: socket.socket, keyring: Keyring | None) -> None:
-    """Serve until killed."""
+def house() -> House:
+    """Return the ports, with nothing behind them yet."""
     objects = MemoryObjects(SETTINGS.storage_bucket)
     repository = Repository(objects, SETTINGS.storage_bucket)
-    house = House(MemoryBroker(topology(DEFAULT_POOLS)), MemoryRecords(), objects, repository, SETTINGS)
+    return House(MemoryBroker(topology(DEFAULT_POOLS)), MemoryRecords(), objects, repository, SETTINGS)
+
+
+def application(house: House, keyring: Keyring | None = None) -> FastAPI:
+    """Return the API over the ports."""
+    submitter = Submitter(house.broker, house.records, Payloads(house.objects, SETTINGS.storage_bucket))
+    ports = (submitter, house.records, house.broker, house.repository, house.objects)
+    return create_app(*ports, SETTINGS, (), keyring)
+
+
+async def serve(listener: socket.socket, keyring: Keyring | None) -> None:
+    """Serve until killed."""
+    ports = house()
     with tempfile.TemporaryDirectory() as folder:
-        await house.publish_model(Path(folder))
-    submitter = Submitter(house.broker, house.records, Payloads(objects, SETTINGS.storage_bucket))
-    app = create_app(submitter, house.records, house.broker, repository, objects, SETTINGS, (), keyring)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    await asyncio.gather(server.serve([listener]), *(_consume(house, pool.name) for pool in DEFAULT_POOLS))
+        for version in ("1", "2"):
+            await ports.publish_model(Path(folder), version=version)
+    server = uvicorn.Server(uvicorn.Config(application(ports, keyring), log_level="warning"))
+    await asyncio.gather(server.serve([listener]), *(_consume(ports, pool.name) for pool in DEFAULT_POOLS))
 
 
 async def _consume(house: House, pool: str) -> None:

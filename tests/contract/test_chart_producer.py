@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.chart import CHART, PRODUCTION, release
+from tests.contract.producer_in_memory import application, house
 from warren_producer.guard import OPEN
 
 
@@ -68,5 +69,19 @@ def test_an_ingress_leads_to_its_service() -> None:
     ingress = release(everything=True).one("Ingress", "warren-producer")["spec"]
     (rule,) = ingress["rules"]
     assert rule["host"] == "warren.example.com" == ingress["tls"][0]["hosts"][0]
-    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "warren-producer", "port": {"name": "http"}}
+    for path in rule["http"]["paths"]:
+        assert path["backend"]["service"] == {"name": "warren-producer", "port": {"name": "http"}}
     assert not release().all("Ingress")
+
+
+def test_an_ingress_leads_to_all_that_is_served_but_the_figures_which_name_the_keys() -> None:
+    (rule,) = release(everything=True).one("Ingress", "warren-producer")["spec"]["rules"]
+    led = {path["path"] for path in rule["http"]["paths"] if path["pathType"] == "Prefix"}
+    served = {getattr(route, "path", "") for route in application(house()).routes}
+    assert {path for path in served if not _leads(led, path)} == {"/metrics"}
+    assert [path for path in led if not any(_leads({path}, known) for known in served)] == []
+
+
+def _leads(prefixes: set[str], path: str) -> bool:
+    """Tell whether one of the prefixes, by whole elements as in an Ingress, is one of the path."""
+    return any(f"{path}/".startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)

@@ -17,7 +17,7 @@ import lottery_results.tasks
 from tests.contract.chart import CHART, CHECKOUT, helm, release
 from tools.images.components import version
 from tools.images.examples import PACKAGES
-from tools.stack.examples import EXAMPLES, Example
+from tools.stack.examples import EXAMPLES, SERVE, Example
 from warren.function import TaskFunction
 from warren.resources import ConsumerPoolSpec
 
@@ -109,3 +109,10 @@ def test_its_readme_names_its_settings_and_its_failures(example: Example) -> Non
     codes = set(re.findall(r'Fail\(\s*"([a-z-]+)"', sources)) | {"url-refused"}
     assert codes <= set(re.findall(r"^\| `([a-z-]+)` \|", readme, re.MULTILINE))
     assert set(example.settings) <= set(re.findall(r"[A-Z]+_[A-Z_]+", readme))
+
+
+@each_example
+def test_its_readme_has_typed_what_the_embedded_run_says_to_try(example: Example) -> None:
+    readme = (example.source / "README.md").read_text()
+    assert f"    make run ARGS=--examples\n    {SERVE}\n" in readme
+    assert f"$ warren submit {example.call}" in readme

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.openapi import check
+from tests.openapi import check, unanswered
 from warren.keys import Scope, new_key
 
 START_SECONDS = 60
@@ -74,8 +74,9 @@ def _await(url: str, log: Path) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_nothing_is_found(url: str, tmp_path: Path) -> None:
+def test_nothing_is_found_and_each_operation_has_done_what_it_is_for(url: str, tmp_path: Path) -> None:
     check(url, tmp_path)
+    assert unanswered(url) == set()
 
 
 @pytest.mark.timeout(400)

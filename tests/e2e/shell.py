@@ -1,13 +1,27 @@
-"""The command line in the producer's pod, as `kubectl exec` gives it to a person."""
+"""The command line: in the producer's pod, as `kubectl exec` gives it to a person, and in a person's own shell."""
 
 import json
+import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.namespace import Namespace
+from tests.pages import typed
+from tools.cluster.layout import BIN, KUBECONFIG
 
 PRODUCER = "deployment/warren-producer"
 API = "WARREN_URL=http://127.0.0.1:8000"
+OWN = os.environ | {"KUBECONFIG": str(KUBECONFIG), "PATH": f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+"""What a person's shell has after the two lines that `make cluster` ends with, where `warren` is installed."""
+
+
+def own(commands: str, **environment: str) -> str:
+    """Run commands of the docs in a person's shell; they must succeed. Return what they printed."""
+    done = typed(commands, OWN | environment)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 class Shell:

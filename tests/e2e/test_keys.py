@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,10 +19,10 @@ from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.receiver import NAME, PORT, SYSTEM, receiving
 from tests.e2e.release import Release
-from tests.e2e.shell import Shell
-from warren.client import Client
+from tests.e2e.shell import Shell, own
+from tests.pages import block, commands, put
+from warren.client import Client, Job
 from warren.errors import TaskNotFoundError, UnauthorizedError
-from warren.webhook import WebhookState
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -162,19 +165,62 @@ def test_a_key_is_good_for_what_its_entry_says(url: str, keys: Keys) -> None:
     assert unannounced.status_code == 413, "while it is read"
 
 
-def test_a_webhook_is_signed_by_the_secret_of_its_tasks_key(url: str, keys: Keys, namespace: Namespace) -> None:
-    bob, ann = keys.create("bob"), keys.create("ann")
-    keys.await_all(ann)
+def test_a_webhook_is_signed_by_the_secrets_of_its_tasks_key(url: str, keys: Keys, namespace: Namespace) -> None:
+    """With the commands of docs/keys.md and docs/webhooks.md, which change the secret while the key stays."""
+    ci, bob = _as_the_page_makes_it(), keys.create("bob")
+    keys.await_all(bob)
     options = {"callback_url": f"http://{RECEIVER}:{PORT}/told"}
-    with receiving(namespace, ann.webhook_secret) as receiver:
-        with Client(url, api_key=ann.text) as client:
-            job = client.submit("echo", text="hers", options=options)
-            until("it is told", lambda: job.deliveries().status is WebhookState.DELIVERED, seconds=SOON)
-        with Client(url, api_key=bob.text) as client:
-            other = client.submit("echo", text="his", options=options)
-            until("it was tried", lambda: other.deliveries().attempts, seconds=SOON)
-            assert other.deliveries().attempts[-1].status == 401, "its receiver has her secret"
+
+    def told(key: Key) -> tuple[Job[Any], int | None]:
+        """Submit a task; return it with what the receiver answered first."""
+        with Client(url, api_key=key.text) as client:
+            job = client.submit("echo", text="x", options=options)
+            until("the receiver was told", lambda: job.deliveries().attempts, seconds=SOON)
+            return job, job.deliveries().attempts[0].status
+
+    with receiving(namespace, ci.webhook_secret) as receiver:
+        (job, taken), (_, refused) = told(ci), told(bob)
+        assert (taken, refused) == (204, 401), "its receiver has the secret of ci"
         assert {named for named, _ in receiver.told()} == {f"{job.id}_succeeded"}
+        changed = put(block("docs/webhooks.md", "item=ci."), ("ci.086c7714", ci.file))
+        both = own(f"{changed}\necho; echo $both").splitlines()[-1]
+        own(block("docs/keys.md", "annotate pods"))
+        until("the system pool has both", lambda: both in _entry(namespace, ci), seconds=SOON)
+        time.sleep(READ_SECONDS)
+        assert told(ci)[1] == 204, "the receiver knows the old one"
+    new = own("jq -r '.webhook_secrets[0]' <<< \"$both\"", both=both).strip()
+    with receiving(namespace, new):
+        assert told(ci)[1] == 204, "the receiver knows the new one"
+    own(block("docs/webhooks.md", "one=$(jq"), item=ci.file, both=both)
+    kept = namespace.get("secret", SECRET)["data"][ci.file]
+    assert json.loads(b64decode(kept)) == json.loads(both) | {"webhook_secrets": [new]}
+    assert _called(ci, url).splitlines()[0] == '"hello"'
+
+
+def _as_the_page_makes_it() -> Key:
+    """Return a key that docs/keys.md has its reader make, after the command that this prints was typed."""
+    (command,) = [each for each in commands("docs/keys.md", "warren keys create ci") if each.startswith("warren ")]
+    said = own(command)
+    (patch,) = re.findall(r"^ +(kubectl .*stringData.*)$", said, re.MULTILINE)
+    own(patch)
+    (text,), (secret,) = (
+        re.findall(r"^ +(warren_\S+)$", said, re.MULTILINE),
+        re.findall(r"^ +(whsec_\S+)$", said, re.MULTILINE),
+    )
+    (file,) = json.loads(patch[patch.index("{") : patch.rindex("}") + 1])["stringData"]
+    return Key(text, file, secret)
+
+
+def _entry(namespace: Namespace, key: Key) -> str:
+    """Return a key's entry as the system pool's pod has it."""
+    return namespace.execute(f"deployment/{SYSTEM}", "cat", f"/etc/warren/keys/{key.file}").stdout
+
+
+def _called(key: Key, url: str) -> str:
+    """Return what the calls of docs/keys.md with a key print."""
+    export, submit, curl = commands("docs/keys.md", "export WARREN_API_KEY")
+    calls = [put(export, ("warren_...", key.text)), submit, put(curl, ("http://127.0.0.1:8000", url), ("-s", "-sf"))]
+    return own("\n".join(calls), WARREN_URL=url)
 
 
 def test_a_batch_counts_as_many_requests_as_it_has_tasks(url: str, keys: Keys) -> None:

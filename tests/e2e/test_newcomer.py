@@ -1,19 +1,22 @@
-"""docs/first-task.md, typed as it stands: a package with one function, from nothing to its result in the cluster."""
+"""The pages as they stand: a package with one function, from nothing to its result in the cluster; images by Docker."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import docker
 from tests.e2e.diary import Diary
 from tests.e2e.release import Release
-from tools.cluster.layout import BIN, KUBECONFIG
+from tests.e2e.shell import OWN
+from tests.pages import block, put, typed
+from tools.images.components import version
+from tools.images.docker import usable
+from tools.node import install
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -37,8 +40,6 @@ def _folder(release: Release, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_task_from_nothing_to_its_result(folder: Path, diary: Diary) -> None:
-    # What a shell has after the two lines that `make cluster` ends with.
-    environment = os.environ | {"KUBECONFIG": str(KUBECONFIG), "PATH": f"{BIN}:{os.environ['PATH']}"}
     began, shown = time.monotonic(), ""
     for kind, text in BLOCKS:
         if kind == "console":
@@ -47,9 +48,28 @@ def test_a_task_from_nothing_to_its_result(folder: Path, diary: Diary) -> None:
         # The environment is the one that these tests run in.
         commands = text.removeprefix("make venv\n")
         with diary.stage(commands.splitlines()[0]):
-            done = subprocess.run(
-                ["bash", "-e", "-c", commands], cwd=folder, env=environment, capture_output=True, text=True, check=False
-            )
+            done = typed(commands, OWN, folder)
         assert done.returncode == 0, done.stdout + done.stderr
         shown = done.stdout
     assert time.monotonic() - began < PROMISED_SECONDS
+
+
+def test_the_commands_for_those_who_have_docker(folder: Path, tmp_path: Path) -> None:
+    if usable():
+        pytest.skip("Docker's daemon answers, and has built the images of this cluster")
+    assert typed(BLOCKS[0][1], OWN, folder).returncode == 0
+    node = ("cd examples/node && npm ci", f"cd {install(CHECKOUT / 'examples' / 'node')}")
+    pages: dict[str, list[tuple[str, str]]] = {
+        "docs/first-task.md": [], "examples/audio_length/README.md": [], "examples/lottery_results/README.md": [],
+        "examples/node/README.md": [node],
+    }  # fmt: skip
+    built = block("docs/functions.md", "docker build").partition("helm ")[0]
+    assert block("examples/audio_length/README.md", "docker build").startswith(built), "so it is run once"
+    with docker.standing_in(tmp_path) as (programs, pushed):
+        environment = OWN | {"PATH": f"{programs}:{OWN['PATH']}"}
+        for page, changes in pages.items():
+            done = typed(put(block(page, "docker build"), *changes).partition("helm ")[0], environment, folder)
+            assert done.returncode == 0, f"{page}: {done.stdout}{done.stderr}"
+    own = {"warren-audio-length", "warren-lottery-results", "warren-node-worker"}
+    known = {"tally:1", *(f"{name}:{version()}" for name in own)}
+    assert set(pushed.read_text().split()) == {f"{docker.REGISTRY}/{name}" for name in known}

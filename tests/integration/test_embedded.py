@@ -1,5 +1,6 @@
 """`make run`: the whole of Warren as local processes does its job, and leaves nothing behind however it ends."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.person import Person
 from tests.integration.samples import served
 from tests.integration.servers import EMBEDDED_PORT, ports_of, tied
+from tests.integration.test_webhook_receivers import receiving
+from tests.pages import block, put
 from tools.stack import web
 from tools.stack.embedded import API_OFFSET
 from tools.stack.process import Identity
@@ -61,6 +65,7 @@ class Run:
 
 @contextmanager
 def run(home: Path, *arguments: str) -> Iterator[Run]:
+    home.mkdir(parents=True, exist_ok=True)
     output = home / f"output-{time.monotonic_ns()}"
     with output.open("wb") as file:
         supervisor = subprocess.Popen(
@@ -79,7 +84,7 @@ def run(home: Path, *arguments: str) -> Iterator[Run]:
 @pytest.fixture(scope="module", name="home")
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state of all runs here: each one finds what the one before has left."""
-    return tmp_path_factory.mktemp("state")
+    return tmp_path_factory.mktemp("person") / ".local" / "state"
 
 
 def eventually(met: Callable[[], bool], seconds: float) -> bool:
@@ -117,7 +122,9 @@ def test_it_stays_up_on_the_state_of_the_run_before_until_it_is_told_to_end(home
         assert ports_are_free()
 
 
-def test_the_example_tasks_have_pools_of_their_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_tasks_have_pools_of_their_own_and_the_pages_say_how_all_is_used(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with served() as samples:
         monkeypatch.setenv("LOTTERY_RESULTS_URL", samples.results)
         with run(home, "--examples") as staying:
@@ -125,21 +132,28 @@ def test_the_example_tasks_have_pools_of_their_own(home: Path, monkeypatch: pyte
             assert {"consumer-audio-length", "consumer-lottery-results"} <= {file.stem for file in home.rglob("*.pid")}
             assert "submit audio_length url=" in staying.text
 
-            assert submitted("audio_length", f"url={samples.audio}") == "2.5\n"
-            assert "2026-11-18" in submitted("lottery_results", "most=1")
+            person = Person(home.parents[1], f"http://{LOOPBACK}:{EMBEDDED_PORT}", samples)
+            person.reads_functions()
+            person.reads_the_api()
+            person.uses_the_command_line()
+            person.looks_at_dead_letters()
+            asyncio.run(webhooks_are_told(person, tmp_path))
 
             staying.supervisor.send_signal(signal.SIGTERM)
             assert staying.ended() == 0, staying.text
     assert ports_are_free()
 
 
-def submitted(*arguments: str) -> str:
-    """Return what `warren submit --wait` printed."""
-    program = Path(sys.executable).with_name("warren")
-    command = [str(program), "submit", *arguments, "--wait", "--url", f"http://{LOOPBACK}:{EMBEDDED_PORT}"]
-    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+async def webhooks_are_told(person: Person, folder: Path) -> None:
+    """With the page's receiver, which knows the secret that the page says."""
+    async with receiving("python", folder, person.webhook_secret()) as (port, printed):
+        named = person.submits_with_a_webhook(f"http://{LOOPBACK}:{port}/")
+        look, again = block("docs/webhooks.md", "webhooks redeliver").splitlines()
+        own = ("0196f0c8-5b7c-7d1e-8a55-6c1f0a3b9d21", named)
+        assert await asyncio.to_thread(eventually, lambda: "204" in person.types(put(look, own)), 30)
+        person.types(put(again, own))
+        told = f"{named}_succeeded"
+        assert await asyncio.to_thread(eventually, lambda: printed.read_text().count(told) == 2, 30)
 
 
 def test_a_component_that_dies_is_named_and_everything_ends(home: Path) -> None:

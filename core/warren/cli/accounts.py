@@ -39,7 +39,7 @@ def write_definitions(
 ) -> None:
     """Print RabbitMQ definitions: Warren's accounts with hashed passwords and the least rights, and no guest.
 
-    Load them with RabbitMQ's setting load_definitions, or with `rabbitmqctl import_definitions`.
+    Load them with RabbitMQ's setting load_definitions, or through its management API (docs/install.md).
     """
     known = {user.name: _password(passwords / user.name) for user in users()}
     document = orjson.dumps(definitions(users(), known, vhost), option=orjson.OPT_INDENT_2)

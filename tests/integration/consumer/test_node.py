@@ -23,6 +23,7 @@ import pytest
 from tests.integration.consumer.crew import Crew
 from tests.integration.producer.conftest import Producer, apply_topology
 from tests.integration.servers import Workspace, tied
+from tests.pages import block, put, typed
 from tools.node import install
 from tools.stack import web
 from warren import Client
@@ -191,12 +192,14 @@ def test_a_client_in_node_is_answered_by_pythons_consumers(node: Node, crew: Cre
 
 
 def test_a_client_in_node_is_answered_by_a_worker_in_node(node: Node, crew: Crew) -> None:
-    """No part of Warren's knows the task before its worker reports."""
+    """By the command of the README; no part of Warren's knows the task before its worker reports."""
     crew.start("system")
+    _, serve, submit = block("examples/node/README.md", "node client.js").splitlines()
+    assert serve.startswith("node worker.js amqp://carver:secret@127.0.0.1:5672/ stone ")
+    command = put(submit, ("amqp://mason:secret@127.0.0.1:5672/", node.url("mason")), (" stone ", " cpu "))
     with node.worker("./tasks.js"):
-        done = node.submit("count_words", '{"text": "a tale of rabbits"}')
-    assert done.stdout.splitlines()[0] == "succeeded", done.stderr
-    assert json.loads(done.stdout.splitlines()[1]) == {"words": 4, "longest": "rabbits"}
+        done = typed(command, os.environ, node.folder)
+    assert done.stdout.splitlines() == block("examples/node/README.md", "submitted 5f0c").splitlines()[1:], done.stderr
 
 
 def test_a_task_that_comes_too_late_expires(node: Node, crew: Crew) -> None:

@@ -92,13 +92,13 @@ class House:
         """Return how many messages wait in the pool's queue."""
         return len(self.broker.queues[f"warren.tasks.{pool}"].ready)
 
-    async def publish_model(self, tmp_path: Path, name: str = "iris", pool: str = "cpu") -> None:
+    async def publish_model(self, tmp_path: Path, name: str = "iris", pool: str = "cpu", *, version: str = "1") -> None:
         """Put a model with a production version into the repository."""
         file = tmp_path / "model.onnx"
         file.write_bytes(b"onnx")
         manifest = Manifest(
             name=name,
-            version="1",
+            version=version,
             file="m.onnx",
             sha256="0" * 64,
             size=4,
@@ -108,7 +108,7 @@ class House:
             created_at=datetime.now(UTC),
         )
         await self.repository.publish(manifest, file)
-        await self.repository.promote(name, "1", reason="test", pool=pool)
+        await self.repository.promote(name, version, reason="test", pool=pool)
 
 
 @pytest.fixture
