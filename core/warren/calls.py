@@ -46,7 +46,7 @@ class Terms:
             checked = TaskOptions.model_validate(given)
         except ValidationError as error:
             raise InvalidFieldsError.of(error, "options") from error
-        return replace(self, options=checked, key=key or self.key, client=client or self.client)
+        return replace(self, options=checked, key=self.key if key is None else key, client=client or self.client)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from warren.address import without_password
 from warren.client import gathering
-from warren.client.batch import READ_AT_ONCE, BatchItem, accepted
+from warren.client.batch import MAX_BATCH_KEY, READ_AT_ONCE, BatchItem, accepted
 from warren.client.closable import Closable
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
+from warren.client.intake import checked_key
 from warren.client.letters import AsyncDeadLetters
 from warren.client.outcome import failure
 from warren.client.problem import InvalidFieldsError
@@ -115,7 +116,7 @@ class AsyncClient:
 
         """
         request = _request(task, {**(args or {}), **named}, options)
-        return AsyncJob(self._gateway, await self._gateway.submit(request, idempotency_key))
+        return AsyncJob(self._gateway, await self._gateway.submit(request, checked_key(idempotency_key)))
 
     async def submit_many(
         self, requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
@@ -126,11 +127,11 @@ class AsyncClient:
         `<idempotency_key>/<its index>`.
 
         Raises:
-            InvalidRequestError: a request is malformed; nothing was submitted.
+            InvalidRequestError: a request or the key is malformed; nothing was submitted.
             BatchRefusedError: some were refused; it tells which, why, and the ids of the others.
 
         """
-        base, items = idempotency_key or new_task_id(), []
+        base, items = checked_key(idempotency_key, MAX_BATCH_KEY) or new_task_id(), []
         for index, request in enumerate(requests):
             items.append(_item(index, request, f"{base}/{index}"))
             if index % READ_AT_ONCE == 0:
@@ -219,7 +220,7 @@ class AsyncJob(Generic[R]):
             if document.status.terminal:
                 self._end = await self._whole(document)
                 return self._end
-            if end is not None and time.monotonic() >= end:
+            if end is not None and not time.monotonic() < end:  # to a timeout of NaN, no time is before its end
                 return document
 
     @overload

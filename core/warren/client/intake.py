@@ -209,7 +209,7 @@ class Intake(ByCaller):
             options=options,
             model=model,
             caller=self._caller.name,
-            idempotency_key=_checked(order.key),
+            idempotency_key=checked_key(order.key),
             reply_to=self._watch.queue if reply else None,
         )
         return await self._submitter.submit(task)
@@ -235,7 +235,13 @@ def _check(kind: type[BaseModel], body: bytes, *place: str) -> None:
         raise InvalidFieldsError.of(error, *place) from error
 
 
-def _checked(key: str | None) -> str | None:
-    if key is not None and not 1 <= len(key) <= MAX_KEY:
-        raise InvalidRequestError(f"an idempotency key has 1 to {MAX_KEY} characters, this one has {len(key)}")
+def checked_key(key: str | None, longest: int = MAX_KEY) -> str | None:
+    """Return the idempotency key, if any. An empty one is a mistake, and no task may be done twice for it.
+
+    Raises:
+        InvalidRequestError: it is empty, or longer than that.
+
+    """
+    if key is not None and not 1 <= len(key) <= longest:
+        raise InvalidRequestError(f"an idempotency key has 1 to {longest} characters, this one has {len(key)}")
     return key

@@ -117,8 +117,9 @@ class WebGateway:
     async def submit(self, request: TaskRequest, key: str | None) -> str:
         """Accept a task, once per idempotency key, and return its id; a call may be repeated, so it always has one."""
         key = key or new_task_id()
-        if not (key.isascii() and key.isprintable()):
-            raise InvalidRequestError(f"an idempotency key is printable ASCII over HTTP, {key!r} is not")
+        if not (key.isascii() and key.isprintable() and key == key.strip()):
+            detail = f"an idempotency key is printable ASCII over HTTP, without spaces around it; {key!r} is not"
+            raise InvalidRequestError(detail)
         options = request.options.model_dump(mode="json", exclude_unset=True)
         body = json_bytes({"task": request.task, "args": request.args, "options": options})
         headers = {"Content-Type": JSON, "Idempotency-Key": key}

@@ -168,9 +168,21 @@ async def test_inputs_that_cannot_be_sent_are_refused() -> None:
 async def test_a_key_that_http_cannot_carry_is_refused_at_once() -> None:
     api = Api(document("queued"))
     async with api.client() as client:
-        for key in ("a\nb", "日本"):
+        for key in ("a\nb", "日本", " a", "a "):
             with pytest.raises(InvalidRequestError, match="printable ASCII"):
                 await client.submit("echo", idempotency_key=key)
+    assert not api.requests
+
+
+async def test_an_empty_key_or_one_that_is_too_long_is_refused_at_once() -> None:
+    api, work = Api(document("queued")), {"task": "echo"}
+    async with api.client() as client:
+        for key in ("", "k" * 256):
+            with pytest.raises(InvalidRequestError, match="1 to 255 characters"):
+                await client.submit("echo", idempotency_key=key)
+        for key in ("", "k" * 250):
+            with pytest.raises(InvalidRequestError, match="1 to 249 characters"):
+                await client.submit_many([work], idempotency_key=key)
     assert not api.requests
 
 
@@ -204,6 +216,14 @@ async def test_a_task_that_takes_longer_goes_on() -> None:
     async with Api(document("started")).client() as client:
         with pytest.raises(TaskTimeoutError, match="is started"):
             await client.job("1").get(timeout=0.05)
+
+
+async def test_a_timeout_that_is_no_number_is_over_at_once() -> None:
+    api = Api(document("queued"))
+    async with api.client() as client, asyncio.timeout(5):
+        with pytest.raises(TaskTimeoutError):
+            await client.job("1").get(timeout=float("nan"))
+    assert len(api.requests) == 1
 
 
 async def test_canceling() -> None:

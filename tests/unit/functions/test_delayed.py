@@ -101,6 +101,10 @@ def test_options_go_with_the_call_and_leave_the_function_as_it_was(at_home: Api)
     assert at_home.submitted["1"]["options"] == {"pool": "gpu"}
     with pytest.raises(InvalidRequestError, match=r"options\.retries: there is no such field"):
         book.with_options(retries=3)
+    without = add.with_options(idempotency_key="")
+    for call in (lambda: without.delay(1, 2), lambda: without.map([1], [2])):
+        with pytest.raises(InvalidRequestError, match="an idempotency key has 1 to"):
+            call()
 
 
 async def test_programs_of_asyncio_wait_without_blocking(at_home: Api) -> None:
