@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.e2e.diary import Diary
+from tests.e2e.lost import Lost, lose
 from tests.e2e.namespace import Namespace
 from tests.e2e.release import Release
 from tests.e2e.workshop import Workshop
@@ -79,6 +80,13 @@ def _workshop(release: Release, diary: Diary) -> Workshop:
     """A pool with tasks of one's own, added to the release."""
     with diary.stage("helm upgrade with another pool"):
         return Workshop.added_to(release)
+
+
+@pytest.fixture(scope="session", name="lost")
+def _lost(release: Release, workshop: Workshop) -> Lost:
+    """Tasks of a pool that came with the workshop's, whose messages are gone."""
+    with release.namespace.forwarded("warren-producer", 8000) as address, Client(f"http://{address}") as client:
+        return lose(release.namespace, client)
 
 
 @pytest.fixture(name="api")

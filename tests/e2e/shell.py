@@ -47,8 +47,13 @@ class Shell:
     @property
     def topology(self) -> tuple[str, ...]:
         """The environment of the account that owns the broker's topology."""
-        account = f"warren-topology:{self._namespace.credential('warren-topology')}@warren-rabbitmq"
+        account = f"{self.topology_account}@warren-rabbitmq"
         return (
             f"WARREN_BROKER_URL=amqp://{account}:5672/%2F",
             f"WARREN_BROKER_MANAGEMENT_URL=http://{account}:15672",
         )
+
+    @property
+    def topology_account(self) -> str:
+        """That account's name and password, as they stand in a URL."""
+        return f"warren-topology:{self._namespace.credential('warren-topology')}"

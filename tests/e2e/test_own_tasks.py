@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from tests.e2e.diary import Diary
+from tests.e2e.lost import Lost
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.pools import SELECTOR, hold
@@ -32,6 +33,11 @@ def _stray(release: Release, workshop: Workshop) -> str:
     """Submit a task to a pool that does not know it, and return its id: it is given up after half a minute."""
     with release.namespace.forwarded("warren-producer", 8000) as address, Client(f"http://{address}") as client:
         return client.submit("carve", seconds=0.1, options={"pool": "cpu"}).id
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forsaken(lost: Lost) -> None:
+    """Have tasks lost early: `test_promises` looks what has become of them."""
 
 
 @pytest.fixture(autouse=True)

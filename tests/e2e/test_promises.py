@@ -4,6 +4,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -12,17 +13,23 @@ import pytest
 from tests.e2e.broker import rabbitmqctl
 from tests.e2e.bucket import BUCKET, Bucket, objects
 from tests.e2e.diary import Diary
+from tests.e2e.lost import Lost
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.pools import deaths, hold, ready
 from tests.e2e.shell import Shell
 from tests.e2e.store import Store
-from tests.e2e.workshop import SLOTS, Workshop
-from tests.e2e.workshop_tasks import KNOCKS, POOL
+from tests.e2e.workshop import SLOTS, Rows, Workshop
+from tests.e2e.workshop_tasks import FALTERS, KNOCKS, POOL
 from warren.client import Client
 from warren.client.dead_letter import MAX_REPLAYS
+from warren.client.documents import TaskDocument
 from warren.record import State
+from warren.records import UNACCEPTED_SECONDS
+from warren.settlement import BACKOFF_SECONDS
 from warren.tasks import MAX_INLINE_BYTES, new_task_id
+from warren_consumer.system.orphans import EMPTY_SECONDS
+from warren_consumer.system.sweeping import STALE_SECONDS
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -34,7 +41,11 @@ SYSTEM = "app.kubernetes.io/component=system"
 WAVES, URGENT = 3, 8
 """How often a consumer's slots are filled by what waits, and how many tasks are urgent."""
 AFTER_SECONDS = 2.0
+MANY = 20
+"""Enough for chance to be seen."""
 UNHURRIED_SECONDS = 30
+LOOKED_SECONDS = 30
+"""How much later than their time lost tasks are seen at the most: figures come every 5 s, and a look every 2 s."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +55,7 @@ def _awake(namespace: Namespace, workshop: Workshop) -> None:
 
 
 def test_urgent_tasks_overtake_retries_come_in_time_and_results_have_their_life(
-    namespace: Namespace, client: Client, diary: Diary
+    namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
 ) -> None:
     store = Store(namespace)
     client.submit_many([_carving(1.5)] * SLOTS)
@@ -53,6 +64,8 @@ def test_urgent_tasks_overtake_retries_come_in_time_and_results_have_their_life(
     knocking = client.submit("knock", after=AFTER_SECONDS, options=HERE)
     given_up = client.submit("knock", after=0, options=HERE | {"max_attempts": 2})
     delayed = client.submit("carve", seconds=0, options=HERE | {"delay_seconds": 3600})
+    faltering = client.submit_many([{"task": "falter", "args": {"declared": True}, "options": HERE}] * MANY)
+    refused = client.submit("falter", declared=False, options=HERE)
 
     records = [job.wait(30) for job in (*waiting, *urgent)]
     order = [record.id for record in sorted(records, key=lambda record: str(record.started_at))]
@@ -68,11 +81,16 @@ def test_urgent_tasks_overtake_retries_come_in_time_and_results_have_their_life(
     end = given_up.wait(UNHURRIED_SECONDS)
     assert (end.status, end.error and end.error.code, end.attempt) == (State.FAILED, "retry", 2)
 
+    _judge_pauses([job.wait(UNHURRIED_SECONDS) for job in faltering], workshop.rows(), diary)
+    end = refused.wait(UNHURRIED_SECONDS)
+    assert (end.status, end.error and end.error.code, end.attempt) == (State.FAILED, "exception", 1)
+
     life = until("the life of an ended record runs", lambda: store.life(urgent[0].id), seconds=5)
     assert LIFE_SECONDS - 60 < life <= LIFE_SECONDS
     assert store.life(delayed.id) is None
     assert delayed.cancel().status is State.CANCELED
     client.dead_letters().discard(given_up.id)
+    assert len(client.dead_letters(task="falter").discard_many()) == MANY + 1
 
 
 def test_failed_tasks_are_inspected_replayed_but_not_for_ever_and_discarded(
@@ -141,6 +159,31 @@ def test_a_consumer_is_ready_only_while_it_takes_from_its_queue(
     assert deaths(namespace, workshop.pool) == deaths_before
 
 
+@pytest.mark.timeout(400)
+def test_tasks_whose_messages_are_gone_end_as_lost_and_nothing_else_does(
+    namespace: Namespace, lost: Lost, client: Client, diary: Diary
+) -> None:
+    """Alone it takes four minutes, of which most have passed in the suite. They are looked at early by hand."""
+    store, delayed = Store(namespace), client.job(lost.delayed.id)
+
+    def ended() -> list[TaskDocument] | None:
+        store.have_looked_at([*(job.id for job in lost.jobs), delayed.id])
+        records = [client.job(job.id).record() for job in lost.jobs]
+        return records if all(record.status.terminal for record in records) else None
+
+    records = until("they are taken for lost", ended, seconds=EMPTY_SECONDS + LOOKED_SECONDS, every=1)
+    assert {(record.status, record.error and record.error.code, record.attempt) for record in records} == {
+        (State.FAILED, "lost", 0)
+    }
+    after = [record.finished_at.timestamp() - lost.at for record in records if record.finished_at]
+    diary.say(f"lost tasks end {min(after):.1f} to {max(after):.1f} s after their queue was purged")
+    assert STALE_SECONDS <= min(after) <= max(after) <= UNACCEPTED_SECONDS + LOOKED_SECONDS
+    assert delayed.status is State.QUEUED
+    assert delayed.cancel().status is State.CANCELED
+    letters = client.dead_letters(code="lost")
+    assert {letter.id for letter in letters.discard_many()} == {job.id for job in lost.jobs}
+
+
 def test_objects_that_no_record_needs_are_deleted(namespace: Namespace, client: Client) -> None:
     """The system pool looks for them when it starts; an hour, or a day, of their age is made by hand."""
     text = "x" * (MAX_INLINE_BYTES + 1)
@@ -160,6 +203,17 @@ def test_objects_that_no_record_needs_are_deleted(namespace: Namespace, client: 
 
 def _carving(seconds: float, **options: str) -> dict[str, Any]:
     return {"task": "carve", "args": {"seconds": seconds}, "options": HERE | options}
+
+
+def _judge_pauses(records: list[TaskDocument], rows: Rows, diary: Diary) -> None:
+    """Hold the pauses between attempts against the usual backoff: they double, and half of each is left to chance."""
+    assert {(record.status, record.attempt) for record in records} == {(State.FAILED, FALTERS)}
+    pauses = [[later - sooner for sooner, later in pairwise(rows.starts[record.id])] for record in records]
+    for failures, taken in enumerate(zip(*pauses, strict=True)):
+        longest = BACKOFF_SECONDS * 2**failures
+        diary.say(f"after failure {failures + 1} they came after {min(taken):.2f} to {max(taken):.2f} s")
+        assert longest / 2 <= min(taken) <= max(taken) <= longest * 1.01 + 1
+        assert max(taken) - min(taken) > longest / 8, "they all come at once"
 
 
 def _age(namespace: Namespace, keys: set[str]) -> None:

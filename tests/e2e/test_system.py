@@ -30,8 +30,7 @@ def test_dead_letters_and_foreign_results_are_all_recorded(namespace: Namespace,
     until("the system pool is away", lambda: not namespace.names("pods", PODS), seconds=60)
     jobs = client.submit_many({"task": "echo", "args": {"text": "x"}, "options": DELAYED} for _ in range(FOREIGN))
     with namespace.forwarded("warren-rabbitmq", 5672) as address:
-        password = namespace.credential("warren-topology")
-        asyncio.run(_publish(f"amqp://warren-topology:{password}@{address}/", [job.id for job in jobs]))
+        asyncio.run(_publish(f"amqp://{shell.topology_account}@{address}/", [job.id for job in jobs]))
     assert client.submit("echo", text="awake").get(30) == "awake"
     until("the consumer has refused all that is malformed", lambda: _dead(shell) >= MALFORMED, seconds=30, every=1)
 

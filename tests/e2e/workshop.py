@@ -5,11 +5,12 @@ What the workshop's tasks write outside of Warren lies on a volume of its own.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import lost
 from tests.e2e.namespace import Namespace, is_ready
 from tests.e2e.patience import until
 from tests.e2e.pools import SELECTOR, deployment, ready
@@ -32,6 +33,7 @@ VALUES = (
     f"pools.{POOL}.gracePeriodSeconds={GRACE_SECONDS}",
     f"pools.{POOL}.scaleDown.stabilizationSeconds=5",
     *(f"pools.{pool}.{setting}" for pool in GATHERED for setting in _SMALL),
+    f"pools.{lost.POOL}.foreign=true",
 )
 _MODULE = Path(__file__).with_name("workshop_tasks.py")
 _GATHER = Path(__file__).parents[2] / "examples" / "gather" / "gather.py"
@@ -50,6 +52,8 @@ class Rows:
 
     started: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
+    starts: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """When each was started, by the pods' clock."""
 
 
 class Workshop:
@@ -80,8 +84,10 @@ class Workshop:
         """Return what the runs have written so far."""
         rows = Rows()
         for line in self.run("cat", str(ROWS)).splitlines():
-            task_id, word = line.split()
+            task_id, word, at = line.split()
             (rows.started if word == "started" else rows.ended)[task_id] += 1
+            if word == "started":
+                rows.starts[task_id].append(float(at))
         return rows
 
     def run(self, *command: str) -> str:

@@ -19,6 +19,8 @@ SHELF = Path("/shelf")
 ROWS = SHELF / "rows"
 KNOCKS = 3
 """How often `knock` is attempted."""
+FALTERS = 3
+"""How often `falter` is."""
 
 
 @task(pool=POOL)
@@ -110,6 +112,13 @@ def knock(after: float) -> list[float]:
     return [later - sooner for sooner, later in pairwise(times)]
 
 
+@task(pool=POOL, max_attempts=FALTERS, retry_on=(ConnectionError,))
+def falter(*, declared: bool) -> None:
+    """Fail after a row, every time: by an error after which another attempt may help, or by any other."""
+    _write_row("started")
+    raise (ConnectionError if declared else LookupError)("no use")
+
+
 @task(pool=POOL, process=True, timeout_seconds=2)
 def ignore(seconds: float) -> None:
     """Compute in a child process for longer than it may, and ignore whatever signal can be ignored."""
@@ -140,7 +149,7 @@ def _taken(mebibytes: int) -> bytearray:
 
 
 def _write_row(word: str) -> None:
-    line = f"{current_task().id} {word}\n".encode()
+    line = f"{current_task().id} {word} {time.time():.3f}\n".encode()
     file = os.open(ROWS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o660)
     try:
         os.write(file, line)  # at once: rows of several processes never mix
