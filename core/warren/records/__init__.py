@@ -177,7 +177,8 @@ class Records(Protocol):
     async def discard(self, task_id: str, *, replayed_as: str | None = None) -> Record | None:
         """Strike a failed record off the dead letters and drop its payload; return it as it was before.
 
-        It keeps its state until its life runs out. None if it is no dead letter.
+        It keeps its state until its life runs out. None if it is no dead letter (any more); what replays it is noted
+        all the same.
         """
 
     async def claims(self, pools: Sequence[str]) -> dict[str, int]:

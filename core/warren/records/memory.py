@@ -293,10 +293,15 @@ class MemoryRecords:
         """Strike a failed record off the dead letters and drop its payload."""
         self._now()
         entry = self._ledger.entry(task_id)
-        if self._ledger.dead.pop(task_id, None) is None or entry is None:
+        struck = self._ledger.dead.pop(task_id, None) is not None
+        if entry is None or entry.record.state is not State.FAILED:
             return None
         before = self._seen(entry)
-        entry.set(payload=None, payload_type=None, payload_ref=None, payload_sha256=None, replayed_as=replayed_as)
+        if replayed_as:
+            entry.set(replayed_as=replayed_as)
+        if not struck:
+            return None
+        entry.set(payload=None, payload_type=None, payload_ref=None, payload_sha256=None)
         return before
 
     async def claims(self, pools: Sequence[str]) -> dict[str, int]:

@@ -175,6 +175,14 @@ async def test_a_discarded_letter_keeps_its_state_and_loses_its_payload(world: W
     assert await pages(records, 10) == [[]]
 
 
+async def test_a_replay_is_noted_though_the_letter_was_discarded_meanwhile(world: World) -> None:
+    records, task, running = world.records, await failed(world.records), Task("echo", "cpu")
+    await records.claim(running, "c1", alone=False)
+    assert await records.discard(task.id) is not None
+    assert [await records.discard(one.id, replayed_as="0196") for one in (task, running)] == [None, None]
+    assert [(await the_record(records, one)).replayed_as for one in (task, running)] == ["0196", None]
+
+
 async def test_what_is_no_dead_letter_cannot_be_discarded(world: World) -> None:
     records = world.records
     running, owned = Task("echo", "cpu"), Task("train", "train-cpu", owner="mljob/x")

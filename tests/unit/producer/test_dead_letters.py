@@ -194,6 +194,25 @@ async def test_replayed_at_the_same_time_and_again_it_is_one_new_task(api: httpx
     assert house.waiting("cpu") == 1
 
 
+async def test_discarded_while_it_is_replayed_it_has_one_replay_all_the_same(
+    api: httpx2.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, publish = await fail(house), house.broker.publish
+
+    async def meanwhile(*arguments: Any, **more: Any) -> None:
+        await api.delete(f"{URL}/{old.id}")
+        await publish(*arguments, **more)
+
+    with monkeypatch.context() as cut:
+        cut.setattr(house.broker, "publish", meanwhile)
+        first = await api.post(f"{URL}/{old.id}/replay")
+    again = await api.post(f"{URL}/{old.id}/replay")
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == first.json()["id"]
+    assert (await api.get(f"{URL}/{old.id}")).json()["replayed_as"] == first.json()["id"]
+    assert house.waiting("cpu") == 1
+
+
 async def test_a_producer_that_died_between_the_two_steps_is_made_up_for(
     api: httpx2.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

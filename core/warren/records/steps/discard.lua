@@ -1,6 +1,10 @@
 -- KEYS: record   ARGV: [the task that was made from it]
-if redis.call('ZREM', DEAD, id_of(KEYS[1])) == 0 or redis.call('EXISTS', KEYS[1]) == 0 then return false end
-local before = answer('discarded', KEYS[1])
-redis.call('HDEL', KEYS[1], 'payload', 'payload_type', 'payload_ref', 'payload_sha256')
-if ARGV[1] then write(KEYS[1], {'replayed_as', ARGV[1]}) end
+local key, new = KEYS[1], ARGV[1]
+local struck = redis.call('ZREM', DEAD, id_of(key)) == 1
+if redis.call('HGET', key, 'state') ~= 'failed' then return false end
+local before = answer('discarded', key)
+-- A replay that was under way when somebody else struck it off is noted all the same: there is no other.
+if new then write(key, {'replayed_as', new}) end
+if not struck then return false end
+redis.call('HDEL', key, 'payload', 'payload_type', 'payload_ref', 'payload_sha256')
 return before
