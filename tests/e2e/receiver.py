@@ -1,6 +1,7 @@
 """A receiver of webhooks in the cluster: the one of docs/webhooks.md, which checks signatures; a pod with a Service.
 
-At some paths it is in a mood: it answers 500 or nothing at all, to the first attempt of each webhook, or 410 to all.
+At some paths it is in a mood: it answers 500 or nothing at all, to the first attempt of each webhook, or 410 to all. At
+`/302` and `/307` it leads to the URL that follows as the query.
 """
 
 import json
@@ -17,12 +18,17 @@ NAME = "receiver"
 PORT = 9000
 CLOSED = 9001
 """A port of the Service where nobody listens, until `open` is called."""
+DEAF = 9002
+"""A port where every connection is taken, and nobody ever answers."""
 LABELS = {"app.kubernetes.io/name": NAME}
 SYSTEM = "warren-system"
 _PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 _LOOPBACK = '"127.0.0.1"'
 _SERVING = 'if __name__ == "__main__":'
-_MOODS = """
+_MOODS = f"""
+import socket
+deaf = socket.create_server(("", {DEAF}), backlog=100)
+
 class Moody(Receiver):
     met = set()
 
@@ -31,9 +37,12 @@ class Moody(Receiver):
         self.met.add(self.headers["webhook-id"])
         if self.path == "/silent" and first:
             return
-        if answer := {"/gone": 410, "/stumbles": 500 * first}.get(self.path):
+        path, _, location = self.path.partition("?")
+        if answer := {{"/gone": 410, "/stumbles": 500 * first, "/302": 302, "/307": 307}}.get(path):
             self.rfile.read(int(self.headers["content-length"]))
             self.send_response(answer)
+            if location:
+                self.send_header("location", location)
             self.end_headers()
             return
         super().do_POST()
@@ -59,9 +68,18 @@ class Receiver:
         """Return the URL of a path."""
         return f"http://{self.host}:{port}/{path}"
 
+    def leading(self, code: int, url: str) -> str:
+        """Return the URL of a redirect to another."""
+        return f"{self.at(str(code))}?{url}"
+
     def open(self) -> None:
         """Have it reached through the closed port as well."""
         self._namespace.apply(_service(PORT))
+
+    def addresses(self) -> list[str]:
+        """Return the addresses, of its pod and its Service, by which it is in a network that nobody allowed."""
+        pod, service = self._namespace.get("pod", NAME), self._namespace.get("service", NAME)
+        return [pod["status"]["podIP"], service["spec"]["clusterIP"]]
 
     def start(self) -> None:
         """Have its pod ready."""
@@ -95,7 +113,11 @@ def receiving(namespace: Namespace, secret: str | None = None) -> Iterator[Recei
 
 def _service(behind: int = CLOSED) -> dict[str, Any]:
     """Return the Service, with that port of the pod behind the one that is closed."""
-    ports = [{"name": "open", "port": PORT}, {"name": "closed", "port": CLOSED, "targetPort": behind}]
+    ports = [
+        {"name": "open", "port": PORT},
+        {"name": "closed", "port": CLOSED, "targetPort": behind},
+        {"name": "deaf", "port": DEAF},
+    ]
     spec = {"selector": LABELS, "ports": ports}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": spec}
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -17,12 +20,13 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.receiver import NAME, PORT, SYSTEM, receiving
+from tests.e2e.receiver import DEAF, NAME, PORT, SYSTEM, receiving
 from tests.e2e.release import Release
-from tests.e2e.shell import Shell, own
+from tests.e2e.shell import PRODUCER, Shell, own
 from tests.pages import block, commands, put
 from warren.client import Client, Job
 from warren.errors import TaskNotFoundError, UnauthorizedError
+from warren.webhook import WebhookState
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -34,6 +38,17 @@ SOON = 90
 """Within how many seconds a kubelet writes a Secret that changed into the pods, even if nothing hurries it."""
 READ_SECONDS = 3
 """Within how many seconds of that the pods have read it: they do every 2 s."""
+WAITS, HELD = 8, 4
+"""How many requests may wait in this installation, and how many of one key do while no other wants to."""
+BODIES, LARGE = 1024 * 1024, 100_000
+"""The place for bodies in this installation, and the size of one whose JSON takes up more than a third of it."""
+SETTINGS = {"WARREN_MAX_WAITING": WAITS, "WARREN_MAX_BODIES_BYTES": BODIES}
+ARRIVED_SECONDS = 0.5
+"""After which what was sent has come to the producer."""
+RATE, RATED_SECONDS = 2, 3
+"""How many requests a slow key may make each second, and for how long that is looked at."""
+TOLD = 12
+"""More webhooks than all keys together may have on their way to one host."""
 
 
 @dataclass(frozen=True)
@@ -86,23 +101,34 @@ class Keys:
 @pytest.fixture(scope="module", name="url")
 def _url(release: Release, diary: Diary) -> Iterator[str]:
     """The API of a release that asks for keys, of which there are none yet."""
+    settings = ("set", "env", PRODUCER)
     with diary.stage("helm upgrade with producer.keys.enabled=true"):
+        release.namespace.run(*settings, *(f"{name}={value}" for name, value in SETTINGS.items()))
         release.upgrade("producer.keys.enabled=true", f"system.callbackAllow={{{RECEIVER}}}")
     try:
         with release.namespace.forwarded("warren-producer", 8000) as address:
             yield f"http://{address}"
     finally:
         with diary.stage("helm upgrade with producer.keys.enabled=false"):
+            release.namespace.run(*settings, *(f"{name}-" for name in SETTINGS))
             release.upgrade("producer.keys.enabled=false")
         release.namespace.run("delete", "secret", SECRET, "--ignore-not-found")
 
 
-@pytest.fixture(name="keys")
-def _keys(url: str, namespace: Namespace) -> Keys:
+@pytest.fixture(scope="module", name="keys")
+def _keys(url: str, release: Release) -> Keys:
     """The Secret, made if need be."""
-    if SECRET not in namespace.tried("get", "secret", SECRET, "-o", "name"):
-        namespace.run("create", "secret", "generic", SECRET)
-    return Keys(namespace, url)
+    if SECRET not in release.namespace.tried("get", "secret", SECRET, "-o", "name"):
+        release.namespace.run("create", "secret", "generic", SECRET)
+    return Keys(release.namespace, url)
+
+
+@pytest.fixture(scope="module", name="pair")
+def _pair(keys: Keys) -> tuple[Key, Key]:
+    """Keys of Ann and Bob, which count everywhere."""
+    ann, bob = keys.create("ann"), keys.create("bob")
+    keys.await_all(bob)
+    return ann, bob
 
 
 def status(url: str, key: Key | None = None) -> int:
@@ -223,9 +249,79 @@ def _called(key: Key, url: str) -> str:
     return own("\n".join(calls), WARREN_URL=url)
 
 
-def test_a_batch_counts_as_many_requests_as_it_has_tasks(url: str, keys: Keys) -> None:
-    slow, other = keys.create("slow", "--requests-per-second=2"), keys.create("other")
-    keys.await_all(other)
+def test_webhooks_of_one_key_that_nobody_answers_keep_no_others_waiting(
+    url: str, pair: tuple[Key, Key], namespace: Namespace
+) -> None:
+    ann, bob = pair
+    deaf, heard = ({"callback_url": f"http://{RECEIVER}:{port}/told"} for port in (DEAF, PORT))
+    work = {"task": "echo", "args": {"text": "x"}, "options": deaf}
+    with receiving(namespace, bob.webhook_secret), Client(url, api_key=ann.text) as client:
+        stuck = client.submit_many([work] * TOLD)
+        client.gather(stuck, timeout=60)
+        with Client(url, api_key=bob.text) as others:
+            job = others.submit("echo", text="x", options=heard)
+            until("it is told", lambda: job.deliveries().status is WebhookState.DELIVERED, seconds=SOON)
+        assert not any(one.deliveries().attempts for one in stuck), "hers still wait for their first answers"
+
+
+def test_a_key_that_waits_for_much_keeps_no_other_from_waiting(url: str, pair: tuple[Key, Key]) -> None:
+    ann, bob = pair
+    waiting = {"Prefer": "wait=50"}
+    echo = {"task": "echo", "args": {"text": "x"}}
+
+    def waited(task_id: str) -> httpx2.Response:
+        return httpx2.get(f"{url}/v1/tasks/{task_id}", headers=ann.headers | waiting, timeout=60)
+
+    with ThreadPoolExecutor(WAITS) as several, Client(url, api_key=ann.text) as client:
+        job = client.submit("echo", text="x", options={"delay_seconds": 600})
+        waits = [several.submit(waited, job.id) for _ in range(WAITS)]
+        until("some are refused", lambda: sum(map(Future.done, waits)) >= WAITS - HELD, seconds=10)
+        hers, his = (
+            httpx2.post(f"{url}/v1/tasks", json=echo, headers=key.headers | waiting, timeout=60) for key in (ann, bob)
+        )
+        assert hers.status_code == 202, "accepted, though not waited for"
+        assert (his.status_code, his.json()["result"]) == (200, "x")
+        over = [one.result() for one in waits if one.done()]
+        job.cancel()
+        assert Counter(one.result().status_code for one in waits) == {200: HELD, 429: WAITS - HELD}
+    assert len(over) == WAITS - HELD
+    for refused in over:
+        assert (refused.json()["code"], refused.headers["Retry-After"]) == ("rate-limited", "1")
+        assert "its share" in refused.json()["detail"]
+
+
+def test_a_key_that_sends_slowly_keeps_no_others_bodies_out(url: str, pair: tuple[Key, Key]) -> None:
+    ann, bob = pair
+    begun, end = threading.Event(), threading.Event()
+    large = json.dumps({"task": "echo", "args": {"text": "x"}}).encode().ljust(LARGE)
+    described = {"Content-Type": "application/json", "Content-Length": str(LARGE)}
+
+    def slowly() -> Iterator[bytes]:
+        yield large[:1]
+        begun.set()
+        end.wait(60)
+        yield large[1:]
+
+    def sent(key: Key, content: bytes | Iterator[bytes]) -> httpx2.Response:
+        return httpx2.post(f"{url}/v1/tasks", content=content, headers=key.headers | described, timeout=60)
+
+    with ThreadPoolExecutor() as several:
+        slow = several.submit(sent, ann, slowly())
+        try:
+            begun.wait(10)
+            time.sleep(ARRIVED_SECONDS)
+            late, others = sent(ann, large), sent(bob, large)
+        finally:
+            end.set()
+        assert slow.result().status_code == 202
+    assert (late.status_code, "its share" in late.json()["detail"]) == (429, True)
+    assert others.status_code == 202
+
+
+def test_one_request_after_another_and_each_task_of_a_batch_count(url: str, keys: Keys, pair: tuple[Key, Key]) -> None:
+    _, other = pair
+    slow = keys.create("slow", f"--requests-per-second={RATE}")
+    keys.await_all(slow)
 
     def sent(count: int) -> httpx2.Response:
         body = {"tasks": [{"task": "echo", "args": {"text": "x"}}] * count}
@@ -239,3 +335,15 @@ def test_a_batch_counts_as_many_requests_as_it_has_tasks(url: str, keys: Keys) -
     assert 1 <= int(late.headers["Retry-After"]) <= 8
     with Client(url, api_key=slow.text, patience=30) as client:
         assert len({job.id for job in client.submit_many([{"task": "echo", "args": {"text": "x"}}] * 12)}) == 12
+
+    def asked(key: Key) -> httpx2.Response:
+        return httpx2.get(f"{url}/v1/pools", headers=key.headers, timeout=10)
+
+    late = until("one has to wait", lambda: answer if (answer := asked(slow)).is_error else None, seconds=10)
+    assert (late.status_code, late.json()["code"], late.headers["Retry-After"]) == (429, "rate-limited", "1")
+    began, answers = time.monotonic(), Counter[int]()
+    while time.monotonic() - began < RATED_SECONDS:
+        answers[asked(slow).status_code] += 1
+        assert asked(other).status_code == 200
+    assert abs(answers[200] - RATE * RATED_SECONDS) <= 1
+    assert answers[429] > answers[200]

@@ -3,17 +3,21 @@
 import asyncio
 import json
 import os
-import subprocess
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.broker import rabbitmqctl
 from tests.e2e.diary import Diary
+from tests.e2e.line import Line
 from tests.e2e.namespace import Namespace
+from tests.e2e.patience import until
 from tests.e2e.pools import hold
 from tests.e2e.shell import PRODUCER, Shell
+from tests.e2e.terminal import watched
 from tests.e2e.workshop import Workshop
 from tests.e2e.workshop_tasks import POOL, assemble, carve, pass_on
 from warren.client import AsyncClient, Client
@@ -25,15 +29,28 @@ pytestmark = pytest.mark.timeout(300)
 GATHER = Path(__file__).parents[2] / "examples" / "gather" / "gather.py"
 COUNT = 30
 DIRECT = """
-import os
+import os, time
 from warren import Client
 
 with Client(os.environ["WARREN_BROKER_URL"], records=os.environ["WARREN_RECORDS_URL"], pools="workshop") as client:
     job = client.submit("carve", seconds=0.1)
     print(job.get(timeout=30), job.status.value)
     print(client.submit("carve", seconds=600, options={"delay_seconds": 600}).cancel().status.value)
+    ids = []
+    while not os.path.exists("/tmp/enough"):
+        ids.append(client.submit("carve", seconds=0, idempotency_key=f"{job.id} {len(ids)}").id)
+        time.sleep(0.02)
+    again = [client.submit("carve", seconds=0, idempotency_key=f"{job.id} {number}").id for number in range(len(ids))]
+    print(again == ids, set(client.gather(map(client.job, ids), timeout=30)))
+    print(*ids)
 """
-"""A program inside the trust domain."""
+"""A program inside the trust domain, which goes on submitting while its connections are closed."""
+
+PODS = "app.kubernetes.io/component=producer"
+ASKED, LOST = 8, 5
+"""How many tasks are submitted side by side, and how many of the first answers get lost."""
+LONG = 6
+"""Seconds that a task takes while the producer is replaced."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,21 +91,72 @@ async def _asynchronous(api: str) -> None:
         assert await jobs[0].status() is State.SUCCEEDED
 
 
-def test_a_program_inside_goes_straight_to_the_broker(namespace: Namespace) -> None:
-    done = namespace.execute(PRODUCER, "python3", "-c", DIRECT)
-    assert (done.returncode, done.stdout) == (0, "1 succeeded\ncanceled\n"), done.stderr
+def test_a_program_inside_goes_straight_to_the_broker_though_that_hangs_up(
+    namespace: Namespace, workshop: Workshop, diary: Diary
+) -> None:
+    before = set(workshop.rows().started)
+    with ThreadPoolExecutor() as several:
+        program = several.submit(namespace.execute, PRODUCER, "python3", "-c", DIRECT)
+        until("it submits", lambda: len(workshop.rows().started) > len(before) + 1, seconds=20)
+        rabbitmqctl(namespace, "close_all_user_connections", "warren-producer", "a test of clients")
+        namespace.execute(PRODUCER, "touch", "/tmp/enough")  # noqa: S108 - of a pod
+        done = program.result()
+    assert done.returncode == 0, done.stderr
+    *told, last = done.stdout.splitlines()
+    ids = last.split()
+    diary.say(f"{len(ids)} tasks were submitted meanwhile, each twice")
+    started = {task_id: times for task_id, times in workshop.rows().started.items() if task_id not in before}
+    assert told == ["1 succeeded", "canceled", "True {1}"]
+    assert len(started) == len(ids) + 1
+    assert started.keys() > set(ids)
+    assert set(started.values()) == {1}
+
+
+def test_what_a_client_asks_for_is_done_once_though_answers_and_producers_are_lost(
+    namespace: Namespace, workshop: Workshop
+) -> None:
+    before = set(workshop.rows().started)
+    with Line() as line, Client(line.url, patience=60) as client, ThreadPoolExecutor() as several:
+        with namespace.forwarded("warren-producer", 8000) as address:
+            line.lead_to(address)
+            line.lose(1)
+            job = client.submit("carve", seconds=LONG)
+            result = several.submit(job.get, 60)
+            others = several.submit(asyncio.run, _asked_for(line))
+            until("all are started", lambda: len(workshop.rows().started) > len(before) + ASKED, seconds=20)
+            namespace.replace(PODS)
+        with namespace.forwarded("warren-producer", 8000) as address:
+            line.lead_to(address)
+            assert result.result() == 1
+            ids = {job.id, *others.result()}
+    assert line.lost == 1 + LOST
+    started = {task_id: times for task_id, times in workshop.rows().started.items() if task_id not in before}
+    assert started == dict.fromkeys(ids, 1)
+
+
+async def _asked_for(line: Line) -> list[str]:
+    """Submit tasks side by side by another client, have their results, and return their ids."""
+    async with AsyncClient(line.url, patience=60) as client:
+        line.lose(LOST)
+        jobs = await asyncio.gather(*(client.submit("carve", seconds=LONG) for _ in range(ASKED)))
+        assert await client.gather(jobs, timeout=60) == [1] * ASKED
+        return [job.id for job in jobs]
 
 
 def test_the_results_of_two_types_of_workers_are_gathered(namespace: Namespace, api: str, diary: Diary) -> None:
     """By the example's program: over HTTP from outside, then straight to the broker from inside."""
     command = [sys.executable, str(GATHER), str(COUNT)]
-    environment = os.environ | {"WARREN_URL": api}
-    outside = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    outside = watched(command, os.environ | {"WARREN_URL": api})
     inside = namespace.execute(PRODUCER, "python3", "-m", "gather", str(COUNT))
     for done in (outside, inside):
         diary.say(done.stdout)
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"495 words on {COUNT} pages, 10 of them read twice\n172 primes below 1029\n"
+    ended = [int(count) for count in re.findall(rf"(\d+)/{2 * COUNT}\b", outside.stderr)]
+    diary.say(f"the bar in a terminal: {ended}")
+    assert (ended[0], ended, ended[-1]) == (0, sorted(ended), 2 * COUNT)
+    assert len(set(ended)) > 2, "it moves while they end"
+    assert inside.stderr.count(f"{2 * COUNT}/{2 * COUNT}") == inside.stderr.count("\n") == 1, "elsewhere in one line"
 
 
 def test_all_that_happens_is_printed(namespace: Namespace, client: Client) -> None:

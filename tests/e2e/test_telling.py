@@ -1,13 +1,14 @@
 """Webhooks: refused until the installation allows where they go, signed, told whatever dies, and told again."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.receiver import CLOSED, SYSTEM, Receiver, receiving
+from tests.e2e.receiver import CLOSED, PORT, SYSTEM, Receiver, receiving
 from tests.e2e.release import Release
 from tests.e2e.shell import Shell
 from warren.client import Client
@@ -90,6 +91,26 @@ def test_what_a_receiver_answers_decides_what_follows(receiver: Receiver, client
     assert (skipped.attempts, skipped.next_attempt_at) == ([], None)
     named = [named for named, _ in receiver.told()]
     assert [named.count(f"{job.id}_succeeded") for job in (refused, *others, gone, unwanted)] == [1, 1, 1, 0, 0]
+
+
+def test_a_redirect_leads_only_where_the_installation_allows(receiver: Receiver, client: Client, diary: Diary) -> None:
+    """From an allowed receiver to itself, by its name and by its addresses, and to what must not be asked."""
+    inside = [f"http://{address}:{PORT}/told" for address in receiver.addresses()]
+    inside += ["http://169.254.169.254/latest/meta-data/", f"http://127.0.0.1:{PORT}/told"]
+    inside += ["http://[::ffff:169.254.169.254]/", "https://kubernetes.default.svc/"]
+    led = [client.submit("echo", text="x", options={"callback_url": receiver.leading(307, url)}) for url in inside]
+    led += [client.submit("echo", text="x", options={"callback_url": receiver.leading(302, url)}) for url in inside]
+    followed = client.submit("echo", text="x", options={"callback_url": receiver.leading(307, receiver.url)})
+    assert [attempt.status for attempt in _stands(followed, WebhookState.DELIVERED).attempts] == [204]
+    for job, url in zip(led, inside * 2, strict=True):
+        refused = _stands(job, WebhookState.FAILED)
+        (attempt,) = refused.attempts
+        diary.say(f"{url}: {attempt.error}")
+        assert (attempt.status, refused.next_attempt_at) == (None, None)
+        assert f"the host {urlsplit(url).hostname!r} is not at a public address" in str(attempt.error)
+        assert "WARREN_CALLBACK_ALLOW" in str(attempt.error)
+    named = [named for named, _ in receiver.told()]
+    assert [named.count(f"{job.id}_succeeded") for job in (followed, *led)] == [1] + [0] * len(led)
 
 
 @pytest.mark.long

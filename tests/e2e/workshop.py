@@ -83,7 +83,7 @@ class Workshop:
     def rows(self) -> Rows:
         """Return what the runs have written so far."""
         rows = Rows()
-        for line in self.run("cat", str(ROWS)).splitlines():
+        for line in self.run("sh", "-c", 'touch "$0" && cat "$0"', str(ROWS)).splitlines():
             task_id, word, at = line.split()
             (rows.started if word == "started" else rows.ended)[task_id] += 1
             if word == "started":

@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from warren.client.closable import CLOSED
+from warren.client.closable import CLOSED, FORKED
 from warren.errors import ClientClosedError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ T = TypeVar("T")
 
 CLOSING_SECONDS: Final = 5.0
 """How long calls that are under way may take to end once they were canceled, or there is nobody left to answer them."""
-
-FORKED: Final = "this client was made before the fork, and its thread stayed with the parent; make one in this process"
 
 
 class LoopThread:
