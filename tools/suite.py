@@ -80,8 +80,9 @@ def _pytest(
 PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
-BY_LINE = ("-n", "4", "--dist", "loadscope")
-"""For tests that share servers (see tests/integration/conftest.py). With two it takes 40 % longer: they wait a lot."""
+BY_LINE = ("-n", "3", "--dist", "loadscope")
+"""For tests that share servers (see tests/integration/conftest.py). With two it takes 40 % longer: they wait a lot.
+With four, two processors are busy for nine tenths of the time: little is to be gained, and bounds are missed."""
 
 STAGES = (
     _pytest("unit", 120, beside=PARALLEL),
