@@ -81,7 +81,8 @@ PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
 BY_LINE = ("-n", "3", "--dist", "loadscope")
-"""For tests that share servers (see tests/integration/conftest.py). With two it takes 40 % longer: they wait a lot."""
+"""For tests that share servers (see tests/integration/conftest.py). With two it takes 40 % longer: they wait a lot.
+With four, two processors are busy for nine tenths of the time: little is to be gained, and bounds are missed."""
 
 STAGES = (
     _pytest("unit", 120, beside=PARALLEL),
@@ -106,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(arguments).stages
     if unknown := set(wanted).difference(known):
         parser.error(f"there is no stage {', '.join(unknown)}; there are {', '.join(known)}")
+    # What a shell starts in the background ignores it, and so would every stage, which is ended by it (see `_end`).
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     results = list(_run_all([stage for stage in STAGES if not wanted or stage.name in wanted]))
     _summarize(results)
     return 0 if all(result.well for result in results) else 1

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--seconds", type=float, default=120, help="how long faults are done at random (default: %(default)s)")
     add("--seed", type=int, help="of faults and tasks; without one, a new one is chosen and printed")
-    add("--each", action="store_true", help="each fault once, each after all has settled, instead of at random")
+    add("--each", action="store_true", help="each fault once, each after what met the last has ended")
     add("--fault", type=Fault, action="append", choices=list(Fault), metavar="FAULT", help="only this one (repeatable)")
     add("--in-flight", type=int, default=1000, help="tasks in flight all the time (default: %(default)s)")
     add("--rate", type=float, default=200, help="the most submissions a second (default: %(default)s)")

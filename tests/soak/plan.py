@@ -62,7 +62,7 @@ class Event:
     target: int
     """Which process, where there are several: any number, taken modulo theirs."""
     alone: bool = False
-    """Whether everything must have settled before it."""
+    """Whether every task that met the fault ahead of it must have ended before it."""
 
 
 class Kind(StrEnum):
@@ -104,7 +104,7 @@ def at_random(seed: int, seconds: float, faults: Sequence[Fault] = tuple(Fault))
 
 
 def one_by_one(seed: int, faults: Sequence[Fault] = tuple(Fault)) -> tuple[Event, ...]:
-    """Return each fault once, each after the one before has settled and for as long as it may last."""
+    """Return each fault once, for as long as it may last, each after all that met the one before has ended."""
     random = Random(f"faults {seed}")  # noqa: S311
     return tuple(Event(fault, 0.0, _LASTS[fault][1], random.randrange(1000), alone=True) for fault in faults)
 

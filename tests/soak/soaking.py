@@ -22,7 +22,6 @@ _FILL_SECONDS = 120.0
 _FULL, _ENOUGH = 0.95, 0.9
 """How much of what is wanted in flight is waited for, and must be there when a fault begins."""
 _EMPTY_SECONDS = 60.0
-_AFTER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -67,20 +66,23 @@ class Soak:
             self.say(f"{event.fault} for {event.lasts:g} s, {len(self.watch.open)} tasks in flight")
             self.happenings.append(injector.inject(event, frozenset(self.watch.open)))
             if event.alone:
-                self._until(lambda: False, _AFTER_SECONDS)
+                self._recover()
         self._until(lambda: time.monotonic() - began >= seconds, seconds)
         self._settle()
         return self._outcome(injector.excuses)
 
     def _prepare(self, event: Event, began: float) -> None:
-        if event.alone and self.happenings:
-            self._settle()
-            self.load.paused = False
+        if event.alone:
             self._fill()
         self._until(lambda: time.monotonic() - began >= event.at, event.at)
 
     def _fill(self) -> None:
         self._until(lambda: len(self.watch.open) >= _FULL * self.load.in_flight, _FILL_SECONDS)
+
+    def _recover(self) -> None:
+        """Wait, the load going on, until every task that met the fault has ended: emptying and filling takes longer."""
+        met = frozenset(self.watch.open)
+        self._until(lambda: self.watch.open.isdisjoint(met), self.patience)
 
     def _settle(self) -> None:
         self.load.paused = True

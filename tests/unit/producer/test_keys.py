@@ -429,16 +429,16 @@ async def test_a_replay_of_nothing_counts_as_one_request(gate: Gate) -> None:
 
 
 async def test_a_client_splits_a_replay_by_what_its_key_may_send_at_once(gate: Gate, house: House) -> None:
-    ids = await failed(gate, house, await gate.admit("ci"), 12)
-    admin = await gate.admit("root", *ADMIN, requests_per_second=1)
+    ids = await failed(gate, house, await gate.admit("ci"), 42)
+    admin = await gate.admit("root", *ADMIN, requests_per_second=4)
     transport = gate.http._transport  # noqa: SLF001 - the producer under test
     gateway = WebGateway("http://api", patience=5, api_key=admin["Authorization"].split()[1], transport=transport)
     began = time.monotonic()
     async with AsyncClient.over(gateway) as client:
         treated = await client.dead_letters().replay_many(ids)
     assert [(one.id, one.fate) for one in treated] == [(task_id, Fate.REPLAYED) for task_id in ids]
-    assert house.waiting("cpu") == 12
-    assert time.monotonic() - began > 1.9, "ten at once less the one that was refused, and then one a second"
+    assert house.waiting("cpu") == 42
+    assert time.monotonic() - began > 0.7, "forty at once less the one that was refused, and then four a second"
 
 
 async def test_a_request_that_a_key_is_not_good_for_counts_too(gate: Gate) -> None:
