@@ -19,6 +19,7 @@ from warren.errors import InvalidRequestError, RecordsUnavailableError, WarrenEr
 from warren.message import decode_task
 from warren.record import Claim, Lease, Record, Renewal, Verdict
 from warren.records import LEASE_SECONDS
+from warren.settlement import shown
 from warren_consumer.assignment import Assignment, Stop
 from warren_consumer.closing import ASK_AGAIN_SECONDS
 from warren_consumer.execution import Completed, Ending, Faulted, Stopped, execute
@@ -246,7 +247,7 @@ class Worker:
                 return
         except Exception:
             log.exception("a task cannot be put back and goes to the dead letters", task=held.task.id)
-        detail = f"Warren's own worker failed on this task {surprises} times; its log has the traceback: {fault!r}"
+        detail = f"Warren's own worker failed on this task {surprises} times; its log has the traceback: {shown(fault)}"
         await self.closing.bury(held.delivery, detail, code=WarrenError.code)
 
     async def _advance(self, held: Assignment) -> None:
@@ -319,13 +320,8 @@ class Worker:
             case Completed(result):
                 return await self.closing.complete(held, record, lease, result)
             case Faulted(fault):
-                log.info(
-                    "an attempt failed",
-                    task=held.task.id,
-                    name=held.task.name,
-                    attempt=lease.attempt,
-                    fault=repr(fault),
-                )
+                what = {"task": held.task.id, "name": held.task.name, "attempt": lease.attempt}
+                log.info("an attempt failed", **what, fault=shown(fault))
                 return await self.closing.fail(held, record, lease, fault)
             case Stopped(reason):
                 return await self._stopped(held, lease, reason)

@@ -124,15 +124,23 @@ def result(value: object) -> Payload:
     """Return what a function returned as a task's result; a payload is one already.
 
     Raises:
-        InvalidResultError: JSON cannot hold it.
+        InvalidResultError: JSON cannot hold it, or it is a payload of something else than bytes.
 
     """
     if isinstance(value, Payload):
-        return value
+        return _of_bytes(value)
     try:
         return Payload(to_json(value))
     except PydanticSerializationError as error:
         raise InvalidResultError(f"the function returned what JSON cannot hold: {error}") from error
+
+
+def _of_bytes(payload: Payload) -> Payload:
+    if isinstance(payload.body, bytes) and isinstance(payload.content_type, str):
+        return payload
+    body, kind = type(payload.body).__name__, type(payload.content_type).__name__
+    detail = f"the function returned a Payload whose body is of type {body} and whose content type is of type {kind}"
+    raise InvalidResultError(f"{detail}; they are bytes and str")
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

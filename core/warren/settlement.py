@@ -138,10 +138,21 @@ def assess(
 
 
 def ordinary(fault: BaseException) -> Exception:
-    """Return what a function raised as a fault that ends no process or thread: `sys.exit()`, too, is its fault."""
-    if isinstance(fault, Exception):
+    """Return what a function raised as a fault that ends no process, thread or loop: `sys.exit()`, too, is its fault.
+
+    `StopIteration` means something else to whoever awaits the function: as in a generator (PEP 479), it is an error.
+    """
+    if isinstance(fault, Exception) and not isinstance(fault, StopIteration):
         return fault
-    return RuntimeError(f"the function raised {fault!r}").with_traceback(fault.__traceback__)
+    return RuntimeError(f"the function raised {shown(fault)}").with_traceback(fault.__traceback__)
+
+
+def shown(fault: BaseException) -> str:
+    """Return an exception as Python shows it, whatever a task's own class makes of that."""
+    try:
+        return repr(fault)
+    except Exception as error:  # noqa: BLE001 - a task's own class: it may fail in any way
+        return f"{type(fault).__name__}: it cannot be shown ({type(error).__name__})"
 
 
 def _asked_for(fault: Retry) -> Assessment:

@@ -175,6 +175,33 @@ async def test_a_result_that_json_cannot_hold_is_refused() -> None:
     assert caught.value.code == "invalid-result"
 
 
+@task(pool="cpu")
+def of_text() -> Payload:
+    return Payload("text", "text/plain")  # type: ignore[arg-type]  # as untyped code does
+
+
+@task(pool="cpu")
+def of_no_type() -> Payload:
+    return Payload(b"bytes", None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("function", [of_text, of_no_type])
+async def test_a_payload_of_anything_else_than_bytes_is_refused(function: TaskFunction[..., Any]) -> None:
+    with pytest.raises(InvalidResultError, match="they are bytes and str"):
+        await call(function, b"{}")
+
+
+@task(pool="cpu")
+def looks_too_far() -> int:
+    return next(iter([]))
+
+
+async def test_a_function_that_raises_stop_iteration_has_failed() -> None:
+    with pytest.raises(RuntimeError, match="the function raised StopIteration"):
+        async with asyncio.timeout(1):
+            await call(looks_too_far, b"{}")
+
+
 async def test_a_function_that_would_end_the_process_has_failed() -> None:
     with pytest.raises(RuntimeError, match="SystemExit"):
         await call(leaves, b"{}")

@@ -99,6 +99,25 @@ async def test_an_exception_that_is_not_declared_ends_the_task_at_once(stage: St
     assert attempts == [1]
 
 
+class UnshowableError(Exception):
+    """As a broken class of a task's own may be."""
+
+    def __repr__(self) -> str:
+        """Fail."""
+        raise AttributeError
+
+
+async def test_an_exception_that_cannot_be_shown_is_a_failure_like_any_other(stage: Stage) -> None:
+    attempts, handle = fails(UnshowableError("boom"))
+    stage.knows("broken", handle, max_attempts=1)
+    task = await stage.submit("broken")
+    await run_through(stage)
+    record = await stage.record(task)
+    assert (attempts, record.state, stage.dead) == ([1], State.FAILED, [])
+    assert record.error is not None
+    assert (record.error.code, record.error.message) == ("exception", "UnshowableError: boom")
+
+
 async def test_a_task_past_its_time_limit_is_stopped_and_fails(stage: Stage) -> None:
     stage.knows_work()
     task = await stage.submit(timeout_seconds=0.02)
