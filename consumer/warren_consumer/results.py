@@ -5,14 +5,14 @@ Forbidden here: deciding what follows when the storage is away; that is a fault 
 
 from __future__ import annotations
 
-import re
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from pydantic_core import from_json
 
 from warren.objects import ObjectUri
 from warren.settlement import succeeded
-from warren.tasks import JSON, MAX_INLINE_BYTES
+from warren.tasks import MAX_INLINE_BYTES, is_json, is_media_type
 from warren_consumer.handler import TaskFault
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from warren.record import Lease, Outcome
     from warren.tasks import Payload
 
-MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]*", re.ASCII)
-MAX_MEDIA_TYPE: Final = 255
-"""AMQP's limit, in characters: replies bear the result's type."""
+MAX_CHECKED_BYTES: Final = 16 * 1024 * 1024
+"""RabbitMQ takes no larger message, so that every result of a foreign worker is read. A larger one is a function's, and
+read only where it may hold these:"""
 
 NO_JSON: Final = (b"NaN", b"Infinity")
 """What Python's writers of JSON put in place of a number that JSON does not have."""
@@ -34,6 +34,8 @@ class Results:
     def __init__(self, objects: ObjectStore, bucket: str) -> None:
         self._objects = objects
         self._bucket = bucket
+        self._checking = asyncio.Lock()
+        """Held while a large result is read: that takes several times its size in memory."""
 
     async def outcome(self, lease: Lease, result: Payload) -> Outcome:
         """Return how the task ends with this result, which is stored by then.
@@ -53,21 +55,28 @@ class Results:
             TaskFault: see `outcome`.
 
         """
-        _check(result)
+        _check_type(result)
         if len(result.body) <= MAX_INLINE_BYTES:
+            _check_json(result)
             return succeeded(result)
+        async with self._checking:
+            await asyncio.to_thread(_check_json, result)
         uri = ObjectUri(self._bucket, f"results/{task_id}/{name}")
         await self._objects.put(uri, result.body, content_type=result.content_type)
         return succeeded(result, str(uri))
 
 
-def _check(result: Payload) -> None:
-    """Refuse what would be no part of the task's document; a large result is not in it, and is not read here."""
-    if len(result.content_type) > MAX_MEDIA_TYPE or not MEDIA_TYPE.fullmatch(result.content_type):
+def _check_type(result: Payload) -> None:
+    if not is_media_type(result.content_type):
         raise TaskFault("invalid-result", f"the result's content type is no media type: {result.content_type[:50]!r}")
+
+
+def _check_json(result: Payload) -> None:
+    """Refuse what is said to be JSON and nobody could read; nothing at all is null."""
     body = result.body
-    inline = len(body) <= MAX_INLINE_BYTES
-    if result.content_type != JSON or not (body and (inline or any(word in body for word in NO_JSON))):
+    if not (body and is_json(result.content_type)):
+        return
+    if len(body) > MAX_CHECKED_BYTES and not any(word in body for word in NO_JSON):
         return
     try:
         from_json(b"[%b]" % body, allow_inf_nan=False)

@@ -20,7 +20,7 @@ from pydantic_core import PydanticSerializationError, to_json, to_jsonable_pytho
 
 from warren.attempt import CurrentTask
 from warren.errors import InvalidPayloadError, InvalidRequestError, InvalidResultError, SettingsError
-from warren.tasks import JSON, Payload
+from warren.tasks import JSON, Payload, is_json
 
 MAX_ERRORS_SHOWN: Final = 5
 
@@ -75,7 +75,7 @@ class Arguments:
             InvalidPayloadError: it holds something else; the message names each member that is wrong.
 
         """
-        if payload.content_type.partition(";")[0].strip() != JSON:
+        if not is_json(payload.content_type):
             raise InvalidPayloadError(f"a function takes {JSON}, not {payload.content_type}")
         try:
             values = self.model.model_validate_json(payload.body)

@@ -6,6 +6,7 @@ Forbidden here: I/O, imports of adapters.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Final
@@ -18,6 +19,11 @@ from warren.pool import POOL_NAME
 
 JSON: Final = "application/json"
 """The content type of payloads and results that are JSON documents."""
+
+MAX_MEDIA_TYPE: Final = 255
+"""AMQP's limit, in characters: messages bear the types of payloads and results."""
+
+_MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]*", re.ASCII)
 
 MAX_INLINE_BYTES: Final = 1024 * 1024
 """Payloads and results over this size go to object storage and travel as a reference."""
@@ -86,6 +92,16 @@ class TaskOptions(BaseModel):
     """How many failed attempts end the task as failed; None leaves it to the task's own definition."""
     pool: Annotated[str, Field(pattern=f"^{POOL_NAME.pattern}$")] | None = None
     """The pool to run in; None leaves it to the task's own definition."""
+
+
+def is_media_type(text: str) -> bool:
+    """Tell whether a text can be a content type, in a message and in an answer."""
+    return len(text) <= MAX_MEDIA_TYPE and _MEDIA_TYPE.fullmatch(text) is not None
+
+
+def is_json(content_type: str) -> bool:
+    """Tell whether a content type is JSON's, in whatever case and with whatever parameters."""
+    return content_type == JSON or content_type.partition(";")[0].strip().lower() == JSON
 
 
 def new_task_id() -> str:

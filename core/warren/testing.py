@@ -37,7 +37,7 @@ from warren.client.loop_thread import LoopThread
 from warren.errors import InvalidResultError, NotFoundError, NoWebhookError
 from warren.record import Outcome, Progress, State
 from warren.settlement import Finish, RetryPolicy, decide, ordinary, succeeded
-from warren.tasks import JSON, Payload, new_task_id
+from warren.tasks import JSON, Payload, is_json, new_task_id
 
 if TYPE_CHECKING:
     from warren.client.deliveries import WebhookDocument
@@ -132,7 +132,7 @@ class Attempts:
     def end(self, value: object) -> None:
         """Take what the function returned."""
         returned = result(value)
-        if returned.content_type == JSON:
+        if is_json(returned.content_type):
             _check(returned.body)
         self.outcome = succeeded(returned)
 

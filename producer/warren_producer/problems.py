@@ -24,7 +24,7 @@ from warren.client.problem import (
     problem_type,
 )
 from warren.errors import InvalidRequestError, PayloadTooLargeError, RateLimitedError, UnavailableError, WarrenError
-from warren.tasks import JSON
+from warren.tasks import JSON, is_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     found = cast("RequestValidationError", error).errors()[:MOST_FIELDS]
     fields = tuple(_field(item) for item in found)
     kind = request.headers.get("content-type")
-    if fields and fields[0].field == "body" and not _is_json(kind or "") and (kind or found[0]["input"]):
+    if fields and fields[0].field == "body" and not _is_read_as_json(kind or "") and (kind or found[0]["input"]):
         said = f"missing; {JSON} is read here" if kind is None else f"{kind!r} is not {JSON}, which is read here"
         fields = (FieldProblem(field="header.Content-Type", message=said),)
     return _answer(Problem.of(InvalidFieldsError(fields), request.url.path))
@@ -135,6 +135,5 @@ def _field(item: Mapping[str, Any]) -> FieldProblem:
     return field_problem({**item, "loc": place[1:] if place[0] == "body" else place})
 
 
-def _is_json(media_type: str) -> bool:
-    kind = media_type.partition(";")[0].strip().lower()
-    return kind == JSON or kind.endswith("+json")
+def _is_read_as_json(media_type: str) -> bool:
+    return is_json(media_type) or media_type.partition(";")[0].strip().lower().endswith("+json")

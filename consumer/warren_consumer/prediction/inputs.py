@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from warren.prediction import IMAGE_KEY, Instance, PredictRequest
-from warren.tasks import JSON
+from warren.tasks import JSON, is_json
 from warren_consumer.handler import TaskFault
 from warren_consumer.prediction import image
 from warren_consumer.prediction.runtime import dtype
@@ -40,7 +40,7 @@ def read(payload: Payload, manifest: Manifest) -> Inputs:
     """
     if payload.content_type.startswith("image/"):
         return _images([payload.body], manifest)
-    if payload.content_type.partition(";")[0].strip() != JSON:
+    if not is_json(payload.content_type):
         detail = f"a prediction's payload is {JSON} or image/*, not {payload.content_type!r}"
         raise TaskFault("invalid-payload", detail)
     instances = _instances(payload.body)

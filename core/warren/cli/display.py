@@ -48,9 +48,8 @@ def show_ids(ids: Iterable[str]) -> None:
         typer.echo(task_id)
 
 
-def show_result(document: TaskDocument) -> None:
+def show_result(value: Any) -> None:  # noqa: ANN401 - whatever the task returned
     """Print a result: JSON, or the bytes themselves where it is of another type."""
-    value = document.value()
     if isinstance(value, bytes):
         sys.stdout.buffer.write(value)
     else:
@@ -162,6 +161,8 @@ def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list
 def _told(document: TaskDocument) -> str:
     if document.status is not State.SUCCEEDED:
         return f"{document.error.code}: {document.error.message}" if document.error else ""
+    if document.result_url is not None:
+        return f"a large one, at {document.result_url}"
     value = document.value()
     return f"{len(value)} bytes" if isinstance(value, bytes) else orjson.dumps(value).decode()
 

@@ -15,6 +15,7 @@ from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
 from warren.cli.display import show_ids, show_result, show_task, show_tasks, watch, watch_all
 from warren.cli.fault import exit_code
 from warren.cli.values import file_bytes, json_object, pairs
+from warren.client import Job
 from warren.client.batch import BatchRefusedError
 from warren.client.documents import TaskDocument
 from warren.client.outcome import failure
@@ -66,7 +67,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
     with connect(url) as client:
         job = client.submit(task, _arguments(args, json, file), options=options, idempotency_key=key)
         if wait:
-            _finish(watch(job, timeout), output)
+            _finish(job, watch(job, timeout), output)
         elif output is Output.JSON:
             show_task(job.record(), output)
         else:
@@ -113,8 +114,8 @@ def status(task_id: TaskId, output: Shown = Output.TABLE, url: Url = DEFAULT_URL
 def result(task_id: TaskId, url: Url = DEFAULT_URL) -> None:
     """Print a task's result as JSON (its bytes, if it is of another type); without one, say why and exit non-zero."""
     with connect(url) as client:
-        document = client.job(task_id).record()
-    _show_end(document)
+        job = client.job(task_id)
+        _show_end(job, job.wait(0))
 
 
 def wait(
@@ -130,7 +131,8 @@ def wait(
     ids = sys.stdin.read().split() if task_ids == ["-"] else task_ids
     with connect(url) as client:
         if len(ids) == 1:
-            _finish(watch(client.job(ids[0]), timeout), output)
+            job = client.job(ids[0])
+            _finish(job, watch(job, timeout), output)
         else:
             _finish_all(watch_all(client, ids, timeout), output)
 
@@ -151,11 +153,11 @@ def _arguments(texts: list[str] | None, json: str | None, file: Path | None) -> 
     return {**from_file, **from_json, **pairs(texts or ())}
 
 
-def _finish(document: TaskDocument, output: Output) -> None:
+def _finish(job: Job[Any], document: TaskDocument, output: Output) -> None:
     if output is Output.JSON:
         show_task(document, output)
         raise typer.Exit(0 if document.status is State.SUCCEEDED else exit_code(_failure(document)))
-    _show_end(document)
+    _show_end(job, document)
 
 
 def _finish_all(documents: list[TaskDocument], output: Output) -> None:
@@ -164,10 +166,10 @@ def _finish_all(documents: list[TaskDocument], output: Output) -> None:
     raise typer.Exit(codes[0] if codes else 0)
 
 
-def _show_end(document: TaskDocument) -> None:
+def _show_end(job: Job[Any], document: TaskDocument) -> None:
     if document.status is not State.SUCCEEDED:
         raise _failure(document)
-    show_result(document)
+    show_result(job.get())
 
 
 def _failure(document: TaskDocument) -> WarrenError:

@@ -19,7 +19,7 @@ from warren.address import without_password
 from warren.client import gathering
 from warren.client.batch import MAX_BATCH_KEY, READ_AT_ONCE, BatchItem, accepted
 from warren.client.closable import Closable
-from warren.client.documents import TaskDocument, TaskRequest, json_bytes
+from warren.client.documents import TaskDocument, TaskRequest, json_bytes, result_value
 from warren.client.intake import checked_key
 from warren.client.letters import AsyncDeadLetters
 from warren.client.outcome import failure
@@ -195,6 +195,7 @@ class AsyncJob(Generic[R]):
         self._gateway = gateway
         self._read = read
         self._end: TaskDocument | None = None
+        self._large: Payload | None = None
         self.id = task_id
 
     def reading(self, read: Callable[[Any], Any]) -> AsyncJob[R]:
@@ -202,15 +203,15 @@ class AsyncJob(Generic[R]):
         return AsyncJob(self._gateway, self.id, read)
 
     async def record(self) -> TaskDocument:
-        """Return how the task stands."""
-        return await self._whole(await self._gateway.read(self.id, 0))
+        """Return how the task stands; of a large result, where it is read."""
+        return await self._gateway.read(self.id, 0)
 
     async def status(self) -> State:
         """Return the task's state."""
         return (await self._gateway.read(self.id, 0)).status
 
     async def wait(self, timeout: float | None = None) -> TaskDocument:  # noqa: ASYNC109 - it is passed on
-        """Return how the task stands when it has ended, or when `timeout` seconds are over."""
+        """Return how the task stands, as `record`, when it has ended or when `timeout` seconds are over."""
         if self._end is not None:
             return self._end
         end = None if timeout is None else time.monotonic() + timeout
@@ -218,8 +219,8 @@ class AsyncJob(Generic[R]):
             left = math.inf if end is None else max(0.0, end - time.monotonic())
             document = await self._gateway.read(self.id, left)
             if document.status.terminal:
-                self._end = await self._whole(document)
-                return self._end
+                self._end = document
+                return document
             if end is not None and not time.monotonic() < end:  # to a timeout of NaN, no time is before its end
                 return document
 
@@ -241,7 +242,7 @@ class AsyncJob(Generic[R]):
         """
         document = await self.wait(timeout)
         if document.status is State.SUCCEEDED:
-            value = document.value()
+            value = await self._value(document)
             return value if self._read is None else self._read(value)
         raise failure(document.id, document.task, document.status, document.error)
 
@@ -268,11 +269,13 @@ class AsyncJob(Generic[R]):
         """
         return await self._gateway.redeliver(self.id)
 
-    async def _whole(self, document: TaskDocument) -> TaskDocument:
-        """Return the document with its result, which is read by itself where it is a large one."""
+    async def _value(self, document: TaskDocument) -> Any:  # noqa: ANN401 - whatever the task returned
+        """Return the result that the document tells of; a large one is read by itself, once."""
         if document.result_url is None:
-            return document
-        return document.with_result(await self._gateway.result(document.id))
+            return document.value()
+        if self._large is None:
+            self._large = await self._gateway.result(document.id)
+        return result_value(self._large)
 
 
 def _closable(gateway: Gateway) -> Gateway:

@@ -18,7 +18,7 @@ from warren.client.documents import TaskDocument
 from warren.errors import WarrenError
 from warren.pool import POOL_NAME
 from warren.record import Record, TaskError
-from warren.tasks import JSON, TASK_NAME
+from warren.tasks import TASK_NAME, is_json
 
 MAX_PAGE: Final = 500
 MAX_MANY: Final = 1000
@@ -218,7 +218,7 @@ def _listed(record: Record) -> dict[str, Any]:
 
 
 def _payload(body: bytes, kind: str | None) -> dict[str, Any]:
-    if kind == JSON:
+    if kind is not None and is_json(kind):
         try:
             return {"payload": orjson.loads(body)}
         except orjson.JSONDecodeError:  # it may have failed for that very reason

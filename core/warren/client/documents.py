@@ -14,9 +14,10 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
+from warren.errors import InvalidResultError, WarrenError
 from warren.message import LAST_DEADLINE
 from warren.record import Progress, Record, State, TaskError
-from warren.tasks import JSON, TASK_NAME, Payload, TaskOptions
+from warren.tasks import JSON, TASK_NAME, Payload, TaskOptions, is_json
 
 _PLAIN = (
     "id",
@@ -190,12 +191,24 @@ class TaskDocument(BaseModel):
         return self.model_dump_json(exclude_unset=True).encode()
 
     def with_result(self, result: Payload) -> Self:
-        """Return the document with a large result in it."""
+        """Return the document with a result in it.
+
+        Raises:
+            InvalidResultError: it is said to be JSON, and cannot be read as such.
+
+        """
         return self.model_copy(update=_result(result))
 
     def value(self) -> Any:  # noqa: ANN401 - a result is whatever the task returned
-        """Return the result: the JSON value, or bytes where it is of another type."""
-        if self.result_type in {None, JSON}:
+        """Return the result: the JSON value, or bytes where it is of another type.
+
+        Raises:
+            WarrenError: it is a large one, which is not in the document.
+
+        """
+        if self.result_url is not None and self.result is None:
+            raise WarrenError(f"the result is a large one, at {self.result_url}: a job's `get` reads it")
+        if is_json(self.result_type or JSON):
             return self.result
         return base64.b64decode(self.result)
 
@@ -203,19 +216,39 @@ class TaskDocument(BaseModel):
 def inline_result(record: Record) -> Payload:
     """Return the result that a record holds itself: nothing at all is null in JSON, and no bytes of another type."""
     kind = record.result_type or JSON
-    return Payload(record.result or (b"null" if kind == JSON else b""), kind)
+    return Payload(record.result or (b"null" if is_json(kind) else b""), kind)
 
 
 def _result_of(record: Record) -> dict[str, Any]:
     if record.result_ref is not None:
-        return {"result_url": f"/v1/tasks/{record.id}/result", "result_type": record.result_type or JSON}
+        return {"result_url": f"/v1/tasks/{record.id}/result", "result_type": _told(record.result_type or JSON)}
     return _result(inline_result(record))
 
 
+def result_value(payload: Payload) -> Any:  # noqa: ANN401 - a result is whatever the task returned
+    """Return a result: the JSON value, or bytes where it is of another type.
+
+    Raises:
+        InvalidResultError: it is said to be JSON, and cannot be read as such.
+
+    """
+    if not is_json(payload.content_type):
+        return payload.body
+    try:
+        return from_json(payload.body)
+    except ValueError as error:
+        raise InvalidResultError(f"the result is not JSON that can be read: {error}") from error
+
+
 def _result(payload: Payload) -> dict[str, Any]:
-    if payload.content_type == JSON:
-        return {"result": from_json(payload.body), "result_type": JSON}
-    return {"result": base64.b64encode(payload.body).decode(), "result_type": payload.content_type}
+    value = result_value(payload)
+    told = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    return {"result": told, "result_type": _told(payload.content_type)}
+
+
+def _told(kind: str) -> str:
+    """Return the media type as a document has it: JSON's without its parameters, which mean nothing."""
+    return JSON if is_json(kind) else kind
 
 
 def _time(seconds: float | None) -> datetime | None:

@@ -17,10 +17,11 @@ from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
 from warren.client.task_type import TaskTypes
 from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError, UnavailableError
+from warren.message import cut
 from warren.model import PREDICT_TASK
 from warren.prediction import ModelReference, PredictRequest
 from warren.record import State
-from warren.tasks import JSON, Payload, Task, TaskOptions
+from warren.tasks import JSON, Payload, Task, TaskOptions, is_json, is_media_type
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -221,10 +222,11 @@ class Intake(ByCaller):
 
 
 def _check_inputs(payload: Payload) -> None:
-    if payload.content_type == JSON:
+    kind = payload.content_type
+    if is_json(kind):
         _check(PredictRequest, payload.body)
-    elif not payload.content_type.startswith("image/"):
-        detail = f"a prediction's input is {JSON} or image/*, not {payload.content_type!r}"
+    elif not (kind.startswith("image/") and is_media_type(kind)):
+        detail = f"a prediction's input is {JSON} or image/*, not {cut(repr(kind))}"
         raise InvalidRequestError(detail)
 
 

@@ -5,12 +5,12 @@ Forbidden here: where results lie.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
+from warren.tasks import is_media_type
 from warren_producer.preferences import Preferred
 from warren_producer.problems import problems
 from warren_producer.routes.tasks import TaskId
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
-_MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+(;[\x20-\x7e]*)?", re.ASCII)
 _BINARY: Final = "application/octet-stream"
 _GUARDS: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 """A task's author chooses the bytes and their type: a browser must not run them as a page of the API."""
@@ -51,6 +50,6 @@ async def result(task_id: TaskId, services: Given, preferences: Preferred) -> Re
 
 def streamed(download: Download, headers: Mapping[str, str]) -> Response:
     """Answer with the bytes as they come."""
-    kind = download.content_type if _MEDIA_TYPE.fullmatch(download.content_type) else _BINARY
+    kind = download.content_type if is_media_type(download.content_type) else _BINARY
     headers = {"Content-Type": kind, "Content-Length": str(download.size), **_GUARDS, **headers}
     return StreamingResponse(download.chunks, headers=headers)

@@ -164,6 +164,10 @@ async def test_a_wrong_payload_is_refused_by_the_name_of_what_is_wrong(body: byt
     assert said in caught.value.detail
 
 
+async def test_json_is_json_however_its_type_is_written() -> None:
+    assert orjson.loads(await call(in_loop, b'{"fractions": []}', "Application/JSON; charset=utf-8"))
+
+
 async def test_a_payload_that_is_not_json_is_refused() -> None:
     with pytest.raises(InvalidPayloadError, match="not image/png"):
         await call(combined, b"\x89PNG", "image/png")

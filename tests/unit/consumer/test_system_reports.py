@@ -85,7 +85,7 @@ async def test_what_a_result_does_not_say_about_its_task_the_record_does(case: S
 
 async def test_a_large_result_goes_to_object_storage(case: SystemCase) -> None:
     task = await case.accepted()
-    body = b"x" * (MAX_INLINE_BYTES + 1)
+    body = b'"%b"' % (b"x" * MAX_INLINE_BYTES)
     await case.report(task, body)
     record = await case.record(task)
     assert record.result is None
@@ -95,11 +95,19 @@ async def test_a_large_result_goes_to_object_storage(case: SystemCase) -> None:
     assert [reply.headers["warren-result-ref"] for reply in case.replies] == [record.result_ref]
 
 
+async def test_a_large_result_that_is_not_the_json_it_is_said_to_be_fails_the_task(case: SystemCase) -> None:
+    task = await case.accepted()
+    await case.report(task, b"no JSON" * MAX_INLINE_BYTES)
+    record = await case.record(task)
+    assert (record.state, record.error and record.error.code) == (State.FAILED, "invalid-result")
+    assert await case.objects.list(ObjectUri(BUCKET, "")) == []
+
+
 async def test_a_large_result_waits_for_the_storage(case: SystemCase) -> None:
     task = await case.accepted()
     case.objects.available = False
     with pytest.raises(StorageUnavailableError):
-        await case.report(task, b"x" * (MAX_INLINE_BYTES + 1))
+        await case.report(task, b'"%b"' % (b"x" * MAX_INLINE_BYTES))
     assert (await case.record(task)).state is State.QUEUED
     assert len(case.broker.queues["warren.results"].unacked) == 1
 

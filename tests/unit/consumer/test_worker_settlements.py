@@ -322,13 +322,26 @@ async def test_figures_count_what_happened(stage: Stage) -> None:
         (Payload(b"NaN"), "not JSON"),
         (Payload(b"[1, NaN, " + b"1, " * MAX_INLINE_BYTES + b"1]"), "not JSON"),
         (Payload(b'{"open":'), "not JSON"),
+        (Payload(b"[" + b"1, " * MAX_INLINE_BYTES), "not JSON"),
+        (Payload(b"text", "Application/JSON; charset=utf-8"), "not JSON"),
         (Payload(b'"\\ud800"'), "not JSON"),
         (Payload(b"[" * 300 + b"]" * 300), "not JSON"),
         (Payload(b"x", "image"), "media type"),
         (Payload(b"x", ""), "media type"),
         (Payload(b"x", "image/" + "x" * 255), "media type"),
     ],
-    ids=["NaN", "NaN in a large one", "cut off", "surrogate", "deep", "no type", "empty type", "long type"],
+    ids=[
+        "NaN",
+        "NaN in a large one",
+        "cut off",
+        "a large one cut off",
+        "another way to write JSON's type",
+        "surrogate",
+        "deep",
+        "no type",
+        "empty type",
+        "long type",
+    ],
 )
 async def test_a_result_that_no_document_can_tell_fails_the_task(stage: Stage, result: Payload, said: str) -> None:
     async def handle(_: Context) -> Payload:

@@ -149,6 +149,15 @@ async def test_another_kind_of_input_is_refused(api: httpx2.AsyncClient) -> None
     assert "'text/csv'" in response.json()["detail"]
 
 
+@pytest.mark.parametrize("kind", [b"image/" + b"x" * 255, b"image/\xfc", b"image/"])
+async def test_a_type_that_no_message_can_bear_is_refused(api: httpx2.AsyncClient, house: House, kind: bytes) -> None:
+    headers = [(b"Content-Type", kind), (b"Prefer", b"respond-async")]
+    response = await api.post(PREDICT, content=b"x", headers=headers)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
+    assert "image/" in response.json()["detail"]
+    assert house.waiting("cpu") == 0
+
+
 async def test_a_models_name_is_checked(api: httpx2.AsyncClient) -> None:
     assert (await api.post("/v1/models/Iris!/predict", json=ROWS)).status_code == 422
 

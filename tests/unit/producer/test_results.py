@@ -10,6 +10,7 @@ from tests.unit.producer.conftest import House, answer, fault
 from warren import AsyncClient
 from warren.client.documents import TaskDocument
 from warren.client.web import WebGateway
+from warren.errors import InvalidResultError, ResultGoneError, WarrenError
 from warren.objects import ObjectUri
 from warren.record import Outcome, State
 
@@ -20,6 +21,11 @@ LARGE = ObjectUri("warren", "results/x/1")
 def stored(uri: ObjectUri = LARGE, kind: str = "application/json") -> Outcome:
     """Return the end of a task whose result lies in object storage."""
     return Outcome(State.SUCCEEDED, result_type=kind, result_ref=str(uri))
+
+
+def client_of(api: httpx2.AsyncClient) -> AsyncClient:
+    """Return a client of this API."""
+    return AsyncClient.over(WebGateway("http://api", patience=0, transport=api._transport))  # noqa: SLF001
 
 
 async def submitted(api: httpx2.AsyncClient) -> str:
@@ -55,10 +61,49 @@ async def test_clients_fetch_a_large_result_by_themselves(
     await house.objects.put(LARGE, b"[1,2]")
     task_id = await submitted(api)
     await house.consume("cpu", lambda _: stored(kind=kind))
-    async with AsyncClient.over(WebGateway("http://api", patience=0, transport=api._transport)) as client:  # noqa: SLF001
+    async with client_of(api) as client:
+        assert await client.job(task_id).get() == expected
+
+
+async def test_how_a_task_stands_is_told_without_its_large_result(api: httpx2.AsyncClient, house: House) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", lambda _: stored())
+    async with client_of(api) as client:
         job = client.job(task_id)
-        assert await job.get() == expected
-        assert (await job.record()).value() == expected
+        record = await job.record()
+        assert (record.status, record.result_url) == (State.SUCCEEDED, f"/v1/tasks/{task_id}/result")
+        assert await job.wait() == record
+        with pytest.raises(WarrenError, match="a job's `get` reads it"):
+            record.value()
+        with pytest.raises(ResultGoneError):
+            await job.get()
+        await house.objects.put(LARGE, b"7")
+        assert await job.get() == 7
+
+
+async def test_a_large_result_that_cannot_be_read_is_said_to_be_invalid(api: httpx2.AsyncClient, house: House) -> None:
+    await house.objects.put(LARGE, b"no JSON at all")
+    task_id = await submitted(api)
+    await house.consume("cpu", lambda _: stored())
+    async with client_of(api) as client:
+        with pytest.raises(InvalidResultError, match="not JSON that can be read"):
+            await client.job(task_id).get()
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
+async def test_json_is_json_however_its_type_is_written(api: httpx2.AsyncClient, house: House, kind: str) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", answer(b'{"a": 1}', kind))
+    document = (await api.get(f"/v1/tasks/{task_id}")).json()
+    assert (document["result"], document["result_type"]) == ({"a": 1}, "application/json")
+    assert (await api.get(f"/v1/tasks/{task_id}/result")).headers["Content-Type"] == kind
+
+
+@pytest.mark.parametrize("kind", ["text/plain ; charset=utf-8", "image/svg!xml"])
+async def test_a_type_is_passed_on_as_it_is(api: httpx2.AsyncClient, house: House, kind: str) -> None:
+    task_id = await submitted(api)
+    await house.consume("cpu", answer(b"x", kind))
+    assert (await api.get(f"/v1/tasks/{task_id}/result")).headers["Content-Type"] == kind
 
 
 @pytest.mark.usefixtures("short_waits")
