@@ -39,6 +39,7 @@ from warren.errors import (
     BatchTooLargeError,
     InvalidRequestError,
     NotFoundError,
+    PayloadTooLargeError,
     RateLimitedError,
     UnavailableError,
     WarrenError,
@@ -224,8 +225,11 @@ class WebGateway:
             except UnavailableError as error:
                 return fates | dict.fromkeys(items.keys() - fates.keys(), error)
             except WarrenError as error:
-                if isinstance(error, BatchTooLargeError) and len(places) > self._most:  # it is known now
-                    fates |= await self._submit_all({place: items[place] for place in places})
+                most = self._most if isinstance(error, BatchTooLargeError) else len(places) // 2  # it is known now
+                if isinstance(error, BatchTooLargeError | PayloadTooLargeError) and 0 < most < len(places):
+                    for start in range(0, len(places), most):
+                        some = places[start : start + most]
+                        fates |= await self._submit_all({place: items[place] for place in some})
                 else:
                     fates |= dict.fromkeys(places, error)
         return fates
@@ -331,4 +335,5 @@ def _unnamed(answer: httpx2.Response, retry_after: float | None) -> WarrenError:
     detail = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}, and not as Warren's API does"
     if answer.status_code in {502, 503, 504}:
         return UnavailableError(detail, retry_after=retry_after)
-    return NotFoundError(detail) if answer.status_code == httpx2.codes.NOT_FOUND else WarrenError(detail)
+    kind = {404: NotFoundError, 413: PayloadTooLargeError}.get(answer.status_code, WarrenError)
+    return kind(detail)

@@ -83,7 +83,7 @@ async def test_a_payload_and_a_result_of_20_mb_go_there_and_back(
         assert len(message.headers["warren-payload-sha256"]) == 64
         crew.start()
         assert await job.get(timeout=60) == TEXT
-        assert (await job.record()).value() == TEXT
+        assert (await job.record()).result_url == f"/v1/tasks/{job.id}/result"
 
 
 @pytest.mark.parametrize(

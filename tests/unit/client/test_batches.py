@@ -10,7 +10,14 @@ from warren import AsyncClient
 from warren.client.batch import CALL_BYTES, CALL_ITEMS, BatchRefusedError
 from warren.client.problem import PROBLEM_JSON, Problem
 from warren.client.web import WebGateway
-from warren.errors import BrokerUnavailableError, InvalidRequestError, UnavailableError, WarrenError, WrongPoolError
+from warren.errors import (
+    BrokerUnavailableError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    UnavailableError,
+    WarrenError,
+    WrongPoolError,
+)
 
 Judge = Callable[[dict[str, object]], WarrenError | None]
 
@@ -44,6 +51,18 @@ class Api:
 
     def client(self, patience: float = 1.0) -> AsyncClient:
         return AsyncClient.over(WebGateway("http://api", patience=patience, transport=httpx2.MockTransport(self)))
+
+
+class Small(Api):
+    """Takes small bodies only."""
+
+    def __init__(self, refusal: httpx2.Response, most_bytes: int) -> None:
+        super().__init__()
+        self._refusal = refusal
+        self._most_bytes = most_bytes
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        return self._refusal if len(request.content) > self._most_bytes else super().__call__(request)
 
 
 def requests(count: int, **more: object) -> list[dict[str, object]]:
@@ -128,6 +147,30 @@ async def test_a_part_that_is_refused_as_a_whole_leaves_the_others_be() -> None:
         with pytest.raises(BatchRefusedError) as caught:
             await client.submit_many(requests(1500))
     assert (len(caught.value.refused), len(caught.value.accepted)) == (1000, 500)
+
+
+TOO_LARGE = Problem.of(PayloadTooLargeError("the body is over the limit")).json_bytes()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        httpx2.Response(413, content=TOO_LARGE, headers={"Content-Type": PROBLEM_JSON}),
+        httpx2.Response(413, text="<h1>413 Request Entity Too Large</h1>"),
+    ],
+    ids=["the API's", "that of a proxy before it"],
+)
+async def test_under_a_small_limit_of_bodies_a_part_is_halved_until_it_fits(refusal: httpx2.Response) -> None:
+    small = Small(refusal, most_bytes=4096)
+    items = [*requests(200), {"task": "echo", "args": {"text": "x" * 4096}}, *requests(100)]
+    async with small.client() as client:
+        with pytest.raises(BatchRefusedError) as caught:
+            await client.submit_many(items, idempotency_key="k")
+    assert [type(fault) for fault in caught.value.refused.values()] == [PayloadTooLargeError]
+    assert list(caught.value.refused) == [200]
+    accepted = [n for n in range(301) if n != 200]
+    assert caught.value.accepted == {n: f"id-k/{n}" for n in accepted}
+    assert sum(map(len, small.calls)) == 300, "none was sent twice"
 
 
 async def test_another_server_is_told_apart() -> None:
