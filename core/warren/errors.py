@@ -216,11 +216,18 @@ class ResultGoneError(NotFoundError):
 
 
 class TaskTimeoutError(WarrenError):
-    """A task did not end within its time limit."""
+    """A task, or who waits for one, exceeded a time limit. Of who waits it is a `WaitTimeoutError`."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
     code = "timeout"
     title = "Time limit exceeded"
+
+
+class WaitTimeoutError(TaskTimeoutError):
+    """Who waited for tasks has no more time; they go on, and can be waited for again."""
+
+    code = "wait-timeout"
+    title = "Wait over"
 
 
 class TaskFailedError(WarrenError):

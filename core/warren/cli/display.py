@@ -22,9 +22,10 @@ from rich.text import Text
 
 from warren.cli.connection import Output
 from warren.client import Client, Job
+from warren.client.bar import Bar
 from warren.client.dead_letter import DeadLetter, DeadLetterDetail
 from warren.client.documents import TaskDocument
-from warren.errors import TaskTimeoutError
+from warren.errors import WaitTimeoutError
 from warren.prediction import Prediction, PredictResponse
 from warren.record import State
 
@@ -128,7 +129,7 @@ def watch(job: Job[Any], timeout: float | None) -> TaskDocument:
     """Show a job's progress until it has ended; return how it ended.
 
     Raises:
-        TaskTimeoutError: it has not ended after `timeout` seconds; it goes on.
+        WaitTimeoutError: it has not ended after `timeout` seconds; it goes on.
 
     """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -143,18 +144,20 @@ def watch(job: Job[Any], timeout: float | None) -> TaskDocument:
             if document.status.terminal:
                 return document
             if left <= 0:
-                raise TaskTimeoutError(f"the task {job.id} is {document.status} after {timeout} s and goes on")
+                raise WaitTimeoutError(f"the task {job.id} is {document.status} after {timeout} s and goes on")
 
 
 def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list[TaskDocument]:
     """Show how many of the tasks have ended until all have; return how each ended, in the ids' order.
 
     Raises:
-        TaskTimeoutError: some have not ended after `timeout` seconds; they go on.
+        WaitTimeoutError: some have not ended after `timeout` seconds; they go on.
 
     """
     jobs = [client.job(task_id) for task_id in ids]
-    client.gather(jobs, timeout=timeout, progress=True, return_exceptions=True)
+    with Bar(len(jobs)) as bar:  # `gather` would read every result, large ones too
+        for job in client.as_completed(jobs, timeout=timeout):
+            bar.advance(job.wait().status)
     return [job.wait() for job in jobs]
 
 

@@ -19,7 +19,7 @@ from warren.client import Job
 from warren.client.batch import BatchRefusedError
 from warren.client.documents import TaskDocument
 from warren.client.outcome import failure
-from warren.errors import WarrenError
+from warren.errors import TaskFailedError, WarrenError
 from warren.record import State
 
 PANEL = "Tasks"
@@ -173,4 +173,6 @@ def _show_end(job: Job[Any], document: TaskDocument) -> None:
 
 
 def _failure(document: TaskDocument) -> WarrenError:
-    return failure(document.id, document.task, document.status, document.error)
+    """Return the fault of a task that did not succeed: of one that has ended it is never the command's own."""
+    fault = failure(document.id, document.task, document.status, document.error)
+    return TaskFailedError(fault.detail) if document.status.terminal else fault

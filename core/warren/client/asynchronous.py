@@ -25,7 +25,7 @@ from warren.client.letters import AsyncDeadLetters
 from warren.client.outcome import failure
 from warren.client.problem import InvalidFieldsError
 from warren.client.web import WebGateway
-from warren.errors import InvalidRequestError
+from warren.errors import InvalidRequestError, WaitTimeoutError
 from warren.pool import DEFAULT_POOLS, Pool, parse_pools
 from warren.prediction import ModelReference
 from warren.record import State
@@ -237,13 +237,18 @@ class AsyncJob(Generic[R]):
 
         Raises:
             TaskFailedError: it failed or was canceled (a named fault raises its own class).
-            TaskTimeoutError: it has not ended after `timeout` seconds; it goes on.
+            TaskTimeoutError: it exceeded its own time limit, or expired.
+            WaitTimeoutError: it has not ended after `timeout` seconds; it goes on. It is a `TaskTimeoutError`, too.
 
         """
         document = await self.wait(timeout)
         if document.status is State.SUCCEEDED:
             value = await self._value(document)
             return value if self._read is None else self._read(value)
+        if not document.status.terminal:
+            raise WaitTimeoutError(
+                f"the task {document.task} ({self.id}) has not ended in time; it is {document.status}"
+            )
         raise failure(document.id, document.task, document.status, document.error)
 
     async def cancel(self) -> TaskDocument:

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from warren.client.bar import Bar
-from warren.errors import TaskTimeoutError, WarrenError
+from warren.errors import WaitTimeoutError, WarrenError
 
 if TYPE_CHECKING:
     from warren.client.asynchronous import AsyncJob
@@ -35,7 +35,7 @@ async def as_completed(jobs: Sequence[AsyncJob[R]], timeout: float | None = None
     Of many, those that were submitted first are looked at first.
 
     Raises:
-        TaskTimeoutError: some have not ended after `timeout` seconds; they go on.
+        WaitTimeoutError: some have not ended after `timeout` seconds; they go on.
 
     """
     waiting, end = deque(jobs), None if timeout is None else time.monotonic() + timeout
@@ -49,7 +49,7 @@ async def as_completed(jobs: Sequence[AsyncJob[R]], timeout: float | None = None
             done, _ = await asyncio.wait(looks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 count = len(waiting) + len(looks)
-                raise TaskTimeoutError(f"{count} of {len(jobs)} tasks have not ended after {timeout:g} s; they go on")
+                raise WaitTimeoutError(f"{count} of {len(jobs)} tasks have not ended after {timeout:g} s; they go on")
             for look in done:
                 job = looks.pop(look)
                 if look.result().status.terminal:
@@ -75,7 +75,7 @@ async def gather(
     in its result's place; else the first such fault is raised, once all have ended.
 
     Raises:
-        TaskTimeoutError: some have not ended after `timeout` seconds; they go on.
+        WaitTimeoutError: some have not ended after `timeout` seconds; they go on.
 
     """
     with Bar(len(jobs), shown=progress) as bar:

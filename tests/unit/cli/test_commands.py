@@ -22,10 +22,11 @@ class Api:
     def __init__(self) -> None:
         self.requests: list[httpx2.Request] = []
         self.answer = task("queued")
+        self.answers: Callable[[httpx2.Request], httpx2.Response] = lambda _: self.answer
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
-        return self.answer
+        return self.answers(request)
 
 
 def task(status: str, **more: object) -> httpx2.Response:
@@ -130,10 +131,39 @@ def test_json_of_a_failed_wait_still_exits_1(api: Api, run: Run) -> None:
     assert (result.exit_code, json.loads(result.stdout)["status"]) == (1, "canceled")
 
 
-def test_an_input_that_the_task_refuses_exits_2_in_both_forms(api: Api, run: Run) -> None:
-    api.answer = task("failed", error={"code": "invalid-payload", "message": "text: Field required"})
-    assert run("wait", "1").exit_code == 2
-    assert run("wait", "1", "--output", "json").exit_code == 2
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("failed", "invalid-payload"),
+        ("failed", "not-found"),
+        ("failed", "timeout"),
+        ("failed", "storage-unavailable"),
+        ("expired", None),
+    ],
+)
+def test_a_task_that_has_ended_without_success_exits_1_whatever_its_code(
+    api: Api, run: Run, status: str, code: str | None
+) -> None:
+    api.answer = task(status, error=code and {"code": code, "message": "no"})
+    assert run("result", "1").exit_code == 1
+    assert run("wait", "1").exit_code == 1
+    assert run("wait", "1", "--output", "json").exit_code == 1
+    assert run("wait", "1", "2").exit_code == 1
+
+
+def test_a_large_result_is_read_only_to_be_printed(api: Api, run: Run) -> None:
+    document = task("succeeded", result_url="/v1/tasks/0196/result", result_type="application/json")
+    large: list[httpx2.Response] = [problem(410, "result-gone"), httpx2.Response(200, json=7)]
+    large.append(httpx2.Response(200, content=b"no JSON", headers={"Content-Type": "application/json"}))
+    api.answers = lambda request: large.pop(0) if request.url.path.endswith("/result") else document
+    for command in (("status", "0196"), ("wait", "0196", "-o", "json"), ("wait", "0196", "0197")):
+        shown = run(*command)
+        assert (shown.exit_code, "/v1/tasks/0196/result" in shown.stdout) == (0, True)
+    gone, read, unreadable = run("result", "0196"), run("wait", "0196"), run("result", "0196")
+    assert (gone.exit_code, gone.stderr) == (3, "warren: what is wrong\n")
+    assert (read.exit_code, read.stdout) == (0, "7\n")
+    assert (unreadable.exit_code, unreadable.stderr.count("\n")) == (1, 1)
+    assert "not JSON that can be read" in unreadable.stderr
 
 
 def test_a_table_cuts_nothing_off(api: Api, run: Run) -> None:

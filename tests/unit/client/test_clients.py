@@ -19,6 +19,7 @@ from warren.errors import (
     TaskNotFoundError,
     TaskTimeoutError,
     UnavailableError,
+    WaitTimeoutError,
     WarrenError,
     WrongPoolError,
 )
@@ -214,8 +215,19 @@ async def test_a_failed_task_raises_its_fault() -> None:
 
 async def test_a_task_that_takes_longer_goes_on() -> None:
     async with Api(document("started")).client() as client:
-        with pytest.raises(TaskTimeoutError, match="is started"):
+        with pytest.raises(WaitTimeoutError, match="is started") as caught:
             await client.job("1").get(timeout=0.05)
+    assert isinstance(caught.value, TaskTimeoutError)
+
+
+@pytest.mark.parametrize(
+    "end", [document("failed", error={"code": "timeout", "message": "after 30 s"}), document("expired")]
+)
+async def test_a_task_past_its_own_time_limit_is_told_from_a_wait_that_is_over(end: httpx2.Response) -> None:
+    async with Api(end).client() as client:
+        with pytest.raises(TaskTimeoutError) as caught:
+            await client.job("1").get(timeout=0.05)
+    assert not isinstance(caught.value, WaitTimeoutError)
 
 
 async def test_a_timeout_that_is_no_number_is_over_at_once() -> None:

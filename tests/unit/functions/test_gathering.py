@@ -14,7 +14,7 @@ from warren import AsyncClient, Client, task
 from warren.client import AsyncJob, default, gathering
 from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument
-from warren.errors import InvalidRequestError, TaskFailedError, TaskTimeoutError
+from warren.errors import InvalidRequestError, TaskFailedError, WaitTimeoutError
 from warren.record import State, TaskError
 from warren.tasks import Payload
 from warren.testing import eager
@@ -120,7 +120,7 @@ async def test_of_a_mass_some_are_looked_at_at_a_time_and_the_last_is_not_forgot
 async def test_a_limit_of_time_says_how_many_are_left_and_leaves_nothing_behind() -> None:
     tasks = Tasks()
     tasks.end("0")
-    with pytest.raises(TaskTimeoutError, match=r"2 of 3 tasks have not ended after 0\.05 s; they go on"):
+    with pytest.raises(WaitTimeoutError, match=r"2 of 3 tasks have not ended after 0\.05 s; they go on"):
         await gathering.gather(tasks.jobs(3), timeout=0.05)
     assert tasks.waiting == 0
 
