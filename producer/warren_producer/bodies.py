@@ -130,6 +130,7 @@ class _Body:
         self.sender: str | None = scope.get(SENDER)
         self._receive = receive
         self._announced = int(headers.get("content-length", "0"))
+        self._unreadable = _unreadable(headers)
         self._weight = JSON_WEIGHT if "json" in headers.get("content-type", JSON).lower() else 1
         self._asked = "expect" in headers
         """Whether the client waits for a word (`Expect`) before it sends."""
@@ -144,7 +145,8 @@ class _Body:
         if self._complete:
             return await self._receive()
         if not self._received:
-            await self._check(self._limits.exceeded(self._announced, self._own), drain=not self._asked)
+            refusal = self._unreadable or self._limits.exceeded(self._announced, self._own)
+            await self._check(refusal, drain=not self._asked)
         message = await (self._receive() if self._small and not self._received else self._part())
         self._received += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
@@ -183,6 +185,15 @@ class _Body:
         if drain:
             await _drain(self._receive, DRAINED_BYTES, DRAINED_SECONDS)
         raise refusal
+
+
+def _unreadable(headers: Headers) -> HTTPException | None:
+    """Return the refusal of a body that comes compressed: a limit would mean little then."""
+    coding = headers.get("content-encoding", "identity")
+    if coding.strip().lower() in {"", "identity"}:
+        return None
+    detail = f"the body's Content-Encoding is {coding[:50]!r}; bodies are read as they are: send it without"
+    return HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept-Encoding": "identity"})
 
 
 async def let_pass(receive: Receive, headers: Headers) -> bool:

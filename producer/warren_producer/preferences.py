@@ -7,14 +7,18 @@ Forbidden here: waiting.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Header
 from pydantic import WithJsonSchema
 
 from warren_producer.services import Given, Services
+
+_PART: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+"""One preference of the header: a comma within quotes does not end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Preferences:
     def parse(cls, header: str | None, longest: float) -> Preferences:
         """Read the header; a longer wait than `longest` becomes that."""
         # Of a preference that is there twice the first counts.
-        words = dict(_word(part) for part in reversed((header or "").split(",")))
+        words = dict(_word(part) for part in reversed(_PART.findall(header or "")))
         wait = words.get("wait", "")
         return cls(min(float(wait), longest) if wait.isdecimal() else None, "respond-async" in words)
 

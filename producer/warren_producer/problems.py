@@ -37,6 +37,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     409: {"model": Problem, "description": "It cannot be done as things stand; `detail` says what to do instead."},
     410: {"model": Problem, "description": "It was there, and is no longer."},
     413: {"model": Problem, "description": "The body is over the limit."},
+    415: {"model": Problem, "description": "The body is compressed (`Content-Encoding`), or of another type."},
     422: {"model": Problem, "description": "The request is wrong; `errors` names the fields."},
     429: {
         "model": Problem,

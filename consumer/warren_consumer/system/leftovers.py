@@ -34,12 +34,16 @@ client that publishes by itself), and its message has nothing but the reference.
 AT_ONCE: Final = 50
 """How many records are read together: each may hold a result of a megabyte."""
 
-_ID: Final = r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_UUID: Final = r"[0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}"
+_FENCE: Final = "[0-9]{16,}"
+_DIGEST: Final = "[0-9a-f]{64}"
 KEYS: Final = {
-    "payloads": re.compile(f"payloads/{_ID}"),
-    "results": re.compile(f"results/{_ID}/[^/]+"),
-    "checkpoints": re.compile(f"checkpoints/{_ID}/.+"),
+    "payloads": re.compile(f"payloads/(?P<id>{_UUID})"),
+    "results": re.compile(f"results/(?P<id>{_UUID}|.+(?=/(?:{_FENCE}|{_DIGEST})$))/[^/]+"),
+    "checkpoints": re.compile(f"checkpoints/(?P<id>{_UUID}|.+?(?=/{_FENCE}/))/.+"),
 }
+"""A client may give its task any id. One that is no UUID is known by the name that Warren gives what is the task's: a
+fence, or a digest. Of payloads only those with ids of Warren's own making lie here."""
 
 log = structlog.get_logger(__name__)
 

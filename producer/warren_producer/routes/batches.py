@@ -43,7 +43,7 @@ BatchKey = Annotated[
     response_model=BatchAnswer,
     responses={
         202: {"description": "What became of each task, in their order: look at `refused`."},
-        **problems(408, 413, 422, 503),
+        **problems(408, 413, 415, 422, 503),
     },
 )
 async def submit_batch(

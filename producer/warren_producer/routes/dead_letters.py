@@ -88,7 +88,7 @@ async def payload(task_id: TaskId, services: Given) -> Response:
     "/replay",
     summary="Replay many",
     response_model=Treatment,
-    responses=problems(408, 413, 422, 503),
+    responses=problems(408, 413, 415, 422, 503),
 )
 async def replay_many(body: ReplayMany, services: Given, admitted: Admitted) -> Response:
     """Submit failed tasks anew, the newest first, and tell of each what became of it.

@@ -6,6 +6,7 @@ Forbidden here: what a prediction means.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
@@ -105,8 +106,11 @@ async def rollback(model: Name, body: Rollback, services: Given) -> AliasEntry:
     response_model=PredictResponse,
     openapi_extra=_BODY,
     responses={
-        202: {"model": TaskDocument, "description": "With `Prefer: respond-async`: accepted; read it at `Location`."},
-        **problems(404, 408, 413, 422, 503, 504),
+        202: {
+            "model": TaskDocument,
+            "description": "With `Prefer: respond-async`, or `wait=0`: accepted; read it at `Location`.",
+        },
+        **problems(404, 408, 413, 415, 422, 503, 504),
     },
 )
 async def predict(
@@ -115,13 +119,17 @@ async def predict(
     """Run a model on rows of numbers, on base64 images, or on one image as the body itself (`Content-Type: image/...`).
 
     The answer comes within a time limit, which `Prefer: wait=N` sets; after that it is 504, and the work is dropped.
+    `Prefer: wait=0` is not waited for either: 202.
     """
     payload = Payload(await request.body(), _media_type(request))
-    seconds = None if preferences.respond_async else preferences.wait or services.predict_seconds
+    if preferences.respond_async:
+        preferences = replace(preferences, wait=None)
+    at_once = preferences.respond_async or preferences.wait == 0
+    seconds = None if at_once else preferences.wait or services.predict_seconds
     order = Order(key=idempotency_key, wait_seconds=seconds or 0)
     record = await services.intake.predict(model, payload, seconds, order)
     services.metrics.accept(record)
-    if preferences.respond_async:
+    if preferences.respond_async or (at_once and not record.state.terminal):
         return accepted(record, preferences)
     if record.state is not State.SUCCEEDED:
         raise failure(record.id, record.name, record.state, record.error)

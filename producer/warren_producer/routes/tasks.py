@@ -55,7 +55,7 @@ router.add_api_route(
     responses={
         200: {"model": TaskDocument, "description": "With `Prefer: wait=N`: the task has ended."},
         202: {"description": "The task is accepted; `Location` is where it is read."},
-        **problems(408, 413, 422, 503),
+        **problems(408, 413, 415, 422, 503),
     },
     route_class_override=PlainSubmit,
 )

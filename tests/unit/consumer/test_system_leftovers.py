@@ -96,6 +96,23 @@ async def test_a_payload_without_a_record_may_have_a_message_yet(case: SystemCas
     assert await left(case, after=2) == []
 
 
+@pytest.mark.parametrize("task_id", [new_task_id().upper(), new_task_id().replace("-", ""), "order-17", "a/b"])
+async def test_what_a_task_of_any_id_left_is_deleted(case: SystemCase, task_id: str) -> None:
+    fence, digest = "1763737200000000", "0a" * 32
+    task = Task("work", "cpu", id=task_id)
+    keys = [f"results/{task_id}/{digest}", f"results/{task_id}/{fence}", f"checkpoints/{task_id}/{fence}/a/b"]
+    await put(case, *keys)
+    await case.records.create(task)
+    assert sorted(await left(case, after=HOUR)) == sorted(keys)
+    await end(case, task, State.SUCCEEDED, result_ref=str(uri(keys[0])))
+    assert await left(case, after=HOUR) == keys[:1]
+
+
+async def test_a_payload_of_an_id_in_capitals_is_deleted(case: SystemCase) -> None:
+    await put(case, f"payloads/{new_task_id().upper()}")
+    assert await left(case, after=DAY) == []
+
+
 async def test_objects_of_others_are_left_alone(case: SystemCase) -> None:
     task_id = new_task_id()
     keys = [

@@ -93,6 +93,9 @@ async def test_the_description_is_complete(api: httpx2.AsyncClient) -> None:
         ("wait=-1", None, False),
         ("handling=lenient", None, False),
         ('wait="7"; x=y', 7, False),
+        ('foo="a, wait=1"', None, False),
+        (r'foo="a\", wait=1", wait=2', 2, False),
+        ('wait=3, foo="never ends, wait=1', 3, False),
     ],
 )
 def test_preferences(header: str | None, wait: float | None, later: bool) -> None:  # noqa: FBT001 - a table's column

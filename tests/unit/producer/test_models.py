@@ -66,11 +66,22 @@ async def test_a_prediction_that_nobody_answers_is_504_and_expires(api: httpx2.A
 
 
 async def test_a_prediction_can_be_asked_for_later(api: httpx2.AsyncClient, house: House) -> None:
-    response = await api.post("/v1/models/iris/predict", json=ROWS, headers={"Prefer": "respond-async"})
+    headers = {"Prefer": "respond-async, wait=1"}
+    response = await api.post("/v1/models/iris/predict", json=ROWS, headers=headers)
     assert response.status_code == 202
-    assert response.headers["Preference-Applied"] == "respond-async"
+    assert response.headers["Preference-Applied"] == "respond-async", "it was not waited for"
     await house.consume("cpu", answer(ANSWER))
     assert (await api.get(response.headers["Location"])).json()["result"]["predictions"] == [{"label": "setosa"}]
+
+
+async def test_a_prediction_that_nobody_waits_for_is_asked_for_later(api: httpx2.AsyncClient, house: House) -> None:
+    headers = {"Prefer": "wait=0", "Idempotency-Key": "k"}
+    async with asyncio.timeout(5):
+        response = await api.post(PREDICT, json=ROWS, headers=headers)
+    assert (response.status_code, response.headers["Preference-Applied"]) == (202, "wait=0")
+    await house.consume("cpu", answer(ANSWER))
+    again = await api.post(PREDICT, json=ROWS, headers=headers)
+    assert (again.status_code, again.json()["predictions"]) == (200, [{"label": "setosa"}])
 
 
 @pytest.mark.parametrize(

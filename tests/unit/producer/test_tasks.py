@@ -1,6 +1,7 @@
 """`/v1/tasks`: accepted, waited for, refused, canceled."""
 
 import asyncio
+import gzip
 import time
 
 import httpx2
@@ -243,3 +244,18 @@ async def test_pools_of_ones_own_are_known(house: House) -> None:
 async def test_of_a_preference_that_is_there_twice_the_first_counts(api: httpx2.AsyncClient) -> None:
     response = await api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=0, wait=30"})
     assert (response.status_code, response.headers["Preference-Applied"]) == (202, "wait=0")
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/tasks/batch", "/v1/models/iris/predict"])
+async def test_a_compressed_body_is_refused_in_a_sentence(api: httpx2.AsyncClient, house: House, path: str) -> None:
+    body = gzip.compress(b'{"task": "echo"}')
+    response = await api.post(
+        path, content=body, headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    )
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported-media-type")
+    assert "Content-Encoding is 'gzip'" in response.json()["detail"]
+    assert house.waiting("cpu") == 0
+
+
+async def test_a_body_as_it_is_may_be_said_to_be_that(api: httpx2.AsyncClient) -> None:
+    assert (await api.post("/v1/tasks", json=ECHO, headers={"Content-Encoding": "identity"})).status_code == 202
