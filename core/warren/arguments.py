@@ -136,11 +136,12 @@ def result(value: object) -> Payload:
 
 
 def _of_bytes(payload: Payload) -> Payload:
-    if isinstance(payload.body, bytes) and isinstance(payload.content_type, str):
+    body: object = payload.body
+    kind: object = payload.content_type
+    if isinstance(body, bytes) and isinstance(kind, str):
         return payload
-    body, kind = type(payload.body).__name__, type(payload.content_type).__name__
-    detail = f"the function returned a Payload whose body is of type {body} and whose content type is of type {kind}"
-    raise InvalidResultError(f"{detail}; they are bytes and str")
+    given = f"body is of type {type(body).__name__} and whose content type is of type {type(kind).__name__}"
+    raise InvalidResultError(f"the function returned a Payload whose {given}; they are bytes and str")
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

@@ -162,7 +162,8 @@ TOO_LARGE = Problem.of(PayloadTooLargeError("the body is over the limit")).json_
 )
 async def test_under_a_small_limit_of_bodies_a_part_is_halved_until_it_fits(refusal: httpx2.Response) -> None:
     small = Small(refusal, most_bytes=4096)
-    items = [*requests(200), {"task": "echo", "args": {"text": "x" * 4096}}, *requests(100)]
+    large: dict[str, object] = {"task": "echo", "args": {"text": "x" * 4096}}
+    items = [*requests(200), large, *requests(100)]
     async with small.client() as client:
         with pytest.raises(BatchRefusedError) as caught:
             await client.submit_many(items, idempotency_key="k")
