@@ -19,7 +19,8 @@ from warren.address import without_password
 from warren.client import gathering
 from warren.client.batch import MAX_BATCH_KEY, READ_AT_ONCE, BatchItem, accepted
 from warren.client.closable import Closable
-from warren.client.documents import TaskDocument, TaskRequest, json_bytes, result_value
+from warren.client.documents import TaskDocument, TaskRequest, result_value
+from warren.client.inputs import Row, prediction_inputs
 from warren.client.intake import checked_key
 from warren.client.letters import AsyncDeadLetters
 from warren.client.outcome import failure
@@ -44,7 +45,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Options = TaskOptions | Mapping[str, Any]
-Row = Sequence[float | int | str] | Mapping[str, float | int | str]
 
 
 class AsyncClient:
@@ -185,7 +185,7 @@ class AsyncClient:
         """
         if timeout <= 0:
             raise InvalidRequestError(f"a prediction's time limit is more than 0 seconds, not {timeout:g}")
-        return await self._gateway.predict(str(ModelReference.parse(model)), _inputs(rows, image), timeout)
+        return await self._gateway.predict(str(ModelReference.parse(model)), prediction_inputs(rows, image), timeout)
 
 
 class AsyncJob(Generic[R]):
@@ -339,20 +339,3 @@ def _item(index: int, request: Mapping[str, Any], key: str) -> BatchItem:
     except ValidationError as error:
         raise InvalidFieldsError.of(error, str(index)) from error
     return item if item.idempotency_key else item.model_copy(update={"idempotency_key": key})
-
-
-def _inputs(rows: Sequence[Row] | None, image: bytes | None) -> Payload:
-    if (rows is None) == (image is None):
-        raise InvalidRequestError("a prediction takes either rows or one image")
-    if image is not None:
-        return Payload(image, _image_type(image))
-    try:
-        return Payload(json_bytes({"instances": rows}))
-    except ValueError as error:
-        raise InvalidRequestError(f"the rows are {error}") from error
-
-
-def _image_type(image: bytes) -> str:
-    if image.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    return "image/webp" if image[8:12] == b"WEBP" else "image/jpeg"

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 from warren.client import gathering
-from warren.client.asynchronous import BUCKET, PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options, Row
+from warren.client.asynchronous import BUCKET, PATIENCE_SECONDS, PREDICT_SECONDS, AsyncClient, AsyncJob, Options
+from warren.client.inputs import Row
 from warren.client.loop_thread import Across, LoopThread
 from warren.errors import ClientClosedError, InvalidRequestError
 
