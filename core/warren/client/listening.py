@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from warren.errors import UnavailableError
+from warren.errors import InvalidRequestError, UnavailableError
 
 if TYPE_CHECKING:
     from warren.broker import Broker
 
 EVERY_TASK: Final = "task.#"
+LONGEST_PATTERN: Final = 255
+"""AMQP's limit, in bytes."""
+
 RECONNECT_SECONDS = 1.0
 
 
@@ -40,9 +43,12 @@ async def listen(
     listening begins anew as soon as it can.
 
     Raises:
+        InvalidRequestError: a pattern is longer than any event's key.
         UnavailableError: the broker does not answer at the beginning, or its topology was not applied.
 
     """
+    if too_long := [pattern for pattern in patterns if len(pattern.encode()) > LONGEST_PATTERN]:
+        raise InvalidRequestError(f"a pattern has {LONGEST_PATTERN} bytes at most: {too_long[0][:50]!r}...")
     heard_before = False
     while True:
         try:

@@ -10,7 +10,7 @@ import pytest
 from warren.broker.memory import MemoryBroker
 from warren.client import listening
 from warren.client.listening import Event, listen
-from warren.errors import BrokerUnavailableError
+from warren.errors import BrokerUnavailableError, InvalidRequestError
 from warren.message import Message
 from warren.pool import DEFAULT_POOLS
 from warren.topology import EVENTS, topology
@@ -39,6 +39,11 @@ async def test_events_that_fit_are_told_with_their_keys(broker: MemoryBroker) ->
         await happens(broker, "task.started.echo")
         await happens(broker, "task.failed.echo")
         assert await first == Event("task.failed.echo", {"id": "1"})
+
+
+async def test_a_pattern_that_no_message_can_bear_is_refused(broker: MemoryBroker) -> None:
+    with pytest.raises(InvalidRequestError, match="255 bytes at most"):
+        await anext(listen(broker, ["task.#", "é" * 128]))
 
 
 async def test_a_lost_connection_is_told_and_listening_goes_on(broker: MemoryBroker) -> None:
