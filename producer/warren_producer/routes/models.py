@@ -6,9 +6,10 @@ Forbidden here: what a prediction means.
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from warren.client.documents import TaskDocument
@@ -126,6 +127,10 @@ async def predict(
     if record.state is not State.SUCCEEDED:
         raise failure(record.id, record.name, record.state, record.error)
     return streamed(await services.results.stream(record), {"Warren-Task": record.id, **preferences.applied()})
+
+
+ADMINISTRATIVE: Final = [route for route in router.routes if isinstance(route, APIRoute) and route.endpoint is rollback]
+"""The routes that change what everybody's predictions are made with: for administrators only."""
 
 
 def _media_type(request: Request) -> str:
