@@ -122,26 +122,34 @@ def assess(
     fault: BaseException, retry_on: tuple[type[Exception], ...] = (Exception,), *, retry_timeouts: bool = True
 ) -> Assessment:
     """Return what the exception means; only one without a name of its own shows its traceback."""
-    match fault:
+    match only := _only(fault):
         case AssessedError():
-            return fault.assessment
+            return only.assessment
         case Retry():
-            return _asked_for(fault)
+            return _asked_for(only)
         case Fail() | TaskFault():
-            return _named(fault.code, fault.message, retryable=isinstance(fault, TaskFault) and fault.retryable)
+            return _named(only.code, only.message, retryable=isinstance(only, TaskFault) and only.retryable)
         case WarrenError():
-            return _named(fault.code, fault.detail, retryable=isinstance(fault, UnavailableError))
+            return _named(only.code, only.detail, retryable=isinstance(only, UnavailableError))
         case DeadlineExceededError():
-            return _named("timeout", str(fault), retryable=retry_timeouts)
+            return _named("timeout", str(only), retryable=retry_timeouts)
     error = _raised(fault)
-    return Assessment(error=error, last_error=error, retryable=isinstance(fault, retry_on))
+    retryable = isinstance(fault, retry_on) or isinstance(only, retry_on)
+    return Assessment(error=error, last_error=error, retryable=retryable)
 
 
 def ordinary(fault: BaseException) -> Exception:
     """Return what a function raised as a fault that ends no process or thread: `sys.exit()`, too, is its fault."""
-    if isinstance(fault, Exception):
+    if isinstance(fault, Exception) and not isinstance(fault, StopIteration):  # that one no future can hold
         return fault
     return RuntimeError(f"the function raised {fault!r}").with_traceback(fault.__traceback__)
+
+
+def _only(fault: BaseException) -> BaseException:
+    """Return the one exception that a group holds, as a `TaskGroup` makes one of it; else the fault itself."""
+    while isinstance(fault, BaseExceptionGroup) and len(fault.exceptions) == 1:
+        fault = fault.exceptions[0]
+    return fault
 
 
 def _asked_for(fault: Retry) -> Assessment:
