@@ -126,7 +126,9 @@ class Attempts:
         try:
             with entered(current):
                 yield self.function.arguments.read(self.payload, current)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - what any function may raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _to_be_canceled():
+                raise
             self._settle(ordinary(error))
 
     def end(self, value: object) -> None:
@@ -169,6 +171,15 @@ class Attempts:
         self._failures += 1
         if isinstance(decision, Finish):
             self.outcome = decision.outcome
+
+
+def _to_be_canceled() -> bool:
+    """Tell whether somebody outside cancels what runs here; else a function raised `CancelledError` itself."""
+    try:
+        running = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return running is not None and running.cancelling() > 0
 
 
 def _check(body: bytes) -> None:

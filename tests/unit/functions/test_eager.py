@@ -64,7 +64,14 @@ def refuses(how: str) -> None:
         raise Retry("ask again", after=3600)
     if how == "exit":
         raise SystemExit(3)
+    if how == "cancel":
+        raise asyncio.CancelledError
     raise ValueError(how)
+
+
+@task()
+async def waits() -> None:
+    await asyncio.sleep(30)
 
 
 @task()
@@ -148,6 +155,22 @@ def test_a_task_ends_with_its_own_words(how: str, code: str, attempts: int) -> N
 def test_a_function_that_would_end_the_process_has_failed() -> None:
     with eager(), pytest.raises(TaskCrashedError, match="SystemExit"):
         refuses.delay("exit").get()
+
+
+def test_a_function_that_cancels_itself_has_failed() -> None:
+    with eager(), pytest.raises(TaskCrashedError, match="CancelledError"):
+        refuses.delay("cancel").get()
+
+
+async def test_within_a_loop_only_who_cancels_the_caller_cancels_a_call() -> None:
+    with eager():
+        with pytest.raises(TaskCrashedError, match="CancelledError"):
+            await (await refuses.adelay("cancel")).get()
+        calling = asyncio.create_task(waits.adelay())
+        await asyncio.sleep(0)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
 
 
 def test_results_that_are_not_json() -> None:
