@@ -16,17 +16,11 @@ from pydantic import BaseModel, ConfigDict
 
 from warren.attempt import Fail, Retry, TaskFault
 from warren.errors import UnavailableError, WarrenError
-from warren.record import Outcome, State, TaskError
+from warren.record import MAX_TEXT_CHARACTERS, Outcome, State, TaskError
 from warren.tasks import Payload
 
 BACKOFF_SECONDS: Final = 2.0
 BACKOFF_MAX_SECONDS: Final = 600.0
-
-MAX_TRACEBACK_CHARACTERS: Final = 16_384
-"""A record is no log: of a longer traceback the end is kept, which names the fault."""
-
-MAX_MESSAGE_CHARACTERS: Final = 16_384
-"""Of a longer message the beginning is kept."""
 
 
 class DeadlineExceededError(Exception):
@@ -155,20 +149,20 @@ def _only(fault: BaseException) -> BaseException:
 def _asked_for(fault: Retry) -> Assessment:
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
     shown = _traceback(cause) if cause else None
-    error = TaskError(code="retry", message=fault.message[:MAX_MESSAGE_CHARACTERS], traceback=shown)
+    error = TaskError(code="retry", message=fault.message[:MAX_TEXT_CHARACTERS], traceback=shown)
     last = assess(cause).last_error if cause else error
     return Assessment(error=error, last_error=last, retryable=True, after_seconds=fault.after)
 
 
 def _named(code: str, message: str, *, retryable: bool) -> Assessment:
-    error = TaskError(code=code, message=message[:MAX_MESSAGE_CHARACTERS])
+    error = TaskError(code=code, message=message[:MAX_TEXT_CHARACTERS])
     return Assessment(error=error, last_error=error, retryable=retryable)
 
 
 def _raised(fault: BaseException) -> TaskError:
     said = _said(fault)
     message = f"{type(fault).__name__}: {said}" if said else type(fault).__name__
-    return TaskError(code="exception", message=message[:MAX_MESSAGE_CHARACTERS], traceback=_traceback(fault))
+    return TaskError(code="exception", message=message[:MAX_TEXT_CHARACTERS], traceback=_traceback(fault))
 
 
 def _said(fault: BaseException) -> str:
@@ -179,4 +173,4 @@ def _said(fault: BaseException) -> str:
 
 
 def _traceback(fault: BaseException) -> str:
-    return "".join(traceback.format_exception(fault))[-MAX_TRACEBACK_CHARACTERS:]
+    return "".join(traceback.format_exception(fault))[-MAX_TEXT_CHARACTERS:]
