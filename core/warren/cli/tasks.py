@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
-from warren.cli.display import show_ids, show_result, show_task, show_tasks, watch, watch_all
+from warren.cli.display import say, show_ids, show_result, show_task, show_tasks, watch, watch_all
 from warren.cli.fault import exit_code
 from warren.cli.values import file_bytes, json_object, pairs
 from warren.client.batch import BatchRefusedError
@@ -70,7 +70,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
         elif output is Output.JSON:
             show_task(job.record(), output)
         else:
-            typer.echo(job.id)
+            say(job.id)
 
 
 def batch(
@@ -98,7 +98,7 @@ def batch(
             ids = [job.id for job in client.submit_many(requests, idempotency_key=key)]
         except BatchRefusedError as error:
             for place, fault in error.refused.items():
-                typer.echo(f"warren: {file}, line {lines[place][0]}: {' '.join(fault.detail.split())}", err=True)
+                say(f"warren: {file}, line {lines[place][0]}: {' '.join(fault.detail.split())}", err=True)
             show_ids(error.accepted.values())
             raise typer.Exit(exit_code(next(iter(error.refused.values())))) from error
     show_ids(ids)
