@@ -23,6 +23,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -208,13 +209,13 @@ async def _arun(call: Call, terms: Terms) -> Ended:
 
 
 def _finished(work: Coroutine[Any, Any, object]) -> object:
-    """Return what a coroutine returns, from a loop of its own; where one runs already, from another thread."""
+    """Return what a coroutine returns, from a loop of its own; where one runs already, from another thread, as the same task."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
+        return thread.submit(copy_context().run, asyncio.run, work).result()
 
 
 def _job(ended: Ended) -> AsyncJob[Any]:

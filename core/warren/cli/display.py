@@ -25,7 +25,7 @@ from warren.cli.connection import Output
 from warren.client import Client, Job
 from warren.client.dead_letter import DeadLetter, DeadLetterDetail
 from warren.client.documents import TaskDocument
-from warren.errors import TaskTimeoutError
+from warren.errors import NotFoundError, TaskTimeoutError
 from warren.prediction import Prediction, PredictResponse
 from warren.record import State
 
@@ -168,8 +168,8 @@ def watch(job: Job[Any], timeout: float | None) -> TaskDocument:
                 raise TaskTimeoutError(f"the task {job.id} is {document.status} after {timeout} s and goes on")
 
 
-def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list[TaskDocument]:
-    """Show how many of the tasks have ended until all have; return how each ended, in the ids' order.
+def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list[TaskDocument | NotFoundError]:
+    """Show how many of the tasks have ended until all have; return how each ended, or that it is unknown, in order.
 
     Raises:
         TaskTimeoutError: some have not ended after `timeout` seconds; they go on.
@@ -177,7 +177,14 @@ def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list
     """
     jobs = [client.job(task_id) for task_id in ids]
     client.gather(jobs, timeout=timeout, progress=True, return_exceptions=True)
-    return [job.wait() for job in jobs]
+    return [_end(job) for job in jobs]
+
+
+def _end(job: Job[Any]) -> TaskDocument | NotFoundError:
+    try:
+        return job.wait()
+    except NotFoundError as gone:
+        return gone
 
 
 def _told(document: TaskDocument) -> str:

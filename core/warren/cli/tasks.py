@@ -18,7 +18,7 @@ from warren.cli.values import file_bytes, json_object, pairs
 from warren.client.batch import BatchRefusedError
 from warren.client.documents import TaskDocument
 from warren.client.outcome import failure
-from warren.errors import WarrenError
+from warren.errors import NotFoundError, WarrenError
 from warren.record import State
 
 PANEL = "Tasks"
@@ -158,10 +158,19 @@ def _finish(document: TaskDocument, output: Output) -> None:
     _show_end(document)
 
 
-def _finish_all(documents: list[TaskDocument], output: Output) -> None:
-    show_tasks(documents, output)
-    codes = [exit_code(_failure(document)) for document in documents if document.status is not State.SUCCEEDED]
-    raise typer.Exit(codes[0] if codes else 0)
+def _finish_all(ends: list[TaskDocument | NotFoundError], output: Output) -> None:
+    show_tasks([end for end in ends if isinstance(end, TaskDocument)], output)
+    for end in ends:
+        if isinstance(end, NotFoundError):
+            say(f"warren: {end.detail}", err=True)
+    faults = [fault for end in ends if (fault := _fault(end)) is not None]
+    raise typer.Exit(exit_code(faults[0]) if faults else 0)
+
+
+def _fault(end: TaskDocument | NotFoundError) -> WarrenError | None:
+    if isinstance(end, TaskDocument):
+        return None if end.status is State.SUCCEEDED else _failure(end)
+    return end
 
 
 def _show_end(document: TaskDocument) -> None:

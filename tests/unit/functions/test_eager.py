@@ -44,6 +44,12 @@ async def add(a: int, b: int) -> int:
 
 
 @task()
+async def attempt_at_hand() -> int:
+    await asyncio.sleep(0)
+    return current_task().attempt
+
+
+@task()
 def outer(n: int) -> int:
     inner = add.delay(n, 1).get()
     return inner * current_task().attempt
@@ -123,6 +129,7 @@ async def test_within_a_loop() -> None:
         assert await (await add.adelay(1, 2)).get() == 3
         assert [await job.get() for job in await add.amap([1], [2])] == [3]
         assert outer.delay(1).get() == 2
+        assert attempt_at_hand.delay().get() == 1
 
 
 def test_wrong_arguments_are_refused_as_always() -> None:
