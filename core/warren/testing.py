@@ -209,7 +209,10 @@ async def _arun(call: Call, terms: Terms) -> Ended:
 
 
 def _finished(work: Coroutine[Any, Any, object]) -> object:
-    """Return what a coroutine returns, from a loop of its own; where one runs already, from another thread, as the same task."""
+    """Return what a coroutine returns, from a loop of its own; where one runs already, from another thread.
+
+    There, too, the attempt at hand is the same.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -43,7 +43,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def plain(text: str) -> str:
-    """Return a text of somebody else's as it is shown: control characters as JSON writes them, `\\u001b`."""
+    """Return a text of somebody else's as it is shown: control characters as JSON writes them."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
