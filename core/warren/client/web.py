@@ -1,7 +1,7 @@
 """Over HTTP, to the producer's API: the way for everyone.
 
-A call that met no answer, a 503 or a 429, is made again with growing pauses until the client's patience is over. That is
-safe: a submission carries its idempotency key, and nothing else changes anything twice.
+A call that met no answer, a 503 or a 429, is made again with growing pauses until the client's patience is over. That
+is safe: a submission carries its idempotency key, and nothing else changes anything twice.
 
 Forbidden here: the broker, the records.
 """
