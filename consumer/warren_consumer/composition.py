@@ -5,6 +5,7 @@ Forbidden here: decisions.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import uuid
 from contextlib import AsyncExitStack
@@ -27,6 +28,7 @@ from warren_consumer import work
 from warren_consumer.closing import Closing
 from warren_consumer.depths.rabbitmq import RabbitDepths
 from warren_consumer.events import Events
+from warren_consumer.functions.containment import contain
 from warren_consumer.functions.executors import Executors
 from warren_consumer.health import Health, served
 from warren_consumer.metrics import Metrics
@@ -126,6 +128,7 @@ async def serve(settings: ConsumerSettings) -> None:
         UnavailableError: a dependency refuses in a way that waiting cannot mend.
 
     """
+    asyncio.get_running_loop().set_task_factory(contain)
     parts = Parts(settings, f"{settings.pool}/{socket.gethostname()}/{uuid.uuid4().hex[:8]}")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.records.close)

@@ -14,8 +14,18 @@ from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from warren.attempt import CurrentTask
@@ -27,6 +37,11 @@ MAX_ERRORS_SHOWN: Final = 5
 _NAMED: Final = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
 """The kinds of parameters that can be filled by their names."""
 
+_NO_SECRETS: Final = (
+    "queues and records hold JSON that others read, where pydantic masks it; take secrets from the environment of the "
+    "process that runs the task"
+)
+
 
 class Arguments:
     """The parameters of a function, as what its payload must hold."""
@@ -35,7 +50,7 @@ class Arguments:
         """Read the function's signature.
 
         Raises:
-            SettingsError: no JSON object can fill one of its parameters.
+            SettingsError: no JSON object can fill one of its parameters, or none should: it is a secret.
 
         """
         signature = _signature(function)
@@ -51,8 +66,11 @@ class Arguments:
             self.model: type[BaseModel] = create_model(
                 function.__name__, __config__=ConfigDict(extra="forbid"), **fields
             )
+            secret = _holds_secrets(TypeAdapter(self.model))
         except PydanticUserError as error:
             raise SettingsError(f"{_named(function)} has a parameter that JSON cannot fill: {error.message}") from error
+        if secret:
+            raise SettingsError(f"{_named(function)} takes a secret: {_NO_SECRETS}")
 
     def of_call(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, Any]:
         """Return the JSON object that stands for a call with these arguments, the context's left out.
@@ -62,11 +80,7 @@ class Arguments:
             InvalidRequestError: JSON cannot hold an argument.
 
         """
-        given = self._signature.bind(*args, **kwargs).arguments
-        try:
-            return {name: to_jsonable_python(value) for name, value in given.items()}
-        except PydanticSerializationError as error:
-            raise InvalidRequestError(f"an argument is what JSON cannot hold: {error}") from error
+        return {name: _jsonable(name, value) for name, value in self._signature.bind(*args, **kwargs).arguments.items()}
 
     def read(self, payload: Payload, current: CurrentTask) -> dict[str, Any]:
         """Return the arguments that the payload holds, and the attempt at hand for those that are annotated so.
@@ -93,12 +107,21 @@ class Returned:
     """What a function returns, as what its result holds."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        """Read the function's return annotation.
+
+        Raises:
+            SettingsError: the annotation is unknown, or a secret's.
+
+        """
         annotation = _signature(function).return_annotation
         plain = annotation in {inspect.Signature.empty, Payload}
         try:
             self._type: TypeAdapter[Any] = TypeAdapter(Any if plain else annotation)
+            secret = _holds_secrets(self._type)
         except PydanticUserError:  # a class of which pydantic knows nothing: its JSON is shown as it is
-            self._type = TypeAdapter(Any)
+            self._type, secret = TypeAdapter(Any), False
+        if secret:
+            raise SettingsError(f"{_named(function)} returns a secret: {_NO_SECRETS}")
 
     def read(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value into any value
         """Return a result as what the function's annotation says: a model, a date; bytes stay what they are.
@@ -183,9 +206,34 @@ def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[
             f"parameter {parameter.name!r} has no name to be filled by"
         )
         raise SettingsError(detail)
+    if isinstance(parameter.default, FieldInfo):
+        detail = (
+            f"{_named(function)} has `Field(...)` as the default of {parameter.name!r}, which a plain call would get "
+            f"as it is: write `{parameter.name}: Annotated[<type>, Field(...)] = <default>`"
+        )
+        raise SettingsError(detail)
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     default = ... if parameter.default is parameter.empty else parameter.default
     return annotation, Field(default, alias=parameter.name)
+
+
+def _jsonable(name: str, value: object) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return to_jsonable_python(value)
+    except ValueError as error:  # what pydantic, the UTF-8 codec and a circle raise
+        raise InvalidRequestError(f"the argument {name!r} is what JSON cannot hold: {error}") from error
+
+
+def _holds_secrets(adapter: TypeAdapter[Any]) -> bool:
+    return _mentions(adapter.core_schema, (SecretStr, SecretBytes))
+
+
+def _mentions(schema: object, classes: tuple[type, ...]) -> bool:
+    """Tell whether a core schema of pydantic's names one of the classes anywhere."""
+    if isinstance(schema, Mapping):
+        cls = schema.get("cls")
+        return (isinstance(cls, type) and issubclass(cls, classes)) or _mentions([*schema.values()], classes)
+    return isinstance(schema, list | tuple) and any(_mentions(part, classes) for part in schema)
 
 
 def _named(function: Callable[..., Any]) -> str:

@@ -132,6 +132,11 @@ def current_task() -> CurrentTask:
     return found
 
 
+def within_task() -> bool:
+    """Tell whether a task runs this code."""
+    return _current.get() is not None
+
+
 def enter(task: CurrentTask) -> None:
     """Make this the attempt at hand of the present context; for consumers."""
     _current.set(task)

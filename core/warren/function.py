@@ -14,16 +14,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Self, TypeVar, overload
 
 from warren.arguments import Arguments, Returned
 from warren.calls import Call, Terms, calls
 from warren.client.task_type import TaskType
 from warren.errors import SettingsError
+from warren.model import PREDICT_TASK
 from warren.settlement import BACKOFF_MAX_SECONDS, BACKOFF_SECONDS
 from warren.tasks import MAX_DELAY_SECONDS, TASK_NAME, TaskOptions
+from warren.training import TRAIN_TASK
 
 if TYPE_CHECKING:
     from warren.client import AsyncClient, AsyncJob, Client, Job
@@ -32,6 +36,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ENTRY_POINT_GROUP: Final = "warren.tasks"
+
+RESERVED: Final = frozenset({TRAIN_TASK, PREDICT_TASK})
+"""The names of the tasks that are no functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,22 @@ class TaskFunction(Generic[P, R]):
         """Call the function itself."""
         return self.function(*args, **kwargs)
 
+    def __copy__(self) -> Self:
+        """Return the same function, to go on other terms."""
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str, Terms]]:
+        """Pickle as functions are: by the name under which the module holds it."""
+        return _held, (self.function.__module__, self.function.__qualname__, self._terms)
+
+    def on(self, terms: Terms) -> Self:
+        """Return the same function whose delayed calls go on these terms."""
+        changed = copy(self)
+        changed._terms = terms  # noqa: SLF001 - its own
+        return changed
+
     def with_options(
         self,
         *,
@@ -87,9 +110,7 @@ class TaskFunction(Generic[P, R]):
             InvalidRequestError: an option is unknown or wrong.
 
         """
-        changed = copy(self)
-        changed._terms = self._terms.changed(options, idempotency_key, client)  # noqa: SLF001 - its own
-        return changed
+        return self.on(self._terms.changed(options, idempotency_key, client))
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Submit a call and return its job, whose `get()` gives what the function returned.
@@ -133,6 +154,15 @@ class TaskFunction(Generic[P, R]):
         """What the function returns."""
         return Returned(self.function)
 
+    def check(self) -> None:
+        """Return if JSON can, and may, hold what the function takes and returns.
+
+        Raises:
+            SettingsError: it cannot, or must not.
+
+        """
+        _ = self.arguments, self.returned
+
     @cached_property
     def type(self) -> TaskType:
         """What is told to those who submit it."""
@@ -157,7 +187,27 @@ class TaskFunction(Generic[P, R]):
         return Call(self, given)
 
 
+@overload
+def task(function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+
+
+@overload
+def task(
+    *,
+    pool: str | None = ...,
+    name: str | None = ...,
+    max_attempts: int = ...,
+    timeout_seconds: float | None = ...,
+    retry_on: tuple[type[Exception], ...] = ...,
+    retry_backoff_seconds: float = ...,
+    retry_backoff_max_seconds: float = ...,
+    process: bool = ...,
+) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+
+
 def task(  # noqa: PLR0913 - one keyword for each thing that an author may decide
+    function: Callable[P, R] | None = None,
+    /,
     *,
     pool: str | None = None,
     name: str | None = None,
@@ -167,8 +217,10 @@ def task(  # noqa: PLR0913 - one keyword for each thing that an author may decid
     retry_backoff_seconds: float = BACKOFF_SECONDS,
     retry_backoff_max_seconds: float = BACKOFF_MAX_SECONDS,
     process: bool = False,
-) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
+) -> TaskFunction[P, R] | Callable[[Callable[P, R]], TaskFunction[P, R]]:
     """Make a function a task of a pool (of the default one, if none is named), under its own name or another.
+
+    `@task` by itself is `@task()`.
 
     Its parameters' annotations say what a payload must hold: a JSON object with one member a parameter. What it returns
     must be JSON too. A plain function runs in a thread, or with `process` in a child process, which alone can be
@@ -179,6 +231,7 @@ def task(  # noqa: PLR0913 - one keyword for each thing that an author may decid
     `retry_backoff_max_seconds`, half of each left to chance.
 
     Raises:
+        SettingsError: this cannot be a task, or the name is one of Warren's own.
         ValueError: the name cannot be a task's, or an option is out of range.
 
     """
@@ -188,16 +241,15 @@ def task(  # noqa: PLR0913 - one keyword for each thing that an author may decid
     _check(options)
 
     def decorate(function: Callable[P, R]) -> TaskFunction[P, R]:
+        _check_function(function)
         chosen = name or function.__name__
         if process and inspect.iscoroutinefunction(function):
             msg = f"{chosen!r} is a coroutine function, which the event loop runs: process=True is for plain functions"
             raise ValueError(msg)
-        if not re.fullmatch(TASK_NAME, chosen):
-            msg = f"{chosen!r} cannot be a task's name: it must start with a letter and hold letters, digits, - and _"
-            raise ValueError(msg)
+        _check_name(chosen)
         return TaskFunction(function, chosen, options)
 
-    return decorate
+    return decorate if function is None else decorate(function)
 
 
 def find_functions(modules: Iterable[ModuleType] = ()) -> dict[str, TaskFunction[..., Any]]:
@@ -211,16 +263,22 @@ def find_functions(modules: Iterable[ModuleType] = ()) -> dict[str, TaskFunction
     for module in (*modules, *map(_load, entry_points(group=ENTRY_POINT_GROUP))):
         for function in (value for value in vars(module).values() if isinstance(value, TaskFunction)):
             known = found.setdefault(function.name, function)
-            if known is not function:
+            if (known.function, known.options) != (function.function, function.options):
                 where = f"{known.function.__module__} and {function.function.__module__}"
                 raise SettingsError(f"two functions are tasks named {function.name!r}, in {where}: rename one")
     return found
 
 
+def _held(module: str, qualname: str, terms: Terms) -> TaskFunction[..., Any]:
+    """Return what a module holds under that name, on these terms."""
+    function: TaskFunction[..., Any] = attrgetter(qualname)(import_module(module))
+    return function.on(terms)
+
+
 def _load(entry: EntryPoint) -> ModuleType:
     try:
         module = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         detail = f"the task module {entry.value!r} (entry point {entry.name!r}) cannot be imported: {error!r}"
         raise SettingsError(detail) from error
     if not isinstance(module, ModuleType):
@@ -241,6 +299,24 @@ def _check(options: FunctionOptions) -> None:
         msg = "retry_backoff_max_seconds must not be less than retry_backoff_seconds"
         raise ValueError(msg)
     _check_exceptions(options.retry_on)
+
+
+def _check_function(given: object) -> None:
+    if inspect.isclass(given) or not hasattr(given, "__qualname__"):
+        raise SettingsError(f"a task is a function: define one by `def` that does what {given!r} does")
+    if inspect.isgeneratorfunction(given) or inspect.isasyncgenfunction(given):
+        detail = f"{given.__qualname__} yields, and a task has one result: return a list, or a dictionary"
+        raise SettingsError(detail)
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(TASK_NAME, name):
+        msg = f"{name!r} cannot be a task's name: it must start with a letter and hold letters, digits, - and _"
+        raise ValueError(msg)
+    if name in RESERVED:
+        raise SettingsError(
+            f"{name!r} is a task of Warren's own: give yours another name, as in @task(name='my-{name}')"
+        )
 
 
 def _check_seconds(option: str, seconds: float) -> None:

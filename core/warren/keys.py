@@ -31,6 +31,9 @@ ID_BYTES: Final = 4
 
 KEY_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
+Rate = Annotated[float, Field(ge=1e-5, le=1e6)]
+"""Requests a second: from about one a day to more than any producer answers."""
+
 
 class Scope(StrEnum):
     """What a key is good for."""
@@ -55,7 +58,7 @@ class KeyEntry(BaseModel):
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Of the whole key, in hexadecimal."""
-    requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    requests_per_second: Rate | None = None
     """How fast all keys of the name together may call one producer, over ten seconds; None is for the usual rate."""
     max_body_bytes: Annotated[int, Field(ge=1024)] | None = None
     """The largest request; None is for the limit of all."""

@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from warren.errors import RateLimitedError, UnavailableError
@@ -37,3 +38,13 @@ async def patiently(call: Callable[[], Awaitable[T]], seconds: float) -> T:
                 raise
         await asyncio.sleep(wait)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def seconds_of(retry_after: str, now: float) -> float | None:
+    """Return the seconds that a header `Retry-After` asks for: a number, or a date of HTTP's; None if it is neither."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:
     from warren.tasks import Payload
@@ -47,6 +47,14 @@ Text: TypeAlias = Annotated[str, BeforeValidator(_storable)]
 """Words of somebody else's."""
 
 
+MAX_TEXT_CHARACTERS: Final = 16_384
+"""A record is no log: of a longer message the beginning is kept, of a longer traceback the end."""
+
+
+def _beginning(text: str) -> str:
+    return text[:MAX_TEXT_CHARACTERS]
+
+
 class TaskError(BaseModel):
     """Why an attempt failed."""
 
@@ -65,7 +73,8 @@ class Progress(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     fraction: float = Field(default=0.0, ge=0.0, le=1.0)
-    message: Text | None = None
+    message: Annotated[Text, AfterValidator(_beginning)] | None = None
+    """A word for people; what is longer than a record's texts may be is cut."""
 
 
 class Record(BaseModel):

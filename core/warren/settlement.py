@@ -16,17 +16,11 @@ from pydantic import BaseModel, ConfigDict
 
 from warren.attempt import Fail, Retry, TaskFault
 from warren.errors import UnavailableError, WarrenError
-from warren.record import Outcome, State, TaskError
+from warren.record import MAX_TEXT_CHARACTERS, Outcome, State, TaskError
 from warren.tasks import Payload
 
 BACKOFF_SECONDS: Final = 2.0
 BACKOFF_MAX_SECONDS: Final = 600.0
-
-MAX_TRACEBACK_CHARACTERS: Final = 16_384
-"""A record is no log: of a longer traceback the end is kept, which names the fault."""
-
-MAX_MESSAGE_CHARACTERS: Final = 16_384
-"""Of a longer message the beginning is kept."""
 
 
 class DeadlineExceededError(Exception):
@@ -122,19 +116,20 @@ def assess(
     fault: BaseException, retry_on: tuple[type[Exception], ...] = (Exception,), *, retry_timeouts: bool = True
 ) -> Assessment:
     """Return what the exception means; only one without a name of its own shows its traceback."""
-    match fault:
+    match only := _only(fault):
         case AssessedError():
-            return fault.assessment
+            return only.assessment
         case Retry():
-            return _asked_for(fault)
+            return _asked_for(only)
         case Fail() | TaskFault():
-            return _named(fault.code, fault.message, retryable=isinstance(fault, TaskFault) and fault.retryable)
+            return _named(only.code, only.message, retryable=isinstance(only, TaskFault) and only.retryable)
         case WarrenError():
-            return _named(fault.code, fault.detail, retryable=isinstance(fault, UnavailableError))
+            return _named(only.code, only.detail, retryable=isinstance(only, UnavailableError))
         case DeadlineExceededError():
-            return _named("timeout", str(fault), retryable=retry_timeouts)
+            return _named("timeout", str(only), retryable=retry_timeouts)
     error = _raised(fault)
-    return Assessment(error=error, last_error=error, retryable=isinstance(fault, retry_on))
+    retryable = isinstance(fault, retry_on) or isinstance(only, retry_on)
+    return Assessment(error=error, last_error=error, retryable=retryable)
 
 
 def ordinary(fault: BaseException) -> Exception:
@@ -155,23 +150,30 @@ def shown(fault: BaseException) -> str:
         return f"{type(fault).__name__}: it cannot be shown ({type(error).__name__})"
 
 
+def _only(fault: BaseException) -> BaseException:
+    """Return the one exception that a group holds, as a `TaskGroup` makes one of it; else the fault itself."""
+    while isinstance(fault, BaseExceptionGroup) and len(fault.exceptions) == 1:
+        fault = fault.exceptions[0]
+    return fault
+
+
 def _asked_for(fault: Retry) -> Assessment:
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
     shown = _traceback(cause) if cause else None
-    error = TaskError(code="retry", message=fault.message[:MAX_MESSAGE_CHARACTERS], traceback=shown)
+    error = TaskError(code="retry", message=fault.message[:MAX_TEXT_CHARACTERS], traceback=shown)
     last = assess(cause).last_error if cause else error
     return Assessment(error=error, last_error=last, retryable=True, after_seconds=fault.after)
 
 
 def _named(code: str, message: str, *, retryable: bool) -> Assessment:
-    error = TaskError(code=code, message=message[:MAX_MESSAGE_CHARACTERS])
+    error = TaskError(code=code, message=message[:MAX_TEXT_CHARACTERS])
     return Assessment(error=error, last_error=error, retryable=retryable)
 
 
 def _raised(fault: BaseException) -> TaskError:
     said = _said(fault)
     message = f"{type(fault).__name__}: {said}" if said else type(fault).__name__
-    return TaskError(code="exception", message=message[:MAX_MESSAGE_CHARACTERS], traceback=_traceback(fault))
+    return TaskError(code="exception", message=message[:MAX_TEXT_CHARACTERS], traceback=_traceback(fault))
 
 
 def _said(fault: BaseException) -> str:
@@ -182,4 +184,4 @@ def _said(fault: BaseException) -> str:
 
 
 def _traceback(fault: BaseException) -> str:
-    return "".join(traceback.format_exception(fault))[-MAX_TRACEBACK_CHARACTERS:]
+    return "".join(traceback.format_exception(fault))[-MAX_TEXT_CHARACTERS:]

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,9 @@ class Attempts:
         try:
             with entered(current):
                 yield self.function.arguments.read(self.payload, current)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - what any function may raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _to_be_canceled():
+                raise
             self._settle(ordinary(error))
 
     def end(self, value: object) -> None:
@@ -171,6 +174,15 @@ class Attempts:
             self.outcome = decision.outcome
 
 
+def _to_be_canceled() -> bool:
+    """Tell whether somebody outside cancels what runs here; else a function raised `CancelledError` itself."""
+    try:
+        running = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return running is not None and running.cancelling() > 0
+
+
 def _check(body: bytes) -> None:
     try:
         from_json(body, allow_inf_nan=False)
@@ -197,13 +209,16 @@ async def _arun(call: Call, terms: Terms) -> Ended:
 
 
 def _finished(work: Coroutine[Any, Any, object]) -> object:
-    """Return what a coroutine returns, from a loop of its own; where one runs already, from another thread."""
+    """Return what a coroutine returns, from a loop of its own; where one runs already, from another thread.
+
+    There, too, the attempt at hand is the same.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
+        return thread.submit(copy_context().run, asyncio.run, work).result()
 
 
 def _job(ended: Ended) -> AsyncJob[Any]:

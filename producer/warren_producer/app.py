@@ -113,14 +113,20 @@ def _assemble(services: Services, watch: Watch, settings: ProducerSettings, keyr
     app.state.services = services
     app.state.watch = watch
     app.openapi = partial(  # type: ignore[method-assign]  # FastAPI's documented way
-        describe, app, services.types, keyed=keyring is not None
+        describe, app, services.types, keyed=keyring is not None, administrative=models.ADMINISTRATIVE
     )
     # Their routes as they are: `include_router` would make each anew for this application, and go through two lists.
     for resource in (tasks, batches, results, events, deliveries, dead_letters, task_types, models, pools, health):
         app.router.routes.extend(resource.router.routes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, together=settings.max_bodies_bytes)
     if keyring is not None:
-        app.add_middleware(Guard, keyring=keyring, metrics=services.metrics, rate=settings.key_requests_per_second)
+        app.add_middleware(
+            Guard,
+            keyring=keyring,
+            metrics=services.metrics,
+            rate=settings.key_requests_per_second,
+            administrative=models.ADMINISTRATIVE,
+        )
     app.add_middleware(MeasuredRequests, metrics=services.metrics)
     problems.install(app)
     return app

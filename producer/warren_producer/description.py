@@ -5,8 +5,9 @@ Forbidden here: descriptions of single routes; they stand at the routes.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -17,6 +18,9 @@ from warren.tasks import JSON
 from warren_producer.guard import needed, open_to_all
 from warren_producer.problems import problems
 from warren_producer.samples import sample
+
+if TYPE_CHECKING:
+    from fastapi.routing import APIRoute
 
 SUMMARY = "Machine-learning work from RabbitMQ queues."
 
@@ -58,8 +62,11 @@ KEYS: Final = {
 }
 
 
-def describe(app: FastAPI, types: TaskTypes, *, keyed: bool) -> dict[str, Any]:
-    """Return the application's OpenAPI document; it is made once. `keyed` says whether API keys are asked for."""
+def describe(app: FastAPI, types: TaskTypes, *, keyed: bool, administrative: Iterable[APIRoute]) -> dict[str, Any]:
+    """Return the application's OpenAPI document; it is made once.
+
+    `keyed` says whether API keys are asked for, `administrative` which routes are for administrators only.
+    """
     if app.openapi_schema is None:
         document = get_openapi(
             title="Warren",
@@ -70,7 +77,7 @@ def describe(app: FastAPI, types: TaskTypes, *, keyed: bool) -> dict[str, Any]:
             tags=TAGS,
         )
         if keyed:
-            _lock(document)
+            _lock(document, {route.path_format for route in administrative})
         for operation in (operation for path in document["paths"].values() for operation in path.values()):
             for status, response in operation["responses"].items():
                 if status >= "400" and "content" in response:  # under the media type of what the route returns
@@ -81,14 +88,15 @@ def describe(app: FastAPI, types: TaskTypes, *, keyed: bool) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _lock(document: dict[str, Any]) -> None:
+def _lock(document: dict[str, Any], administrative: Collection[str]) -> None:
     """Say which operations need a key, and for which scope."""
     document["components"]["securitySchemes"] = {SCHEME: KEYS}
     for path, operations in document["paths"].items():
         if open_to_all(path):
             continue
         for method, operation in operations.items():
-            operation["security"] = [{SCHEME: [needed(method.upper(), path).value]}]
+            scope = needed(method.upper(), administrative=path in administrative)
+            operation["security"] = [{SCHEME: [scope.value]}]
             for status, response in problems(401, 403, 429).items():
                 content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
                 operation["responses"][str(status)] = {"description": response["description"], "content": content}

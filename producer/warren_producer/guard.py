@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Match
 
 from warren.client.caller import Caller
 from warren.errors import BatchTooLargeError, ForbiddenError, RateLimitedError, UnauthorizedError, WarrenError
@@ -24,6 +25,7 @@ from warren_producer.bodies import OWN_LIMIT, SENDER, let_pass
 from warren_producer.problems import on_fault
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as Request
 
@@ -35,10 +37,6 @@ OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/docs/oaut
 
 OPEN_FILES: Final = "/static-offline-docs/"
 """What the page /docs is made of."""
-
-MODELS: Final = "/v1/models/"
-ROLLBACK: Final = "/rollback"
-"""Changes what all predictions of a model are made with."""
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -74,9 +72,9 @@ class Admission:
         return self.keyring.holds(self.entry)
 
 
-def needed(method: str, path: str) -> Scope:
+def needed(method: str, *, administrative: bool) -> Scope:
     """Return what a key has to be good for: whatever does not merely read submits, or changes what is everybody's."""
-    if path.startswith(MODELS) and path.endswith(ROLLBACK):
+    if administrative:
         return Scope.ADMIN
     return Scope.READ if method in READING else Scope.SUBMIT
 
@@ -84,12 +82,19 @@ def needed(method: str, path: str) -> Scope:
 class Guard:
     """ASGI middleware: lets in whoever has a key that is good for the request, as often as it may."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, metrics: Metrics, rate: float) -> None:
-        """Take the valid keys, and how many requests a second a key may make whose entry does not say it."""
+    def __init__(
+        self, app: ASGIApp, keyring: Keyring, metrics: Metrics, rate: float, administrative: Sequence[BaseRoute]
+    ) -> None:
+        """Take the valid keys, and how many requests a second a key may make whose entry does not say it.
+
+        `administrative` are the routes for administrators only. They are asked themselves whether a request is theirs:
+        a second way to read a path would differ from theirs somewhere.
+        """
         self._app = app
         self._keyring = keyring
         self._metrics = metrics
         self._rate = rate
+        self._administrative = administrative
         self._allowances: defaultdict[str, Allowance] = defaultdict(Allowance)
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
@@ -112,7 +117,8 @@ class Guard:
         """Return the admission; `told` is what the answer's headers are to say, whatever the answer is."""
         entry = self._entry(Headers(scope=scope).getlist("authorization"), told)
         self._charge(entry, told)
-        wanted = needed(scope["method"], scope["path"])
+        administrative = any(route.matches(scope)[0] is not Match.NONE for route in self._administrative)
+        wanted = needed(scope["method"], administrative=administrative)
         if not entry.may(wanted):
             told["WWW-Authenticate"] = f'Bearer realm="warren", error="insufficient_scope", scope="{wanted}"'
             self._metrics.keys.labels(entry.name, "forbidden").inc()

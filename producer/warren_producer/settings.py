@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from warren.keys import Rate
 from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings
 
 
@@ -31,7 +32,7 @@ class ProducerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
     """How many requests may wait for their tasks at once; more are answered 503."""
     keys_dir: Path | None = None
     """The folder with the entries of the API keys (`warren keys create`). None: no key is asked for."""
-    key_requests_per_second: float = Field(100, gt=0)
+    key_requests_per_second: Rate = 100
     """How fast an API key whose entry does not say it may call this process; ten seconds' worth may come at once."""
     shutdown_seconds: float = Field(20, ge=0)
     """How long requests that are under way may take to end when the process is told to stop."""

@@ -3,17 +3,19 @@
 The function has the main thread. Orders are read in a thread beside it, so that an order to stop reaches the call at
 hand; progress is told in another, at most ten times a second, so that a function may report as often as it likes.
 
-Forbidden here: object storage, the broker, the records; asyncio.
+Forbidden here: object storage, the broker, the records.
 """
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
+import inspect
 import queue
 import threading
 import time
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from warren.arguments import result
 from warren.attempt import CurrentTask, enter
@@ -25,6 +27,7 @@ from warren_consumer.children.inside import begin
 from warren_consumer.functions.job import STOP, Advanced, Call, Raised, Returned, line
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from typing import BinaryIO
 
     from warren.record import Progress
@@ -118,11 +121,20 @@ def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> Non
         task = CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report)
         given = function.arguments.read(order.payload, task)
         enter(task)
-        returned = result(function(**given))
+        returned = result(_finished(function(**given)))
     except BaseException as error:  # noqa: BLE001 - see `ordinary`
         events.end(Raised(assessment=assess(ordinary(error), function.options.retry_on)))
     else:
         events.end(Returned(content_type=returned.content_type, size=len(returned.body)), returned.body)
+
+
+def _finished(value: object) -> object:
+    """Return a value, or what comes of it where a coroutine function lies behind a plain decorator."""
+
+    async def wait() -> object:
+        return await cast("Awaitable[object]", value)
+
+    return asyncio.run(wait()) if inspect.isawaitable(value) else value
 
 
 if __name__ == "__main__":

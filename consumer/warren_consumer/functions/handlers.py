@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from warren.arguments import Arguments, result
 from warren.attempt import CurrentTask, enter
 from warren.function import FunctionOptions, TaskFunction
 from warren.settlement import Backoff, ordinary
 from warren.tasks import Payload
+from warren_consumer.functions.containment import EXITS
 from warren_consumer.functions.executors import Executors
 from warren_consumer.functions.threads import Threads
 from warren_consumer.handler import Context, Handler
@@ -25,13 +25,14 @@ def registrations(functions: Mapping[str, TaskFunction[..., Any]], executors: Ex
     """Return how each of the functions is run as a task.
 
     Raises:
-        SettingsError: a function has parameters that no JSON object can fill.
+        SettingsError: a function takes or returns what JSON cannot, or must not, hold.
 
     """
     return {name: _registration(function, executors) for name, function in functions.items()}
 
 
 def _registration(function: TaskFunction[..., Any], executors: Executors) -> Registration:
+    function.check()
     terms = function.options
     return Registration(
         _handler(function, executors),
@@ -56,21 +57,31 @@ def _handler(function: TaskFunction[..., Any], executors: Executors) -> Handler:
 def _in_loop(call: Callable[..., Any], arguments: Arguments) -> Handler:
     async def handle(context: Context) -> Payload:
         given = arguments.read(context.task.payload, _entered(context))
-        try:
-            returned = await cast("Awaitable[object]", call(**given))
-        except (KeyboardInterrupt, SystemExit) as error:  # either would end the whole consumer
-            raise ordinary(error) from None
-        return result(returned)
+        return await _finished(call(**given))
 
     return handle
 
 
 def _in_thread(call: Callable[..., Any], arguments: Arguments, threads: Threads) -> Handler:
     async def handle(context: Context) -> Payload:
-        given = arguments.read(context.task.payload, _entered(context))
-        return result(await threads.run(partial(call, **given)))
+        current = _entered(context)
+
+        def work() -> Payload | Awaitable[object]:  # also makes a large result's JSON, which holds up nobody here
+            returned = call(**arguments.read(context.task.payload, current))
+            return returned if inspect.isawaitable(returned) else result(returned)
+
+        returned = await threads.run(work)
+        return returned if isinstance(returned, Payload) else await _finished(returned)
 
     return handle
+
+
+async def _finished(work: Awaitable[object]) -> Payload:
+    """Wait for what a coroutine function does, in the event loop."""
+    try:
+        return result(await work)
+    except EXITS as error:  # each would end the whole consumer
+        raise ordinary(error) from None
 
 
 def _entered(context: Context) -> CurrentTask:

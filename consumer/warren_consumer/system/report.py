@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from warren.errors import InvalidRequestError, UnknownProtocolError
 from warren.message import STATE_HEADER, check_protocol
-from warren.record import Progress, State, TaskError
+from warren.record import MAX_TEXT_CHARACTERS, Progress, State, TaskError
 from warren.tasks import JSON, TASK_NAME, Payload
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ REPORT_HEADER: Final = "warren-report"
 FAILED: Final = "failed"
 """The code of a failure whose worker named none."""
 MAX_CODE_CHARACTERS: Final = 64
-MAX_TEXT_CHARACTERS: Final = 16_384
-"""A record is no log: of a longer message the beginning is kept, of a longer traceback the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +100,10 @@ def _progress(body: bytes) -> Progress | None:
     if not body:
         return None
     try:
-        said = Progress.model_validate_json(body)
+        return Progress.model_validate_json(body)
     except ValidationError as error:
         detail = 'progress is a JSON document: {"fraction": 0.5, "message": "half of it"}, fraction from 0 to 1'
         raise InvalidRequestError(detail) from error
-    return said.model_copy(update={"message": said.message and said.message[:MAX_TEXT_CHARACTERS]})
 
 
 def describe(body: bytes) -> TaskError:

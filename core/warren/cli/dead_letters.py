@@ -14,7 +14,7 @@ import orjson
 import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
-from warren.cli.display import show_dead_letter, show_dead_letters, show_json
+from warren.cli.display import say, show_dead_letter, show_dead_letters, show_json
 from warren.client.dead_letter import Fate, Treated
 from warren.client.synchronous import DeadLetters
 from warren.errors import InvalidRequestError
@@ -161,9 +161,9 @@ def _tell(treated: list[Treated], output: Output, line: Callable[[Treated], str]
         show_json([_document(done) for done in treated])
     for done in treated if output is Output.TABLE else ():
         if done.fate is Fate.REFUSED and done.problem is not None:
-            sys.stderr.write(f"warren: {done.problem.message}\n")
+            say(f"warren: {done.problem.message}", err=True)
         else:
-            typer.echo(line(done) if done.fate is not Fate.SKIPPED else f"{done.id} skipped: its replay failed as well")
+            say(line(done) if done.fate is not Fate.SKIPPED else f"{done.id} skipped: its replay failed as well")
     if not treated:
         sys.stderr.write("warren: there are no such dead letters\n")
     if any(done.fate is Fate.REFUSED for done in treated):

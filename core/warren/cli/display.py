@@ -7,14 +7,15 @@ Forbidden here: calls to Warren, but for watching a job.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
 import typer
+from pydantic_core import from_json, to_json
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -25,7 +26,7 @@ from warren.client import Client, Job
 from warren.client.bar import Bar
 from warren.client.dead_letter import DeadLetter, DeadLetterDetail
 from warren.client.documents import TaskDocument
-from warren.errors import WaitTimeoutError
+from warren.errors import NotFoundError, WaitTimeoutError
 from warren.prediction import Prediction, PredictResponse
 from warren.record import State
 
@@ -38,15 +39,34 @@ WATCH_SECONDS: Final = 1.0
 _STYLES: Final = {State.SUCCEEDED: "green", State.FAILED: "red", State.CANCELED: "yellow", State.EXPIRED: "yellow"}
 
 
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal may take for an order: all control characters of ASCII and Latin-1 but the tab and the new line."""
+
+
+def plain(text: str) -> str:
+    """Return a text of somebody else's as it is shown: control characters as JSON writes them."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line that may hold words of somebody else's; JSON stays the same JSON."""
+    typer.echo(plain(text), err=err)
+
+
+def words(text: str, **looks: Any) -> Text:  # noqa: ANN401 - what a Text takes
+    """Return words of somebody else's for a table: nothing in them is an order or markup."""
+    return Text(plain(text), **looks)
+
+
 def show_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print a JSON value."""
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    say(_json(value, indent=2))
 
 
 def show_ids(ids: Iterable[str]) -> None:
     """Print ids, one a line."""
     for task_id in ids:
-        typer.echo(task_id)
+        say(task_id)
 
 
 def show_result(value: Any) -> None:  # noqa: ANN401 - whatever the task returned
@@ -60,12 +80,12 @@ def show_result(value: Any) -> None:  # noqa: ANN401 - whatever the task returne
 def show_task(document: TaskDocument, output: Output) -> None:
     """Print how a task stands."""
     if output is Output.JSON:
-        show_json(orjson.loads(document.json_bytes()))
+        show_json(from_json(document.json_bytes()))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")  # an address or an id that is cut off is of no use
-    for name, value in orjson.loads(document.json_bytes()).items():
+    for name, value in from_json(document.json_bytes()).items():
         table.add_row(name, _cell(name, value))
     Console().print(table)
 
@@ -74,22 +94,22 @@ def show_tasks(documents: Sequence[TaskDocument], output: Output) -> None:
     """Print how many tasks ended: one JSON document a line, or a table."""
     if output is Output.JSON:
         for document in documents:
-            typer.echo(document.json_bytes().decode())
+            say(document.json_bytes().decode())
         return
     table = Table(box=None, pad_edge=False)
     for name in ("ID", "TASK", "STATUS"):
         table.add_column(name, no_wrap=True)
     table.add_column("RESULT OR ERROR")
     for document in documents:
-        words = (Text(document.id), Text(document.task), _cell("status", document.status.value))
-        table.add_row(*words, Text(_told(document), no_wrap=True, overflow="ellipsis"))
+        told = (words(document.id), words(document.task), _cell("status", document.status.value))
+        table.add_row(*told, words(_told(document), no_wrap=True, overflow="ellipsis"))
     _wide_console().print(table)
 
 
 def show_dead_letters(letters: Sequence[DeadLetter], output: Output) -> None:
     """Print a list of failed tasks."""
     if output is Output.JSON:
-        show_json([orjson.loads(letter.json_bytes()) for letter in letters])
+        show_json([from_json(letter.json_bytes()) for letter in letters])
         return
     if not letters:
         sys.stderr.write("warren: there are no such dead letters\n")
@@ -99,8 +119,8 @@ def show_dead_letters(letters: Sequence[DeadLetter], output: Output) -> None:
         table.add_column(name, no_wrap=True)
     table.add_column("MESSAGE")  # the one that gives way where there is too little room
     for letter in letters:
-        *words, message = _dead_letter(letter)
-        table.add_row(*map(Text, words), Text(message, no_wrap=True, overflow="ellipsis"))
+        *told, message = _dead_letter(letter)
+        table.add_row(*map(words, told), words(message, no_wrap=True, overflow="ellipsis"))
     _wide_console().print(table)
 
 
@@ -108,20 +128,21 @@ def show_dead_letter(letter: DeadLetterDetail, output: Output) -> None:
     """Print all that is known of a failed task."""
     show_task(letter, output)
     if output is Output.TABLE and letter.error is not None and letter.error.traceback:
-        typer.echo(f"\n{letter.error.traceback.rstrip()}")
+        say(f"\n{letter.error.traceback.rstrip()}")
 
 
 def show_predictions(response: PredictResponse, output: Output) -> None:
     """Print what a model said."""
     if output is Output.JSON:
-        show_json(orjson.loads(response.document()))
+        show_json(from_json(response.document()))
         return
-    table = Table(title=f"{response.model} {response.version}", title_justify="left", box=None, pad_edge=False)
+    title = words(f"{response.model} {response.version}", style="table.title")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     rows = [_prediction(prediction) for prediction in response.predictions]
     for column in rows[0] if rows else ():
-        table.add_column(column)
+        table.add_column(words(column))
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*map(words, row.values()))
     Console().print(table)
 
 
@@ -132,7 +153,7 @@ def watch(job: Job[Any], timeout: float | None) -> TaskDocument:
         WaitTimeoutError: it has not ended after `timeout` seconds; it goes on.
 
     """
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     end = None if timeout is None else time.monotonic() + timeout
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -147,18 +168,27 @@ def watch(job: Job[Any], timeout: float | None) -> TaskDocument:
                 raise WaitTimeoutError(f"the task {job.id} is {document.status} after {timeout} s and goes on")
 
 
-def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list[TaskDocument]:
-    """Show how many of the tasks have ended until all have; return how each ended, in the ids' order.
+def watch_all(client: Client, ids: Iterable[str], timeout: float | None) -> list[TaskDocument | NotFoundError]:
+    """Show how many of the tasks have ended until all have; return how each ended, or that it is unknown, in order.
 
     Raises:
         WaitTimeoutError: some have not ended after `timeout` seconds; they go on.
 
     """
     jobs = [client.job(task_id) for task_id in ids]
+    ends: dict[Job[Any], TaskDocument | NotFoundError] = {}
     with Bar(len(jobs)) as bar:  # `gather` would read every result, large ones too
         for job in client.as_completed(jobs, timeout=timeout):
-            bar.advance(job.wait().status)
-    return [job.wait() for job in jobs]
+            end = ends[job] = _end(job)
+            bar.advance(succeeded=isinstance(end, TaskDocument) and end.status is State.SUCCEEDED)
+    return [ends[job] for job in jobs]
+
+
+def _end(job: Job[Any]) -> TaskDocument | NotFoundError:
+    try:
+        return job.wait()
+    except NotFoundError as gone:
+        return gone
 
 
 def _told(document: TaskDocument) -> str:
@@ -167,7 +197,12 @@ def _told(document: TaskDocument) -> str:
     if document.result_url is not None:
         return f"a large one, at {document.result_url}"
     value = document.value()
-    return f"{len(value)} bytes" if isinstance(value, bytes) else orjson.dumps(value).decode()
+    return f"{len(value)} bytes" if isinstance(value, bytes) else _json(value)
+
+
+def _json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
+    """Return a value as JSON, integers of any size among it."""
+    return to_json(value, indent=indent, inf_nan_mode="null").decode()
 
 
 def _wide_console() -> Console:
@@ -199,7 +234,7 @@ def _bar(document: TaskDocument) -> dict[str, Any]:
     if reported is None:
         return {"description": description, "total": None}
     return {
-        "description": f"{description} {reported.message or ''}".rstrip(),
+        "description": plain(f"{description} {reported.message or ''}".rstrip()),
         "total": 1.0,
         "completed": reported.fraction,
     }
@@ -209,8 +244,8 @@ def _cell(name: str, value: Any) -> Text:  # noqa: ANN401 - any JSON value
     if name == "status":
         return Text(value, style=_STYLES.get(State(value), "cyan"))
     if name == "error":
-        return Text(f"{value['code']}: {value['message']}")
-    return Text(value if isinstance(value, str) else orjson.dumps(value).decode())
+        return words(f"{value['code']}: {value['message']}")
+    return words(value if isinstance(value, str) else _json(value))
 
 
 def _prediction(prediction: Prediction) -> dict[str, str]:

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from warren.cli.connection import Output, Shown
-from warren.cli.display import show_json
+from warren.cli.display import show_json, words
 from warren.doctor.finding import Finding, Level
 
 UNWELL: Final = 1
@@ -56,9 +56,9 @@ def show(findings: Sequence[Finding], console: Console) -> None:
     table.add_column(overflow="fold")
     for finding in findings:
         level = Text(finding.level, style=_STYLES[finding.level])
-        table.add_row(level, finding.dependency, finding.check, Text(finding.detail))
+        table.add_row(level, finding.dependency, finding.check, words(finding.detail))
         if finding.advice:
-            table.add_row("", "", "", Text(f"-> {finding.advice}", style="bold"))
+            table.add_row("", "", "", words(f"-> {finding.advice}", style="bold"))
     console.print(table)
     counted = Counter(finding.level for finding in findings)
     console.print(", ".join(f"{level}: {counted[level]}" for level in Level), highlight=False)

@@ -6,7 +6,6 @@ Forbidden here: what an event is.
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -15,6 +14,7 @@ import orjson
 import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown
+from warren.cli.display import say
 from warren.cli.topology import settings_of_shell
 from warren.client.listening import EVERY_TASK, Event, listen
 from warren.settings import BrokerSettings, Settings
@@ -65,7 +65,7 @@ async def _print(url: str, patterns: list[str], output: Output, count: int | Non
         async with aclosing(listen(broker, patterns, lost=_tell)) as heard:
             left = count
             async for event in heard:
-                typer.echo(_line(event, output))
+                say(_line(event, output))
                 left = None if left is None else left - 1
                 if left == 0:
                     break
@@ -74,7 +74,7 @@ async def _print(url: str, patterns: list[str], output: Output, count: int | Non
 
 
 def _tell(reason: str) -> None:
-    sys.stderr.write(f"warren: {reason}; listening again\n")
+    say(f"warren: {reason}; listening again", err=True)
 
 
 def _line(event: Event, output: Output) -> str:

@@ -6,12 +6,12 @@ Forbidden here: faults of one command.
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+from warren.cli.display import say
 from warren.errors import (
     ForbiddenError,
     InvalidRequestError,
@@ -55,5 +55,5 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except WarrenError as error:
-            sys.stderr.write(f"warren: {' '.join(error.detail.split())}\n")
+            say(f"warren: {' '.join(error.detail.split())}", err=True)
             raise typer.Exit(exit_code(error)) from error

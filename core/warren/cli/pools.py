@@ -14,7 +14,7 @@ from rich.table import Table
 
 from warren.broker.plan import Standing
 from warren.cli.connection import Output, Shown
-from warren.cli.display import show_json
+from warren.cli.display import show_json, words
 from warren.cli.topology import TopologySettings, settings_of_shell
 from warren.errors import NotFoundError, WrongPoolError
 from warren.pool import Pool, PoolKind
@@ -48,7 +48,7 @@ def list_pools(output: Shown = Output.TABLE) -> None:
     for column in rows[0] if rows else ():
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(words("" if value is None else str(value)) for value in row.values()))
     Console().print(table)
 
 

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
-from warren.cli.display import show_ids, show_result, show_task, show_tasks, watch, watch_all
+from warren.cli.display import say, show_ids, show_result, show_task, show_tasks, watch, watch_all
 from warren.cli.fault import exit_code
 from warren.cli.values import file_bytes, json_object, pairs
 from warren.client import Job
 from warren.client.batch import BatchRefusedError
 from warren.client.documents import TaskDocument
 from warren.client.outcome import failure
-from warren.errors import TaskFailedError, WarrenError
+from warren.errors import NotFoundError, TaskFailedError, WarrenError
 from warren.record import State
 
 PANEL = "Tasks"
@@ -71,7 +71,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
         elif output is Output.JSON:
             show_task(job.record(), output)
         else:
-            typer.echo(job.id)
+            say(job.id)
 
 
 def batch(
@@ -99,7 +99,7 @@ def batch(
             ids = [job.id for job in client.submit_many(requests, idempotency_key=key)]
         except BatchRefusedError as error:
             for place, fault in error.refused.items():
-                typer.echo(f"warren: {file}, line {lines[place][0]}: {' '.join(fault.detail.split())}", err=True)
+                say(f"warren: {file}, line {lines[place][0]}: {' '.join(fault.detail.split())}", err=True)
             show_ids(error.accepted.values())
             raise typer.Exit(exit_code(next(iter(error.refused.values())))) from error
     show_ids(ids)
@@ -160,10 +160,19 @@ def _finish(job: Job[Any], document: TaskDocument, output: Output) -> None:
     _show_end(job, document)
 
 
-def _finish_all(documents: list[TaskDocument], output: Output) -> None:
-    show_tasks(documents, output)
-    codes = [exit_code(_failure(document)) for document in documents if document.status is not State.SUCCEEDED]
-    raise typer.Exit(codes[0] if codes else 0)
+def _finish_all(ends: list[TaskDocument | NotFoundError], output: Output) -> None:
+    show_tasks([end for end in ends if isinstance(end, TaskDocument)], output)
+    for end in ends:
+        if isinstance(end, NotFoundError):
+            say(f"warren: {end.detail}", err=True)
+    faults = [fault for end in ends if (fault := _fault(end)) is not None]
+    raise typer.Exit(exit_code(faults[0]) if faults else 0)
+
+
+def _fault(end: TaskDocument | NotFoundError) -> WarrenError | None:
+    if isinstance(end, TaskDocument):
+        return None if end.status is State.SUCCEEDED else _failure(end)
+    return end
 
 
 def _show_end(job: Job[Any], document: TaskDocument) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from warren.broker.plan import Plan, Standing, Step, Verdict, compare
 from warren.cli.connection import DEFAULT_URL, Output, Shown
-from warren.cli.display import show_json
+from warren.cli.display import say, show_json
 from warren.doctor.environment import known_variables
 from warren.errors import BrokerUnavailableError
 from warren.settings import PREFIX, BrokerSettings, ManagementSettings, PoolsSettings, Settings, SettingsT, load
@@ -88,12 +88,12 @@ async def _apply(wanted: Topology, settings: TopologySettings, give_up: float) -
     said = False
     while True:
         try:
-            await provision(wanted, settings.broker_url, settings.broker_management_url, typer.echo)
+            await provision(wanted, settings.broker_url, settings.broker_management_url, say)
         except BrokerUnavailableError as error:
             if time.monotonic() + RETRY_SECONDS > give_up:
                 raise
             if not said:
-                typer.echo(f"waiting for the broker: {error.detail}", err=True)
+                say(f"waiting for the broker: {error.detail}", err=True)
             said = True
             await asyncio.sleep(RETRY_SECONDS)
         else:
@@ -105,7 +105,7 @@ def _rehearse(wanted: Topology, settings: TopologySettings) -> None:
     try:
         plan = _survey(wanted, settings)
     except BrokerUnavailableError as error:
-        typer.echo(f"the broker was not asked, this is what an empty one would get: {error.detail}", err=True)
+        say(f"the broker was not asked, this is what an empty one would get: {error.detail}", err=True)
         plan = compare(wanted, Standing())
     _show(plan)
 
@@ -113,9 +113,9 @@ def _rehearse(wanted: Topology, settings: TopologySettings) -> None:
 def _show(plan: Plan) -> None:
     for step in plan.steps:
         if step.verdict is not Verdict.OK:
-            typer.echo(str(step))
+            say(str(step))
             for number, line in enumerate(step.advice, 1):
-                typer.echo(f"    {number}. {line}")
+                say(f"    {number}. {line}")
     typer.echo(f"ok: {len(plan.of(Verdict.OK))} of {len(plan.steps)}")
 
 

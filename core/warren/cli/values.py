@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import orjson
+from pydantic_core import from_json
 
 from warren.errors import InvalidRequestError
 
@@ -45,8 +45,8 @@ def json_value(text: str | bytes, where: str) -> Any:  # noqa: ANN401 - any JSON
 
     """
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        return _json(text)
+    except ValueError as error:
         raise InvalidRequestError(f"{where}: not JSON: {error}") from error
 
 
@@ -68,6 +68,10 @@ def _pair(text: str) -> tuple[str, Any]:
     if not key or not equals:
         raise InvalidRequestError(f"{text!r} is not of the form key=value")
     try:
-        return key, orjson.loads(value)
-    except orjson.JSONDecodeError:
+        return key, _json(value)
+    except ValueError:
         return key, value
+
+
+def _json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+    return from_json(text, allow_inf_nan=False)

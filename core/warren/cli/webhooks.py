@@ -5,13 +5,13 @@ Forbidden here: sending webhooks.
 
 from __future__ import annotations
 
-import orjson
 import typer
+from pydantic_core import from_json
 from rich.console import Console
 from rich.table import Table
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
-from warren.cli.display import show_json
+from warren.cli.display import show_json, words
 from warren.cli.tasks import TaskId
 from warren.client.deliveries import WebhookDocument
 from warren.webhook import new_secret
@@ -44,7 +44,7 @@ def secret() -> None:
 
 
 def _show(webhook: WebhookDocument, output: Output) -> None:
-    document = orjson.loads(webhook.json_bytes())
+    document = from_json(webhook.json_bytes())
     if output is Output.JSON:
         show_json(document)
         return
@@ -53,7 +53,7 @@ def _show(webhook: WebhookDocument, output: Output) -> None:
     summary.add_column(no_wrap=True)
     summary.add_column(overflow="fold")
     for name, value in document.items():
-        summary.add_row(name, value)
+        summary.add_row(name, words(value))
     Console().print(summary)
     if attempts:
         Console().print(_attempts(attempts))
@@ -65,5 +65,5 @@ def _attempts(attempts: list[dict[str, str | int]]) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("ERROR", overflow="fold")
     for attempt in attempts:
-        table.add_row(*(str(attempt.get(name, "")) for name in ("at", "status", "milliseconds", "error")))
+        table.add_row(*(words(str(attempt.get(name, ""))) for name in ("at", "status", "milliseconds", "error")))
     return table

@@ -290,8 +290,10 @@ def _closable(gateway: Gateway) -> Gateway:
 def _gateway(  # noqa: PLR0913, PLR0917 - what a client is made from
     url: str, api_key: str | None, records: str | None, bucket: str, pools: str | None, patience: float
 ) -> Gateway:
-    if url.startswith(("http://", "https://")):
+    if url.lower().startswith(("http://", "https://")):
         _check_address(url, "the API's")
+        if "?" in url or "#" in url:
+            raise InvalidRequestError(f"{without_password(url)!r} is not the API's URL: that ends before any ? and #")
         return WebGateway(url, patience=patience, api_key=api_key)
     if not url.startswith(("amqp://", "amqps://")):
         raise InvalidRequestError(f"{url!r} is neither the API's URL (http://...) nor the broker's (amqp://...)")

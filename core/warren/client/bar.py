@@ -11,8 +11,6 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from warren.record import State
-
 
 class Bar:
     """Shows itself on standard error, where that is a terminal; elsewhere only its last state, in one line."""
@@ -35,8 +33,8 @@ class Bar:
         """Leave its last state."""
         self._progress.stop()
 
-    def advance(self, state: State) -> None:
+    def advance(self, *, succeeded: bool) -> None:
         """Count a task that ended."""
-        self._failed += state is not State.SUCCEEDED
+        self._failed += not succeeded
         told = f"{self._failed} without success" if self._failed else ""
         self._progress.update(self._bar, advance=1, description=told)

@@ -15,10 +15,11 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from warren.client.bar import Bar
-from warren.errors import WaitTimeoutError, WarrenError
+from warren.errors import NotFoundError, WaitTimeoutError, WarrenError
 
 if TYPE_CHECKING:
     from warren.client.asynchronous import AsyncJob
+    from warren.client.documents import TaskDocument
 
 R = TypeVar("R")
 
@@ -30,7 +31,7 @@ LOOK_SECONDS = 2.0
 
 
 async def as_completed(jobs: Sequence[AsyncJob[R]], timeout: float | None = None) -> AsyncGenerator[AsyncJob[R], None]:  # noqa: ASYNC109
-    """Yield each job when it has ended, however it ended; ask the job itself how.
+    """Yield each job when it has ended, however it ended, or there is no record of it any more; ask the job itself how.
 
     Of many, those that were submitted first are looked at first.
 
@@ -39,7 +40,7 @@ async def as_completed(jobs: Sequence[AsyncJob[R]], timeout: float | None = None
 
     """
     waiting, end = deque(jobs), None if timeout is None else time.monotonic() + timeout
-    looks: dict[asyncio.Task[Any], AsyncJob[R]] = {}
+    looks: dict[asyncio.Task[TaskDocument], AsyncJob[R]] = {}
     try:
         while waiting or looks:
             while waiting and len(looks) < AT_ONCE:
@@ -52,7 +53,7 @@ async def as_completed(jobs: Sequence[AsyncJob[R]], timeout: float | None = None
                 raise WaitTimeoutError(f"{count} of {len(jobs)} tasks have not ended after {timeout:g} s; they go on")
             for look in done:
                 job = looks.pop(look)
-                if look.result().status.terminal:
+                if _over(look):
                     yield job
                 else:
                     waiting.append(job)
@@ -71,23 +72,32 @@ async def gather(
 ) -> list[Any]:
     """Wait until all have ended and return their results in the jobs' order.
 
-    `progress` shows a bar on standard error. With `return_exceptions` the fault of a task that did not succeed stands
-    in its result's place; else the first such fault is raised, once all have ended.
+    `progress` shows a bar on standard error. With `return_exceptions` the fault of a task that did not succeed, or
+    whose record is gone, stands in its result's place; else the first such fault is raised, once all have ended.
 
     Raises:
         WaitTimeoutError: some have not ended after `timeout` seconds; they go on.
 
     """
+    found: dict[AsyncJob[Any], Any] = {}
     with Bar(len(jobs), shown=progress) as bar:
         async with aclosing(as_completed(jobs, timeout)) as ended:
             async for job in ended:
-                bar.advance((await job.wait()).status)
-    results = [await _result(job) for job in jobs]
+                found[job] = await _result(job)
+                bar.advance(succeeded=not isinstance(found[job], WarrenError))
+    results = [found[job] for job in jobs]
     if not return_exceptions:
         for fault in results:
             if isinstance(fault, WarrenError):
                 raise fault
     return results
+
+
+def _over(look: asyncio.Task[TaskDocument]) -> bool:
+    try:
+        return look.result().status.terminal
+    except NotFoundError:  # which is this job's end, and no other's
+        return True
 
 
 async def _result(job: AsyncJob[Any]) -> Any:  # noqa: ANN401 - whatever the task returned

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
@@ -26,12 +27,15 @@ CLOSING_SECONDS: Final = 5.0
 
 
 class LoopThread:
-    """An event loop on a daemon thread, of use in the process that made it."""
+    """An event loop on a daemon thread, of use in the process that made it.
+
+    It ends when it is closed, or when nobody holds it any more: whoever made it, or what its work returned.
+    """
 
     def __init__(self, name: str = "warren-client") -> None:
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread = threading.Thread(target=_serve, args=(self._loop, weakref.ref(self)), name=name, daemon=True)
         self._thread.start()
         self._lock = threading.Lock()
         self._closed = False
@@ -71,6 +75,10 @@ class LoopThread:
                 return self._begin(work)
         work.close()
         raise ClientClosedError(CLOSED)
+
+    def when_dropped(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have this done last, on the loop, should nobody close it and nobody hold it any more."""
+        weakref.finalize(self, _abandon, self._loop, self._process, last).atexit = False
 
     def close(self, last: Coroutine[Any, Any, None]) -> None:
         """Do the last work, by which all other is to end, and end the loop and its thread; once.
@@ -120,6 +128,23 @@ class LoopThread:
         for future in self._under_way.copy():
             future.cancel()
         self._loop.close()
+
+
+def _serve(loop: asyncio.AbstractEventLoop, owner: weakref.ref[LoopThread]) -> None:
+    loop.run_forever()
+    if owner() is None:  # who would close it otherwise
+        loop.close()
+
+
+def _abandon(loop: asyncio.AbstractEventLoop, process: int, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def end() -> None:
+        try:
+            await last()
+        finally:
+            loop.stop()
+
+    if not loop.is_closed() and os.getpid() == process:
+        asyncio.run_coroutine_threadsafe(end(), loop)
 
 
 class Across:

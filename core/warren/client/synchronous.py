@@ -44,6 +44,7 @@ class Client:
     ) -> None:
         self._client = AsyncClient(url, api_key=api_key, records=records, bucket=bucket, pools=pools, patience=patience)
         self._thread = LoopThread()
+        self._thread.when_dropped(self._client.close)
         try:
             self._thread.run(self._client.__aenter__())
         except BaseException:

@@ -1,7 +1,7 @@
 """Over HTTP, to the producer's API: the way for everyone.
 
-A call that met no answer, or a 503, is made again with growing pauses until the client's patience is over. That is
-safe: a submission carries its idempotency key, and nothing else changes anything twice.
+A call that met no answer, a 503 or a 429, is made again with growing pauses until the client's patience is over. That
+is safe: a submission carries its idempotency key, and nothing else changes anything twice.
 
 Forbidden here: the broker, the records.
 """
@@ -45,7 +45,7 @@ from warren.errors import (
     WarrenError,
 )
 from warren.keys import KEY_EXAMPLE, key_id
-from warren.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, patiently
+from warren.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, patiently, seconds_of
 from warren.prediction import PredictResponse
 from warren.tasks import JSON, Payload, new_task_id
 
@@ -321,8 +321,7 @@ def _wait(seconds: float) -> dict[str, str]:
 
 
 def _fault(answer: httpx2.Response) -> WarrenError:
-    after = answer.headers.get("Retry-After", "")
-    retry_after = float(after) if after.isdecimal() else None
+    retry_after = seconds_of(answer.headers.get("Retry-After", ""), time.time())
     if answer.headers.get("Content-Type", "").startswith(PROBLEM_JSON):
         try:
             return Problem.model_validate_json(answer.content).fault(retry_after)
@@ -333,6 +332,8 @@ def _fault(answer: httpx2.Response) -> WarrenError:
 
 def _unnamed(answer: httpx2.Response, retry_after: float | None) -> WarrenError:
     detail = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}, and not as Warren's API does"
+    if answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:  # of something before the producer
+        return RateLimitedError(detail, retry_after=retry_after)
     if answer.status_code in {502, 503, 504}:
         return UnavailableError(detail, retry_after=retry_after)
     kind = {404: NotFoundError, 413: PayloadTooLargeError}.get(answer.status_code, WarrenError)

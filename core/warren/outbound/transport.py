@@ -11,7 +11,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -22,6 +21,7 @@ import httpx2
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.outbound.addresses import Allowed, permitted
 from warren.outbound.lookups import Lookups
+from warren.patience import seconds_of
 
 CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 15.0
@@ -204,16 +204,6 @@ def _request(
     return httpx2.Request(
         method, url, headers={**own, **headers}, content=content, extensions={"timeout": times, PAYER: payer}
     )
-
-
-def seconds_of(retry_after: str, now: float) -> float | None:
-    """Return the seconds that a header `Retry-After` asks for: a number, or a date of HTTP's; None if it is neither."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _redirected(request: httpx2.Request, location: str) -> httpx2.Request:

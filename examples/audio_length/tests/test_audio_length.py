@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_length import web
+from audio_length import ogg, web
 from audio_length.settings import MEBIBYTE, load
 from audio_length.tasks import audio_length
 from warren import Fail, Retry
@@ -156,6 +156,50 @@ def test_every_format(site: Site, name: str, parts: bool) -> None:  # noqa: FBT0
 @pytest.mark.parametrize("parts", [True, False])
 def test_a_wav(site: Site, parts: bool) -> None:  # noqa: FBT001
     assert audio_length(site.put(Resource(wav(12.5), parts=parts))) == 12.5
+
+
+@pytest.mark.parametrize("parts", [True, False])
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_wav_that_was_streamed_plays_as_long_as_its_bytes_last(
+    site: Site,
+    size: int,
+    parts: bool,  # noqa: FBT001
+) -> None:
+    told = struct.pack("<I", size)
+    head, sound = wav(12.5)[:40], wav(12.5)[44:]
+    note = b"LIST" + struct.pack("<I", 5) + b"words\0"
+    streamed = head[:4] + told + head[8:36] + note + b"data" + told + sound
+    assert audio_length(site.put(Resource(streamed, parts=parts))) == 12.5
+
+
+@pytest.mark.parametrize(
+    ("links", "seconds"),
+    [(("tone.ogg", "tone.ogg"), 5), (("tone.opus", "tone.opus", "tone.opus"), 7.5), (("tone.opus", "tone.ogg"), 5)],
+)
+def test_the_links_of_a_chain_are_added(site: Site, links: tuple[str, ...], seconds: float) -> None:
+    chain = b"".join((FILES / name).read_bytes() for name in links)
+    assert audio_length(site.put(Resource(chain))) == pytest.approx(seconds, abs=0.01)
+
+
+def page(flags: int, position: int, stream: int, data: bytes) -> bytes:
+    """Return a page of an ogg file; nobody looks at its checksum."""
+    lacing = bytes([255] * (len(data) // 255) + [len(data) % 255])
+    return struct.pack("<4sBBqIIIB", b"OggS", 0, flags, position, stream, 0, 0, len(lacing)) + lacing + data
+
+
+def test_other_streams_of_an_ogg() -> None:
+    flac = b"\x7fFLAC" + bytes(22) + (8000 << 44).to_bytes(8, "big") + bytes(16)
+    speex = b"Speex   " + bytes(28) + struct.pack("<I", 16_000) + bytes(40)
+    film = page(2, 0, 1, b"\x80theora" + bytes(40)) + page(2, 0, 2, speex) + page(2, 0, 3, flac)
+    film += page(0, 160_000, 2, b"sound") + page(0, 16_000, 3, b"sound") + page(0, -1, 2, b"more") + page(0, 9, 1, b"")
+    assert ogg.seconds_of(io.BytesIO(film)) == 10
+    assert ogg.seconds_of(io.BytesIO(film + page(4, 320_000, 2, b"cut off")[:-1])) == 10
+    assert ogg.seconds_of(io.BytesIO(film + page(4, 320_000, 2, b"the end") + b"OggSrubbish")) == 20
+
+
+def test_an_ogg_whose_sound_is_of_no_rate_or_cut_off_in_its_head() -> None:
+    for head in (b"OpusHead", b"Speex   ", b"\x01vorbis" + bytes(40), b"\x80theora"):
+        assert ogg.seconds_of(io.BytesIO(page(2, 0, 1, head) + page(4, 99, 1, b"sound"))) == 0
 
 
 def test_of_a_huge_file_hardly_anything_is_read(site: Site) -> None:

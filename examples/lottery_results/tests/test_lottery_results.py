@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -113,6 +114,8 @@ def test_a_page_in_another_encoding(site: Site) -> None:
         "charset=base64",
         "charset=undefined",
         "charset=idna",
+        "charset=punycode",
+        "charset=unicode_escape",
         "charset*=us-ascii''a%00b",
         "charset*" + "9" * 5000 + "=utf-8",
     ],
@@ -121,6 +124,19 @@ def test_a_page_in_another_encoding(site: Site) -> None:
 def test_a_page_in_what_is_no_encoding_is_read_as_utf_8(site: Site, named: str) -> None:
     site.headers = {"Content-Type": f"text/html; {named}"}
     assert results()[0] == LATEST
+
+
+def test_no_encoding_takes_longer_than_a_page_may(site: Site) -> None:
+    hyphens = b"a" * 200_000 + b"-" + b"b" * 200_000
+    site.page, site.headers = hyphens, {"Content-Type": "text/html; charset=punycode"}
+    begun = time.monotonic()
+    assert fails()[0] == "page-changed"
+    assert time.monotonic() - begun < 2
+
+
+def test_a_draw_may_be_dated_to_the_minute() -> None:
+    page = RESULTS.replace('datetime="2026-11-18"', 'datetime="2026-11-18T20:00+00:00"')
+    assert read_draws(page)[0] == LATEST
 
 
 def test_a_page_that_was_redesigned(site: Site) -> None:
@@ -145,6 +161,9 @@ def test_a_page_that_was_redesigned(site: Site) -> None:
         ('class="bonus">30', 'class="bonus">٣', ".bonus", "a number, and found '٣'"),
         ('datetime="2026-11-18"', "", "time[datetime]", "one date, and found 0 elements"),
         ('datetime="2026-11-18"', 'datetime="18/11/26"', "time[datetime]", "a date .*18/11/26"),
+        ('datetime="2026-11-18"', 'datetime="0"', "time[datetime]", "a date .*found '0'"),
+        ('datetime="2026-11-18"', "datetime", "time[datetime]", "a date .*found ''"),
+        ("<li>8</li>", "<li>" + "8" * 5000 + "</li>", "ul.numbers > li", "a number, and found '888"),
     ],
 )
 def test_a_page_that_was_changed_a_little(old: str, new: str, selector: str, said: str) -> None:
@@ -195,6 +214,8 @@ def test_a_server_that_is_not_there_is_asked_again(monkeypatch: pytest.MonkeyPat
         ({}, "LOTTERY_RESULTS_URL: required"),
         ({"LOTTERY_RESULTS_URL": "results.example.com"}, "LOTTERY_RESULTS_URL: "),
         ({"LOTTERY_RESULTS_URL": "file:///etc/passwd"}, "LOTTERY_RESULTS_URL: "),
+        ({"LOTTERY_RESULTS_URL": "https://lotería.example/"}, "LOTTERY_RESULTS_URL: .*lotería"),
+        ({"LOTTERY_RESULTS_URL": "http://[::1/"}, "LOTTERY_RESULTS_URL: "),
         ({"LOTTERY_RESULTS_URL": "http://a/", "LOTTERY_RESULTS_PAGE": "b"}, "LOTTERY_RESULTS_PAGE: "),
     ],
 )

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from warren.cli.connection import Output, Shown
-from warren.cli.display import show_json
+from warren.cli.display import show_json, words
 from warren.errors import InvalidRequestError, SettingsError
 from warren.resources import PAUSED, ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
@@ -183,7 +183,7 @@ def _show(rows: Sequence[Mapping[str, Any]], trace: Trace, spec: ConsumerPoolSpe
     limit = "" if target is None else f"; late: a wait of more than {target:g} s"
     count = len(trace.arrivals)
     tasks = "1 task" if count == 1 else f"{count} tasks"
-    title = f"{trace.name}: {tasks} in {trace.seconds:.0f} s{limit}"
+    title = words(f"{trace.name}: {tasks} in {trace.seconds:.0f} s{limit}", style="table.title")
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("scaler", "late", "wait p50", "p99", "max", "replica-s", "ratio", "of least", "scalings"):
         # A figure that is too long for the terminal goes on in the next line: cut off, it would be another one.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from warren.client.documents import TaskDocument
@@ -134,6 +135,10 @@ async def predict(
     if record.state is not State.SUCCEEDED:
         raise failure(record.id, record.name, record.state, record.error)
     return streamed(await services.results.stream(record), {"Warren-Task": record.id, **preferences.applied()})
+
+
+ADMINISTRATIVE: Final = [route for route in router.routes if isinstance(route, APIRoute) and route.endpoint is rollback]
+"""The routes that change what everybody's predictions are made with: for administrators only."""
 
 
 def _media_type(request: Request) -> str:

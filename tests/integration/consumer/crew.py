@@ -19,7 +19,7 @@ from tests.integration.servers import Workspace, tied
 TASKS = '''
 """Tasks that write a row when they start and one when they end."""
 
-import asyncio, os, time
+import asyncio, os, sys, time
 from warren import Retry, current_task, report_progress, task
 
 def note(event, number):
@@ -32,6 +32,13 @@ async def waits(number: int, seconds: float) -> int:
     await asyncio.sleep(seconds)
     note("end", number)
     return number
+
+@task(pool="cpu")
+async def leaves(number: int, seconds: float) -> None:
+    """End the process, as what a function starts beside itself may try."""
+    async def leave():
+        sys.exit(number)
+    await asyncio.gather(leave())
 
 @task(pool="cpu")
 def forwards(number: int, seconds: float) -> int:

@@ -23,7 +23,7 @@ from warren_consumer.functions.crew import Crew
 from warren_consumer.handler import Context, TaskFault
 
 FUNCTIONS = """
-import atexit, ctypes, multiprocessing, os, signal, subprocess, sys, time
+import asyncio, atexit, ctypes, functools, multiprocessing, os, signal, subprocess, sys, time
 from warren import CurrentTask, Fail, Retry, current_task, report_progress, task
 
 @task(pool="cpu", process=True)
@@ -114,6 +114,17 @@ def dies(how: str) -> None:
 @task(pool="cpu", process=True)
 def large(size: int) -> bytes:
     return "x" * size
+
+
+def plainly(function):
+    return functools.wraps(function)(lambda **arguments: function(**arguments))
+
+
+@task(pool="cpu", process=True)
+@plainly
+async def in_a_loop(number: int) -> int:
+    await asyncio.sleep(0)
+    return number + 1
 """
 
 
@@ -167,6 +178,10 @@ async def test_calls_at_once_have_a_child_each_and_wrong_arguments_cost_none(cre
         await call(crew, "who", colour="red")
     assert caught.value.assessment.error.code == "invalid-payload"
     assert {(await call(crew, "who"))["pid"]} <= {both[0]["pid"], both[1]["pid"]}
+
+
+async def test_a_coroutine_function_behind_a_plain_decorator_is_awaited(crew: Crew) -> None:
+    assert await call(crew, "in_a_loop", number=2) == 3
 
 
 async def test_a_result_of_many_bytes_comes_whole(crew: Crew) -> None:

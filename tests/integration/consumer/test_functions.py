@@ -50,6 +50,16 @@ async def test_a_child_that_is_killed_costs_its_task_one_attempt_and_its_neighbo
     assert "child-died" in crew.log(consumer) or "was ended by SIGKILL" in crew.log(consumer)
 
 
+async def test_what_would_end_the_process_costs_its_task_only(crew: Crew, client: Client) -> None:
+    consumer = crew.start()
+    leaves = await client.submit("leaves", 1, 0)
+    waits = await client.submit("waits", 1, 0)
+    failed, succeeded = await client.ended([*leaves, *waits], within=30)
+    assert (failed.state, succeeded.state) == (State.FAILED, State.SUCCEEDED)
+    assert "SystemExit" in (failed.error.message if failed.error else "")
+    assert consumer.poll() is None
+
+
 async def test_a_consumer_that_is_killed_takes_its_children_along(crew: Crew, client: Client) -> None:
     consumer = crew.start()
     tasks = await client.submit("spins", 2, 5)

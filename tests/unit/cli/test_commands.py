@@ -254,3 +254,17 @@ def test_waiting_for_many_tells_how_each_ended(api: Api, run: Run) -> None:
     result = run("wait", "0196", "0197", "-o", "json")
     assert result.exit_code == 1
     assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["failed", "failed"]
+
+
+def test_of_many_one_that_is_unknown_is_told_beside_how_the_others_ended(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        gone = request.url.path.endswith("/gone")
+        return problem(404, "task-not-found", "there is no task gone") if gone else task("succeeded", result=1)
+
+    answered_by(answer, monkeypatch, haste=50)
+    result = run("wait", "0196", "gone", "0197", "-o", "json")
+    assert result.exit_code == 3
+    assert result.stdout.count('"succeeded"') == 2
+    assert result.stderr.endswith("warren: there is no task gone\n")

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx2
 import orjson
@@ -15,6 +17,7 @@ from warren.errors import (
     InvalidRequestError,
     ModelNotFoundError,
     NotFoundError,
+    RateLimitedError,
     TaskCrashedError,
     TaskNotFoundError,
     TaskTimeoutError,
@@ -97,6 +100,28 @@ async def test_patience_ends() -> None:
         with pytest.raises(UnavailableError, match="no answer from http://api: refused"):
             await client.submit("echo")
     assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_proxy_that_asks_for_patience_is_asked_again(status: int) -> None:
+    soon = format_datetime(datetime.now(UTC), usegmt=True)
+    busy = [
+        httpx2.Response(status, text="busy", headers=told) for told in ({}, {"Retry-After": "0"}, {"Retry-After": soon})
+    ]
+    api = Api(*busy, document("queued"))
+    async with api.client() as client:
+        assert (await client.submit("echo")).id == "1"
+    assert len(api.requests) == 4
+
+
+async def test_a_proxy_that_asks_for_more_patience_than_there_is_is_not_asked_again() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    api = Api(httpx2.Response(429, text="busy", headers={"Retry-After": later}))
+    async with api.client() as client:
+        with pytest.raises(RateLimitedError, match="not as Warren's API does") as refused:
+            await client.job("1").record()
+    assert refused.value.retry_after == pytest.approx(3600, abs=60)
+    assert len(api.requests) == 1
 
 
 async def test_a_fault_is_not_repeated_and_keeps_its_class() -> None:
@@ -272,6 +297,8 @@ async def test_an_unknown_model() -> None:
         ("http://", None, "not the API's URL"),
         ("http://localhost:abc", None, "not the API's URL"),
         ("http://localhost:99999", None, "not the API's URL"),
+        ("http://localhost?a=1", None, "is not the API's URL: that ends before any"),
+        ("http://localhost/warren#api", None, "is not the API's URL: that ends before any"),
         ("amqp://localhost", None, "records='redis://"),
         ("amqp://localhost", "http://localhost", "records='redis://"),
         ("amqp://localhost:x", "redis://localhost", "not the broker's URL"),
@@ -281,6 +308,10 @@ async def test_an_unknown_model() -> None:
 def test_a_wrong_address_is_refused(url: str, records: str | None, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         AsyncClient(url, records=records)
+
+
+def test_a_schemes_letters_are_of_any_size() -> None:
+    AsyncClient("HTTP://localhost:17800/")
 
 
 class Threaded:

@@ -198,3 +198,19 @@ async def test_a_task_that_met_the_closing_may_go_on(silence: Silence) -> None:
     await silence.heard(1)
     await client.close()
     assert await running == "went on"
+
+
+def test_a_client_that_is_dropped_ends_with_the_last_of_its_jobs(
+    silence: Silence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered_by(silence, monkeypatch)  # type: ignore[arg-type]
+    before = set(threading.enumerate())
+    silence.ended.add("/v1/tasks/1")
+    job = Client("http://api").submit("echo")
+    [thread] = set(threading.enumerate()) - before
+    gc.collect()
+    assert job.get() == 1
+    del job
+    gc.collect()
+    thread.join(SOON)
+    assert not thread.is_alive()

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from tests.unit.consumer.stage import until
 from warren import CurrentTask, current_task, report_progress, task
@@ -215,7 +215,10 @@ async def test_a_function_that_would_end_the_process_has_failed() -> None:
 
 def test_what_cannot_be_a_task_says_so() -> None:
     def positional(a: int, /) -> None: ...
+    def secret() -> SecretStr: ...  # type: ignore[empty-body]
 
+    with pytest.raises(SettingsError, match="returns a secret"):
+        registrations({"secret": task(secret)}, Executors(1))
     with pytest.raises(SettingsError, match="its parameter 'a' has no name"):
         registrations({"positional": task(pool="cpu")(positional)}, Executors(1))
     with pytest.raises(ValueError, match="cannot be a task's name"):

@@ -55,6 +55,8 @@ def test_a_key_is_good_for_its_scopes_and_admin_for_all(scopes: str, may: str) -
         ("ci", (), {}),
         ("ci", (Scope.READ,), {"requests_per_second": 0}),
         ("ci", (Scope.READ,), {"requests_per_second": float("inf")}),
+        ("ci", (Scope.READ,), {"requests_per_second": 1e308}),
+        ("ci", (Scope.READ,), {"requests_per_second": 5e-324}),
         ("ci", (Scope.READ,), {"max_body_bytes": 1}),
         ("ci", (Scope.READ,), {"max_body": 4096}),
     ],

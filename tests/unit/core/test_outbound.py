@@ -12,7 +12,8 @@ import pytest
 from tests.receiver import Received, Receiver, response
 from warren.errors import UnreachableError, UrlRefusedError
 from warren.outbound.addresses import Allowed, is_public
-from warren.outbound.transport import PIECES_AT_ONCE, Outbound, Resolve, _redirected, _request, seconds_of
+from warren.outbound.transport import PIECES_AT_ONCE, Outbound, Resolve, _redirected, _request
+from warren.patience import seconds_of
 
 LOOPBACK = Allowed.parse(["127.0.0.1"])
 

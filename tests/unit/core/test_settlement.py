@@ -6,10 +6,8 @@ import pytest
 
 from warren import Fail, Retry
 from warren.errors import ModelNotFoundError, StorageUnavailableError
-from warren.record import State, TaskError
+from warren.record import MAX_TEXT_CHARACTERS, State, TaskError
 from warren.settlement import (
-    MAX_MESSAGE_CHARACTERS,
-    MAX_TRACEBACK_CHARACTERS,
     AssessedError,
     Backoff,
     DeadlineExceededError,
@@ -43,6 +41,11 @@ THREE = RetryPolicy(3)
         (Fail("bad-input", "x"), 0, THREE, "bad-input", False),
         (Retry("later"), 0, RetryPolicy(3, ()), "retry", True),
         (Retry("later"), 2, THREE, "retry", False),
+        (ExceptionGroup("g", [Fail("bad-input", "x")]), 0, THREE, "bad-input", False),
+        (ExceptionGroup("g", [ExceptionGroup("g", [Retry("later")])]), 0, RetryPolicy(3, ()), "retry", True),
+        (ExceptionGroup("g", [ConnectionError("x")]), 0, RetryPolicy(3, (OSError,)), "exception", True),
+        (ExceptionGroup("g", [ValueError("x")]), 0, RetryPolicy(3, (ExceptionGroup,)), "exception", True),
+        (ExceptionGroup("g", [Fail("a", "x"), Fail("b", "x")]), 0, RetryPolicy(3, ()), "exception", False),
         (DeadlineExceededError(5), 0, THREE, "timeout", True),
         (DeadlineExceededError(5), 2, THREE, "timeout", False),
         (DeadlineExceededError(5), 0, RetryPolicy(3, retry_timeouts=False), "timeout", False),
@@ -74,14 +77,14 @@ def test_pauses_double_up_to_a_limit_and_are_spread() -> None:
 def test_only_a_fault_without_a_name_shows_a_traceback_and_of_a_long_one_its_end() -> None:
     def deep(levels: int) -> None:
         if levels == 0:
-            raise ValueError("x" * 2 * MAX_TRACEBACK_CHARACTERS)
+            raise ValueError("x" * 2 * MAX_TEXT_CHARACTERS)
         deep(levels - 1)
 
     with pytest.raises(ValueError, match="x") as caught:
         deep(3)
     said = assess(caught.value).error.traceback
     assert said is not None
-    assert len(said) == MAX_TRACEBACK_CHARACTERS
+    assert len(said) == MAX_TEXT_CHARACTERS
     assert assess(TaskFault("bad", "x")).error.traceback is None
 
 
@@ -158,4 +161,4 @@ def test_an_exception_whose_text_cannot_be_had_is_named() -> None:
 
 @pytest.mark.parametrize("fault", [ValueError("x" * 1_000_000), Fail("large", "x" * 1_000_000)])
 def test_of_a_long_message_the_beginning_is_kept(fault: Exception) -> None:
-    assert len(assess(fault).error.message) == MAX_MESSAGE_CHARACTERS
+    assert len(assess(fault).error.message) == MAX_TEXT_CHARACTERS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
+import threading
 from typing import Annotated, Any, Optional
 
 import pytest
@@ -13,6 +15,7 @@ from warren import CurrentTask, current_task, task
 from warren.client.problem import InvalidFieldsError
 from warren.errors import SettingsError
 from warren.function import TaskFunction
+from warren.record import MAX_TEXT_CHARACTERS, Progress
 from warren.tasks import Payload
 from warren.testing import eager
 
@@ -99,6 +102,14 @@ def test_progress_is_told_by_it_within_bounds() -> None:
         progress = last.delay(1).record().progress  # type: ignore[call-arg]
     assert progress is not None
     assert (progress.fraction, progress.message) == (0.25, "last")
+
+
+def test_of_a_long_message_the_beginning_is_told() -> None:
+    reports: list[Progress] = []
+    current = CurrentTask("1", "tells", 1, 1, math.inf, threading.Event(), reports.append)
+    current.report_progress(0.5, "a" + "x" * 2 * MAX_TEXT_CHARACTERS)
+    current.report_progress(0.5)
+    assert [report.message for report in reports] == ["a" + "x" * (MAX_TEXT_CHARACTERS - 1), None]
 
 
 def test_who_calls_the_function_passes_what_it_likes() -> None:

@@ -44,6 +44,12 @@ async def add(a: int, b: int) -> int:
 
 
 @task()
+async def attempt_at_hand() -> int:
+    await asyncio.sleep(0)
+    return current_task().attempt
+
+
+@task()
 def outer(n: int) -> int:
     inner = add.delay(n, 1).get()
     return inner * current_task().attempt
@@ -64,7 +70,14 @@ def refuses(how: str) -> None:
         raise Retry("ask again", after=3600)
     if how == "exit":
         raise SystemExit(3)
+    if how == "cancel":
+        raise asyncio.CancelledError
     raise ValueError(how)
+
+
+@task()
+async def waits() -> None:
+    await asyncio.sleep(30)
 
 
 @task()
@@ -116,6 +129,7 @@ async def test_within_a_loop() -> None:
         assert await (await add.adelay(1, 2)).get() == 3
         assert [await job.get() for job in await add.amap([1], [2])] == [3]
         assert outer.delay(1).get() == 2
+        assert attempt_at_hand.delay().get() == 1
 
 
 def test_wrong_arguments_are_refused_as_always() -> None:
@@ -148,6 +162,22 @@ def test_a_task_ends_with_its_own_words(how: str, code: str, attempts: int) -> N
 def test_a_function_that_would_end_the_process_has_failed() -> None:
     with eager(), pytest.raises(TaskCrashedError, match="SystemExit"):
         refuses.delay("exit").get()
+
+
+def test_a_function_that_cancels_itself_has_failed() -> None:
+    with eager(), pytest.raises(TaskCrashedError, match="CancelledError"):
+        refuses.delay("cancel").get()
+
+
+async def test_within_a_loop_only_who_cancels_the_caller_cancels_a_call() -> None:
+    with eager():
+        with pytest.raises(TaskCrashedError, match="CancelledError"):
+            await (await refuses.adelay("cancel")).get()
+        calling = asyncio.create_task(waits.adelay())
+        await asyncio.sleep(0)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
 
 
 def test_results_that_are_not_json() -> None:

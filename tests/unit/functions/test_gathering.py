@@ -14,7 +14,7 @@ from warren import AsyncClient, Client, task
 from warren.client import AsyncJob, default, gathering
 from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument
-from warren.errors import InvalidRequestError, TaskFailedError, WaitTimeoutError
+from warren.errors import InvalidRequestError, NotFoundError, TaskFailedError, WaitTimeoutError
 from warren.record import State, TaskError
 from warren.tasks import Payload
 from warren.testing import eager
@@ -26,6 +26,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self.ends: dict[str, State] = {}
+        self.gone: set[str] = set()
         self.waiting = self.most_waiting = 0
         self._changed = asyncio.Event()
 
@@ -41,6 +42,8 @@ class Tasks:
 
     async def read(self, task_id: str, wait_seconds: float) -> TaskDocument:
         """Wait for the task as a gateway does."""
+        if task_id in self.gone:
+            raise NotFoundError(f"there is no task {task_id}")
         self.waiting += 1
         self.most_waiting = max(self.waiting, self.most_waiting)
         try:
@@ -104,6 +107,20 @@ async def test_results_come_in_the_order_of_the_jobs_and_a_fault_in_its_place() 
     assert (first, last) == (0, 2)
     assert isinstance(fault, TaskFailedError)
     with pytest.raises(TaskFailedError, match="boom 1"):
+        await gathering.gather(jobs)
+
+
+async def test_a_task_whose_record_is_gone_costs_nobody_elses_result() -> None:
+    tasks = Tasks()
+    jobs = tasks.jobs(3)
+    tasks.gone.add("1")
+    tasks.end("0")
+    tasks.end("2")
+    assert {job.id async for job in gathering.as_completed(jobs)} == {"0", "1", "2"}
+    first, fault, last = await gathering.gather(jobs, return_exceptions=True)
+    assert (first, last) == (0, 2)
+    assert isinstance(fault, NotFoundError)
+    with pytest.raises(NotFoundError, match="no task 1"):
         await gathering.gather(jobs)
 
 

@@ -134,6 +134,14 @@ async def test_an_administrators_key_rolls_a_model_back(gate: Gate) -> None:
     problem(await gate.http.post("/v1/models/iris/rollback", json=leaving, headers=admin), 404, "model-not-found")
 
 
+@pytest.mark.parametrize("path", ["/v1/models/iris/rollback%0A", "/v1/models/iris%0A/rollback"])
+async def test_what_leads_to_a_rollback_needs_an_administrators_key_however_it_is_written(
+    gate: Gate, path: str
+) -> None:
+    response = await gate.http.post(path, json={"version": "2"}, headers=await gate.admit("ci"))
+    problem(response, 403, "forbidden")
+
+
 async def test_what_is_wrong_with_a_key_is_told(gate: Gate) -> None:
     response = await gate.http.get("/v1/pools")
     assert "Authorization: Bearer" in problem(response, 401, "unauthorized")["detail"]

@@ -5,11 +5,14 @@ Forbidden elsewhere: tinytag.
 
 from __future__ import annotations
 
+import io
 import re
+import struct
 from typing import BinaryIO, Final
 
 from tinytag import TinyTag, TinyTagException
 
+from audio_length import ogg
 from warren import Fail, Retry
 from warren.errors import WarrenError
 
@@ -25,16 +28,29 @@ AUDIO_LIKE: Final = ("audio/", "video/", "application/ogg", "application/octet-s
 TOLERANCE: Final = 1.05
 """By how much a wav may promise more than it holds: the bytes a second are rounded."""
 BYTES_PER_KILOBIT: Final = 125
+UNTOLD: Final = frozenset({0x7FFFF000, 0xFFFFFFFF})
+"""Sizes of a wav's sound by which sox and ffmpeg say that they could not go back to tell it."""
 
 
 def seconds_of(file: BinaryIO, media_type: str = "") -> float:
-    """Return how long the audio plays, in seconds; an mp3 without an index is estimated from its first half minute.
+    """Return how long the audio plays, in seconds.
+
+    An mp3 without an index is estimated from its first half minute. A wav that does not know its own length, since it
+    was streamed, plays for as long as its bytes last.
 
     Raises:
         Fail: the file is not audio, of another format, or cut off.
 
     """
     name = _format(file, media_type)
+    seconds = ogg.seconds_of(file) if name == "ogg" else _told(file, name)
+    if not seconds:
+        raise Fail("not-audio", f"the file begins like {name}, but holds no audio")
+    return seconds
+
+
+def _told(file: BinaryIO, name: str) -> float:
+    """Return how long the file says that it plays; 0 where it does not."""
     try:
         found = TinyTag.get(file_obj=file, tags=False)
     except TinyTagException as error:
@@ -42,11 +58,26 @@ def seconds_of(file: BinaryIO, media_type: str = "") -> float:
         if isinstance(error.__cause__, Fail | Retry | WarrenError):
             raise error.__cause__ from None
         raise Fail("not-audio", f"the file begins like {name}, but cannot be read as that: {error}") from error
-    if not found.duration:
-        raise Fail("not-audio", f"the file begins like {name}, but holds no audio")
-    if name == "wav" and found.bitrate and found.duration > TOLERANCE * _most_seconds(found):
-        raise Fail("cut-off", f"the file says that it plays for {found.duration:g} s, but is too short for that")
-    return found.duration
+    seconds = found.duration or 0.0
+    if name == "wav" and found.bitrate and seconds > TOLERANCE * _lasts(found.filesize, found.bitrate):
+        start, size = _sound(file)
+        if size not in UNTOLD or not found.is_lossless:  # compressed, it has no bitrate of its own
+            raise Fail("cut-off", f"the file says that it plays for {seconds:g} s, but is too short for that")
+        return _lasts(found.filesize - start, found.bitrate)
+    return seconds
+
+
+def _sound(file: BinaryIO) -> tuple[int, int]:
+    """Return where the sound of a wav begins that has any, and how many bytes it is said to have."""
+    file.seek(12)
+    while (chunk := struct.unpack("<4sI", file.read(8)))[0] != b"data":
+        file.seek(chunk[1] + chunk[1] % 2, io.SEEK_CUR)
+    return file.tell(), chunk[1]
+
+
+def _lasts(size: int, kilobits: float) -> float:
+    """Return for how long so many bytes play, at so many kilobits a second."""
+    return max(0, size) / (kilobits * BYTES_PER_KILOBIT)
 
 
 def _format(file: BinaryIO, media_type: str) -> str:
@@ -61,8 +92,3 @@ def _format(file: BinaryIO, media_type: str) -> str:
     code = "unsupported-format" if not media_type or media_type.startswith(AUDIO_LIKE) else "not-audio"
     said = f" and is said to be {media_type}" if media_type else ""
     raise Fail(code, f"the file begins with {head!r}{said}: only {FORMATS} can be read")
-
-
-def _most_seconds(found: TinyTag) -> float:
-    """Return for how long a file of that size and bitrate can play."""
-    return found.filesize / ((found.bitrate or 0) * BYTES_PER_KILOBIT)

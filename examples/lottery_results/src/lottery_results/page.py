@@ -8,6 +8,9 @@ Forbidden here: where the page comes from.
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+import reprlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -41,15 +44,15 @@ def _read(node: LexborNode, where: str) -> Draw:
     numbers = _found(node, NUMBER, where, NUMBERS, f"{NUMBERS} numbers")
     [bonus] = _found(node, BONUS, where, 1, "one bonus number")
     given = {
-        "date": moment.attributes["datetime"],
+        "date": _date(moment, where),
         "numbers": sorted(_number(number, NUMBER, where) for number in numbers),
         "bonus": _number(bonus, BONUS, where),
     }
     try:
         return Draw.model_validate(given)
     except ValidationError as error:
-        selector = {"date": DATE, "numbers": NUMBER, "bonus": BONUS}.get(_field(error), DRAW)
-        expected = f"a date and {NUMBERS + 1} different numbers from 1 to {HIGHEST}"
+        selector = {"numbers": NUMBER, "bonus": BONUS}.get(_field(error), DRAW)
+        expected = f"{NUMBERS + 1} different numbers from 1 to {HIGHEST}"
         raise _changed(
             where, selector, expected, f"{error.errors()[0]['msg']}: {error.errors()[0]['input']}"
         ) from error
@@ -64,9 +67,17 @@ def _found(node: LexborNode, selector: str, where: str, count: int, expected: st
 
 def _number(node: LexborNode, selector: str, where: str) -> int:
     text = node.text(strip=True)
-    if not (text.isascii() and text.isdecimal()):
-        raise _changed(where, selector, "a number", repr(text))
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise _changed(where, selector, "a number", reprlib.repr(text))
     return int(text)
+
+
+def _date(node: LexborNode, where: str) -> dt.date:
+    text = node.attributes["datetime"] or ""
+    try:
+        return dt.datetime.fromisoformat(text).date()
+    except ValueError:
+        raise _changed(where, DATE, "a date like 2026-11-18", reprlib.repr(text)) from None
 
 
 def _field(error: ValidationError) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from warren import settings
 from warren.outbound.addresses import Allowed
@@ -25,6 +25,12 @@ class Settings(BaseModel):
 
     url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/\S*)?$")]
     """The page."""
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_host(cls, url: str) -> str:
+        Allowed.parse([urlsplit(url).hostname or ""])
+        return url
 
     @property
     def allowed(self) -> Allowed:
