@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from warren.settlement import DeadlineExceededError
+from warren.settlement import DeadlineExceededError, shown
 from warren.tasks import Payload
 from warren_consumer.assignment import Stop
 
@@ -107,4 +107,4 @@ def _ending(running: asyncio.Future[Payload]) -> Ending:
     fault = running.exception()
     if fault is None:
         return Completed(running.result())
-    return Faulted(fault if isinstance(fault, Exception) else RuntimeError(f"the handler raised {fault!r}"))
+    return Faulted(fault if isinstance(fault, Exception) else RuntimeError(f"the handler raised {shown(fault)}"))

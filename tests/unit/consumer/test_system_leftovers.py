@@ -96,7 +96,10 @@ async def test_a_payload_without_a_record_may_have_a_message_yet(case: SystemCas
     assert await left(case, after=2) == []
 
 
-@pytest.mark.parametrize("task_id", [new_task_id().upper(), new_task_id().replace("-", ""), "order-17", "a/b"])
+@pytest.mark.parametrize(
+    "task_id",
+    ["01A20387-77CD-7605-B437-4D80A6656D1C", "01a2038777cd7605b4374d8137095357", "order-17", "a/b"],
+)
 async def test_what_a_task_of_any_id_left_is_deleted(case: SystemCase, task_id: str) -> None:
     fence, digest = "1763737200000000", "0a" * 32
     task = Task("work", "cpu", id=task_id)
