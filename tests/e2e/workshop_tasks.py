@@ -33,6 +33,14 @@ def carve(seconds: float) -> int:
 
 
 @task(pool=POOL)
+async def chime() -> int:
+    """Do nothing but write the two rows, in no thread of its own; return the attempt's number."""
+    _write_row("started")
+    _write_row("ended")
+    return current_task().attempt
+
+
+@task(pool=POOL)
 def linger(seconds: float) -> int:
     """Work for a while in the first attempt, and not at all in those after it; return the attempt's number."""
     mine = current_task()
