@@ -95,7 +95,7 @@ STAGES = (
     _pytest("contract", 600, beside=PARALLEL, needs=("cluster",)),
     Stage("images", ("-m", "tools.images", "build", "--examples"), 600, needs=("cluster",)),
     Stage("load", ("-m", "tools.images", "load", "--standins", "--examples"), 600, needs=("images",)),
-    _pytest("e2e", 1500, "-m", "not long", needs=("load",)),
+    _pytest("e2e", 1800, "-m", "not long", needs=("load",)),
 )
 
 
