@@ -13,7 +13,8 @@ from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.pools import SELECTOR
 from tests.e2e.release import Release
-from tests.e2e.shell import Shell
+from tests.e2e.shell import Shell, own
+from tests.pages import block, put
 from tools.images.components import name
 from tools.images.examples import PACKAGES
 from warren.client import Client
@@ -23,6 +24,10 @@ from warren.record import State
 pytestmark = pytest.mark.timeout(300)
 
 VALUES = Path(__file__).parents[2] / "examples" / "values.yaml"
+SONG = ("https://example.com/song.mp3", samples.AUDIO)
+DRAWS = ("https://lottery.example.com/results", samples.RESULTS)
+"""What the pages name, and what is there."""
+DATES = ["2026-11-18", "2026-11-14", "2026-11-11"]
 LATEST = {"date": "2026-11-18", "numbers": [3, 8, 17, 21, 44, 59], "bonus": 30}
 
 
@@ -54,12 +59,20 @@ def test_both_pools_wake_up_and_work(namespace: Namespace, client: Client, diary
         assert _one_at_a_time(job.record() for job in jobs)
 
 
-def test_the_commands_of_the_docs(namespace: Namespace) -> None:
-    shell = Shell(namespace)
-    length = shell.run("submit", "audio_length", "--pool", "audio-length", f"url={samples.AUDIO}", "--wait")
-    assert length == "2.5\n"
-    draws = shell.run("submit", "lottery_results", "--pool", "lottery-results", "since=2026-11-14", "--wait")
-    assert [draw["date"] for draw in json.loads(draws)] == ["2026-11-18", "2026-11-14"]
+def test_the_commands_of_the_docs(api: str) -> None:
+    functions, audio, lottery = (
+        put(block(page, holds), ("registry.example.com/team", "localhost"), *changes).partition("helm ")[2]
+        for page, holds, *changes in (
+            ("docs/functions.md", "docker build", SONG),
+            ("examples/audio_length/README.md", "docker build", SONG),
+            ("examples/lottery_results/README.md", "docker build", DRAWS),
+        )
+    )
+    assert own(f"helm {audio}").endswith("\n2.5\n")
+    assert [draw["date"] for draw in json.loads("[" + own(f"helm {lottery}").partition("\n[")[2])] == DATES
+    upgrade, _, call = functions.rpartition("warren submit")
+    assert audio.startswith(upgrade)
+    assert own(f"warren submit{call}", WARREN_URL=api) == "2.5\n"
 
 
 def test_a_url_into_the_cluster_is_refused(namespace: Namespace) -> None:

@@ -1,6 +1,7 @@
 """Webhooks: refused until the installation allows where they go, signed, told whatever dies, and told again."""
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,8 @@ from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.receiver import CLOSED, PORT, SYSTEM, Receiver, receiving
 from tests.e2e.release import Release
-from tests.e2e.shell import Shell
+from tests.e2e.shell import Shell, own
+from tests.pages import block
 from warren.client import Client
 from warren.client.deliveries import WebhookDocument
 from warren.client.synchronous import Job
@@ -66,6 +68,31 @@ def test_a_receiver_that_was_away_is_told_when_it_is_back(receiver: Receiver, cl
     job.redeliver()
     _stands(job, WebhookState.DELIVERED)
     assert {named for named, _ in receiver.told()} == {f"{job.id}_canceled"}
+
+
+def test_the_installations_secret_is_changed_while_receivers_know_either(
+    namespace: Namespace, receiver: Receiver, client: Client
+) -> None:
+    """With the commands of docs/webhooks.md."""
+    options = {"callback_url": receiver.url}
+    old = own(block("docs/webhooks.md", "# of make run").splitlines()[0])
+    own(block("docs/webhooks.md", "old=$("))
+    namespace.run("rollout", "status", f"deployment/{SYSTEM}", "--timeout=60s")
+    both = namespace.credential("webhooks")
+    assert both.split()[1:] == [old]
+    assert _answered(client.submit("echo", text="x", options=options)) == 204, "the receiver knows the old one"
+    own(block("docs/webhooks.md", "${both%% *}"), both=both)
+    assert namespace.credential("webhooks") == both.split()[0]
+    receiver.stop()
+    receiver.start()
+    namespace.run("rollout", "status", f"deployment/{SYSTEM}", "--timeout=60s")
+    assert _answered(client.submit("echo", text="x", options=options)) == 204, "the receiver knows the new one"
+
+
+def _answered(job: Job[Any]) -> int | None:
+    """Return what the receiver answered first."""
+    until("it was tried", lambda: job.deliveries().attempts, seconds=30)
+    return job.deliveries().attempts[0].status
 
 
 def test_what_a_receiver_answers_decides_what_follows(receiver: Receiver, client: Client, diary: Diary) -> None:
