@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.e2e.namespace import Namespace, is_ready
 from tests.e2e.patience import until
+from warren.client import Job
 
 NAME = "receiver"
 PORT = 9000
@@ -96,6 +97,11 @@ class Receiver:
         """Return the `webhook-id` and the body of each webhook that was genuine, as they came to the present pod."""
         lines = [line for line in self._namespace.run("logs", f"pod/{NAME}").splitlines() if _TAKEN.match(line)]
         return [(named, json.loads(body)) for named, _, body in (line.partition(" ") for line in lines)]
+
+
+def answers(job: Job[Any]) -> list[int]:
+    """Return what has been answered for a task, in turn: attempts that reached nobody are left out."""
+    return [attempt.status for attempt in job.deliveries().attempts if attempt.status]
 
 
 @contextmanager

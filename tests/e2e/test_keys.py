@@ -20,7 +20,7 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.receiver import DEAF, NAME, PORT, SYSTEM, receiving
+from tests.e2e.receiver import DEAF, NAME, PORT, SYSTEM, answers, receiving
 from tests.e2e.release import Release
 from tests.e2e.shell import PRODUCER, Shell, own
 from tests.pages import block, commands, put
@@ -197,12 +197,11 @@ def test_a_webhook_is_signed_by_the_secrets_of_its_tasks_key(url: str, keys: Key
     keys.await_all(bob)
     options = {"callback_url": f"http://{RECEIVER}:{PORT}/told"}
 
-    def told(key: Key) -> tuple[Job[Any], int | None]:
-        """Submit a task; return it with what the receiver answered first."""
+    def told(key: Key) -> tuple[Job[Any], int]:
+        """Submit a task; return it with what the receiver answered first, once it could be reached."""
         with Client(url, api_key=key.text) as client:
             job = client.submit("echo", text="x", options=options)
-            until("the receiver was told", lambda: job.deliveries().attempts, seconds=SOON)
-            return job, job.deliveries().attempts[0].status
+            return job, until("the receiver was told", lambda: answers(job), seconds=SOON)[0]
 
     with receiving(namespace, ci.webhook_secret) as receiver:
         (job, taken), (_, refused) = told(ci), told(bob)

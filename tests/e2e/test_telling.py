@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.receiver import CLOSED, PORT, SYSTEM, Receiver, receiving
+from tests.e2e.receiver import CLOSED, PORT, SYSTEM, Receiver, answers, receiving
 from tests.e2e.release import Release
 from tests.e2e.shell import Shell, own
 from tests.pages import block
@@ -89,10 +89,9 @@ def test_the_installations_secret_is_changed_while_receivers_know_either(
     assert _answered(client.submit("echo", text="x", options=options)) == 204, "the receiver knows the new one"
 
 
-def _answered(job: Job[Any]) -> int | None:
-    """Return what the receiver answered first."""
-    until("it was tried", lambda: job.deliveries().attempts, seconds=30)
-    return job.deliveries().attempts[0].status
+def _answered(job: Job[Any]) -> int:
+    """Return what the receiver answered first, once it could be reached."""
+    return until("it was told", lambda: answers(job), seconds=60)[0]
 
 
 def test_what_a_receiver_answers_decides_what_follows(receiver: Receiver, client: Client, diary: Diary) -> None:
