@@ -159,8 +159,8 @@ def _only(fault: BaseException) -> BaseException:
 
 def _asked_for(fault: Retry) -> Assessment:
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
-    shown = _traceback(cause) if cause else None
-    error = TaskError(code="retry", message=fault.message[:MAX_TEXT_CHARACTERS], traceback=shown)
+    trace = _traceback(cause) if cause else None
+    error = TaskError(code="retry", message=fault.message[:MAX_TEXT_CHARACTERS], traceback=trace)
     last = assess(cause).last_error if cause else error
     return Assessment(error=error, last_error=last, retryable=True, after_seconds=fault.after)
 

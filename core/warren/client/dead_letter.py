@@ -11,8 +11,8 @@ import base64
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import from_json
 
 from warren.client.documents import TaskDocument
 from warren.errors import WarrenError
@@ -220,7 +220,7 @@ def _listed(record: Record) -> dict[str, Any]:
 def _payload(body: bytes, kind: str | None) -> dict[str, Any]:
     if kind is not None and is_json(kind):
         try:
-            return {"payload": orjson.loads(body)}
-        except orjson.JSONDecodeError:  # it may have failed for that very reason
+            return {"payload": from_json(body, allow_inf_nan=False)}
+        except ValueError:  # it may have failed for that very reason
             pass
     return {"payload_base64": base64.b64encode(body).decode()}

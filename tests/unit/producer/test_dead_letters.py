@@ -129,6 +129,11 @@ async def test_one_is_shown_whole(api: httpx2.AsyncClient, house: House) -> None
     assert {"submitted_at", "started_at", "finished_at"} <= body.keys()
 
 
+async def test_a_payloads_integers_are_whole(api: httpx2.AsyncClient, house: House) -> None:
+    task = await fail(house, payload=Payload(b'{"n": %d}' % 2**100))
+    assert (await api.get(f"{URL}/{task.id}")).json()["payload"] == {"n": 2**100}
+
+
 @pytest.mark.parametrize("payload", [Payload(b"\xff\x00", "image/jpeg"), Payload(b"{nonsense", JSON)])
 async def test_what_is_no_json_is_base64(api: httpx2.AsyncClient, house: House, payload: Payload) -> None:
     task = await fail(house, payload=payload)
