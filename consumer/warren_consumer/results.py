@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from warren.record import Lease, Outcome
     from warren.tasks import Payload
 
-MAX_CHECKED_BYTES: Final = 16 * 1024 * 1024
-"""RabbitMQ takes no larger message, so that every result of a foreign worker is read. A larger one is a function's, and
-read only where it may hold these:"""
-
 NO_JSON: Final = (b"NaN", b"Infinity")
 """What Python's writers of JSON put in place of a number that JSON does not have."""
 
@@ -45,10 +41,13 @@ class Results:
             TaskFault: its type is none, or it is said to be JSON and nobody could read it.
 
         """
-        return await self.named(lease.task_id, str(lease.fence), result)
+        _check_type(result)
+        if len(result.body) <= MAX_INLINE_BYTES or any(word in result.body for word in NO_JSON):
+            _check_json(result)  # a large one that a function returned was written, or read, where that ran
+        return await self._kept(lease.task_id, str(lease.fence), result)
 
     async def named(self, task_id: str, name: str, result: Payload) -> Outcome:
-        """Return the same, for a result that no lease tells from the task's other ones, but this name.
+        """Return the same for a foreign worker's, which no lease tells from the task's other results, but this name.
 
         Raises:
             StorageUnavailableError: see `outcome`.
@@ -58,9 +57,14 @@ class Results:
         _check_type(result)
         if len(result.body) <= MAX_INLINE_BYTES:
             _check_json(result)
+        else:
+            async with self._checking:
+                await asyncio.to_thread(_check_json, result)
+        return await self._kept(task_id, name, result)
+
+    async def _kept(self, task_id: str, name: str, result: Payload) -> Outcome:
+        if len(result.body) <= MAX_INLINE_BYTES:
             return succeeded(result)
-        async with self._checking:
-            await asyncio.to_thread(_check_json, result)
         uri = ObjectUri(self._bucket, f"results/{task_id}/{name}")
         await self._objects.put(uri, result.body, content_type=result.content_type)
         return succeeded(result, str(uri))
@@ -75,8 +79,6 @@ def _check_json(result: Payload) -> None:
     """Refuse what is said to be JSON and nobody could read; nothing at all is null."""
     body = result.body
     if not (body and is_json(result.content_type)):
-        return
-    if len(body) > MAX_CHECKED_BYTES and not any(word in body for word in NO_JSON):
         return
     try:
         from_json(b"[%b]" % body, allow_inf_nan=False)

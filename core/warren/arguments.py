@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from warren.attempt import CurrentTask
 from warren.errors import InvalidPayloadError, InvalidRequestError, InvalidResultError, SettingsError
@@ -162,9 +162,19 @@ def _of_bytes(payload: Payload) -> Payload:
     body: object = payload.body
     kind: object = payload.content_type
     if isinstance(body, bytes) and isinstance(kind, str):
-        return payload
+        return _readable(payload)
     given = f"body is of type {type(body).__name__} and whose content type is of type {type(kind).__name__}"
     raise InvalidResultError(f"the function returned a Payload whose {given}; they are bytes and str")
+
+
+def _readable(payload: Payload) -> Payload:
+    """Return a payload that a function made itself; what it calls JSON is read once, where the function ran."""
+    if payload.body and is_json(payload.content_type):
+        try:
+            from_json(payload.body, allow_inf_nan=False)
+        except ValueError as error:
+            raise InvalidResultError(f"the function returned a Payload that is not JSON: {error}") from error
+    return payload
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

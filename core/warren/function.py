@@ -17,8 +17,9 @@ from functools import cached_property, update_wrapper
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
+from pickle import PicklingError
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from warren.arguments import Arguments, Returned
 from warren.calls import Call, Terms, calls
@@ -85,8 +86,21 @@ class TaskFunction(Generic[P, R]):
         return copied
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str, Terms]]:
-        """Pickle as functions are: by the name under which the module holds it."""
-        return _held, (self.function.__module__, self.function.__qualname__, self._terms)
+        """Pickle as functions are: by the name under which the module holds it.
+
+        Raises:
+            PicklingError: it holds something else under that name, or nothing.
+
+        """
+        held = _found(module := self.function.__module__, name := self.function.__qualname__)
+        if not isinstance(held, TaskFunction) or held._itself != self._itself:  # noqa: SLF001 - its own kind
+            raise PicklingError(f"{self!r} cannot be pickled: {module} does not hold it as {name}")
+        return _held, (module, name, self._terms)
+
+    @property
+    def _itself(self) -> tuple[object, ...]:
+        """What it is on whatever terms."""
+        return self.function, self.name, self.options
 
     def on(self, terms: Terms) -> Self:
         """Return the same function whose delayed calls go on these terms."""
@@ -263,16 +277,22 @@ def find_functions(modules: Iterable[ModuleType] = ()) -> dict[str, TaskFunction
     for module in (*modules, *map(_load, entry_points(group=ENTRY_POINT_GROUP))):
         for function in (value for value in vars(module).values() if isinstance(value, TaskFunction)):
             known = found.setdefault(function.name, function)
-            if (known.function, known.options) != (function.function, function.options):
-                where = f"{known.function.__module__} and {function.function.__module__}"
+            if known._itself != function._itself:  # noqa: SLF001 - its own kind
+                where = " and ".join(each.function.__module__ for each in (known, function))
                 raise SettingsError(f"two functions are tasks named {function.name!r}, in {where}: rename one")
     return found
 
 
 def _held(module: str, qualname: str, terms: Terms) -> TaskFunction[..., Any]:
     """Return what a module holds under that name, on these terms."""
-    function: TaskFunction[..., Any] = attrgetter(qualname)(import_module(module))
-    return function.on(terms)
+    return cast("TaskFunction[..., Any]", _found(module, qualname)).on(terms)
+
+
+def _found(module: str, qualname: str) -> Any:  # noqa: ANN401 - whatever it is
+    try:
+        return attrgetter(qualname)(import_module(module))
+    except (ImportError, AttributeError):
+        return None
 
 
 def _load(entry: EntryPoint) -> ModuleType:
@@ -305,8 +325,7 @@ def _check_function(given: object) -> None:
     if inspect.isclass(given) or not hasattr(given, "__qualname__"):
         raise SettingsError(f"a task is a function: define one by `def` that does what {given!r} does")
     if inspect.isgeneratorfunction(given) or inspect.isasyncgenfunction(given):
-        detail = f"{given.__qualname__} yields, and a task has one result: return a list, or a dictionary"
-        raise SettingsError(detail)
+        raise SettingsError(f"{given.__qualname__} yields, and a task has one result: return a list, or a dictionary")
 
 
 def _check_name(name: str) -> None:

@@ -20,7 +20,7 @@ import math
 import os
 import random
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -195,7 +195,7 @@ def _run(call: Call, terms: Terms) -> Ended:
     while attempts.outcome is None:
         with attempts.attempt() as given:
             value = attempts.function(**given)
-            attempts.end(_finished(value) if inspect.iscoroutine(value) else value)
+            attempts.end(_finished(value) if inspect.isawaitable(value) else value)
     return attempts.ended()
 
 
@@ -204,15 +204,20 @@ async def _arun(call: Call, terms: Terms) -> Ended:
     while attempts.outcome is None:
         with attempts.attempt() as given:
             value = attempts.function(**given)
-            attempts.end(await value if inspect.iscoroutine(value) else value)
+            attempts.end(await value if inspect.isawaitable(value) else value)
     return attempts.ended()
 
 
-def _finished(work: Coroutine[Any, Any, object]) -> object:
-    """Return what a coroutine returns, from a loop of its own; where one runs already, from another thread.
+def _finished(awaited: Awaitable[object]) -> object:
+    """Return what comes of an awaitable, in a loop of its own; where one runs already, in another thread.
 
     There, too, the attempt at hand is the same.
     """
+
+    async def wait() -> object:
+        return await awaited
+
+    work = wait()
     try:
         asyncio.get_running_loop()
     except RuntimeError:

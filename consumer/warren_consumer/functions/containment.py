@@ -29,6 +29,10 @@ class Contained(Coroutine[Any, Any, T]):
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         self._work = work
 
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever it is
+        """Return what tools and other libraries ask of a coroutine: its state, its name, its frame."""
+        return getattr(self._work, name)
+
     def send(self, value: Any) -> Any:  # noqa: ANN401 - as the protocol is
         """Go on to the next suspension."""
         try:

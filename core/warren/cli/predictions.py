@@ -12,7 +12,7 @@ import typer
 
 from warren.cli.connection import DEFAULT_URL, Output, Shown, Url, connect
 from warren.cli.display import show_predictions
-from warren.cli.values import file_bytes, json_value
+from warren.cli.values import file_bytes, json_text
 from warren.client.asynchronous import PREDICT_SECONDS
 
 
@@ -38,7 +38,7 @@ def predict(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comm
     """
     if sum(given is not None for given in (rows, file, image)) != 1:
         raise typer.BadParameter("give exactly one of --rows, --file and --image")
-    inputs = json_value(rows, "--rows") if rows else json_value(file_bytes(file), str(file)) if file else None
+    inputs = json_text(rows, "--rows") if rows else json_text(file_bytes(file), str(file)) if file else None
     with connect(url) as client:
         response = client.predict(model, inputs, image=file_bytes(image) if image else None, timeout=timeout)
     show_predictions(response, output)

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
+from warren.client.documents import json_value
 from warren.errors import InvalidRequestError
 
 
@@ -31,13 +30,13 @@ def json_object(text: str | bytes, where: str) -> dict[str, Any]:
         InvalidRequestError: it is none.
 
     """
-    value = json_value(text, where)
+    value = json_text(text, where)
     if not isinstance(value, dict):
         raise InvalidRequestError(f"{where}: a JSON object is needed ({{...}}), not {type(value).__name__}")
     return value
 
 
-def json_value(text: str | bytes, where: str) -> Any:  # noqa: ANN401 - any JSON value
+def json_text(text: str | bytes, where: str) -> Any:  # noqa: ANN401 - any JSON value
     """Read a JSON value.
 
     Raises:
@@ -45,7 +44,7 @@ def json_value(text: str | bytes, where: str) -> Any:  # noqa: ANN401 - any JSON
 
     """
     try:
-        return _json(text)
+        return json_value(text)
     except ValueError as error:
         raise InvalidRequestError(f"{where}: not JSON: {error}") from error
 
@@ -68,10 +67,6 @@ def _pair(text: str) -> tuple[str, Any]:
     if not key or not equals:
         raise InvalidRequestError(f"{text!r} is not of the form key=value")
     try:
-        return key, _json(value)
+        return key, json_value(value)
     except ValueError:
         return key, value
-
-
-def _json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
-    return from_json(text, allow_inf_nan=False)

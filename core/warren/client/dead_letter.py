@@ -12,9 +12,8 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import from_json
 
-from warren.client.documents import TaskDocument
+from warren.client.documents import TaskDocument, json_value
 from warren.errors import WarrenError
 from warren.pool import POOL_NAME
 from warren.record import Record, TaskError
@@ -220,7 +219,7 @@ def _listed(record: Record) -> dict[str, Any]:
 def _payload(body: bytes, kind: str | None) -> dict[str, Any]:
     if kind is not None and is_json(kind):
         try:
-            return {"payload": from_json(body, allow_inf_nan=False)}
+            return {"payload": json_value(body)}
         except ValueError:  # it may have failed for that very reason
             pass
     return {"payload_base64": base64.b64encode(body).decode()}

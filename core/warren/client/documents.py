@@ -42,6 +42,19 @@ MOST_FIELDS: Final = 100
 """How many fields a request and its options may have together: far more than there are."""
 
 
+def json_value(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Read JSON as it is written: integers of any size are whole, and no number becomes another.
+
+    Raises:
+        ValueError: it is not JSON, or a number in it is beyond a float's range.
+
+    """
+    value = from_json(text, allow_inf_nan=False)
+    if not _finite(value):
+        raise ValueError("it holds a number beyond the range of floats")
+    return value
+
+
 def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Return a value as JSON; NaN and infinity, which JSON has not, are refused instead of becoming null.
 
@@ -71,6 +84,18 @@ def _holds_nonfinite(value: Any) -> bool:  # noqa: ANN401 - any JSON value
 def _as_json(args: dict[str, Any]) -> dict[str, Any]:
     json_bytes(args)
     return args
+
+
+def _finite(value: object) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case dict():
+            return all(map(_finite, value.values()))
+        case list():
+            return all(map(_finite, value))
+        case _:
+            return True
 
 
 class TaskRequest(BaseModel):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,7 +19,6 @@ from warren.errors import NotFoundError, WaitTimeoutError, WarrenError
 
 if TYPE_CHECKING:
     from warren.client.asynchronous import AsyncJob
-    from warren.client.documents import TaskDocument
 
 R = TypeVar("R")
 
@@ -30,36 +29,40 @@ LOOK_SECONDS = 2.0
 """How long a job is waited for while others wait for their turn."""
 
 
-async def as_completed(jobs: Sequence[AsyncJob[R]], timeout: float | None = None) -> AsyncGenerator[AsyncJob[R], None]:  # noqa: ASYNC109
+async def as_completed(
+    jobs: Sequence[AsyncJob[R]],
+    timeout: float | None = None,  # noqa: ASYNC109 - of all of them
+    look: Callable[[AsyncJob[R]], Coroutine[Any, Any, bool]] | None = None,
+) -> AsyncGenerator[AsyncJob[R], None]:
     """Yield each job when it has ended, however it ended, or there is no record of it any more; ask the job itself how.
 
-    Of many, those that were submitted first are looked at first.
+    Of many, those that were submitted first are looked at first. Another `look` at a job tells when to yield it.
 
     Raises:
         WaitTimeoutError: some have not ended after `timeout` seconds; they go on.
 
     """
     waiting, end = deque(jobs), None if timeout is None else time.monotonic() + timeout
-    looks: dict[asyncio.Task[TaskDocument], AsyncJob[R]] = {}
+    looks: dict[asyncio.Task[bool], AsyncJob[R]] = {}
     try:
         while waiting or looks:
             while waiting and len(looks) < AT_ONCE:
                 job = waiting.popleft()
-                looks[asyncio.create_task(job.wait(LOOK_SECONDS))] = job
+                looks[asyncio.create_task((look or _over)(job))] = job
             left = None if end is None else max(0.0, end - time.monotonic())
             done, _ = await asyncio.wait(looks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 count = len(waiting) + len(looks)
                 raise WaitTimeoutError(f"{count} of {len(jobs)} tasks have not ended after {timeout:g} s; they go on")
-            for look in done:
-                job = looks.pop(look)
-                if _over(look):
+            for task in done:
+                job = looks.pop(task)
+                if task.result():
                     yield job
                 else:
                     waiting.append(job)
     finally:
-        for look in looks:
-            look.cancel()
+        for task in looks:
+            task.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
 
 
@@ -76,14 +79,19 @@ async def gather(
     whose record is gone, stands in its result's place; else the first such fault is raised, once all have ended.
 
     Raises:
-        WaitTimeoutError: some have not ended after `timeout` seconds; they go on.
+        WaitTimeoutError: after `timeout` seconds some have not ended, or large results are not read; they go on.
 
     """
     found: dict[AsyncJob[Any], Any] = {}
+
+    async def read(job: AsyncJob[Any]) -> bool:
+        if over := await _over(job):
+            found[job] = await _result(job)  # a large one takes its time
+        return over
+
     with Bar(len(jobs), shown=progress) as bar:
-        async with aclosing(as_completed(jobs, timeout)) as ended:
+        async with aclosing(as_completed(jobs, timeout, read)) as ended:
             async for job in ended:
-                found[job] = await _result(job)
                 bar.advance(succeeded=not isinstance(found[job], WarrenError))
     results = [found[job] for job in jobs]
     if not return_exceptions:
@@ -93,9 +101,9 @@ async def gather(
     return results
 
 
-def _over(look: asyncio.Task[TaskDocument]) -> bool:
+async def _over(job: AsyncJob[Any]) -> bool:
     try:
-        return look.result().status.terminal
+        return (await job.wait(LOOK_SECONDS)).status.terminal
     except NotFoundError:  # which is this job's end, and no other's
         return True
 

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -219,20 +220,30 @@ class WebGateway:
     async def _submit_all(self, items: Mapping[int, BatchItem]) -> dict[int, Fate[str]]:
         """Send the items in as many calls as it takes; once nothing answers, the rest waits for another time."""
         fates: dict[int, Fate[str]] = {}
-        for places, body in packed(items, lambda: self._most):
-            try:
-                fates |= zip(places, await self._submit_part(len(places), body), strict=True)
-            except UnavailableError as error:
-                return fates | dict.fromkeys(items.keys() - fates.keys(), error)
-            except WarrenError as error:
-                most = self._most if isinstance(error, BatchTooLargeError) else len(places) // 2  # it is known now
-                if isinstance(error, BatchTooLargeError | PayloadTooLargeError) and 0 < most < len(places):
-                    for start in range(0, len(places), most):
-                        some = places[start : start + most]
-                        fates |= await self._submit_all({place: items[place] for place in some})
-                else:
-                    fates |= dict.fromkeys(places, error)
+        left = [(items, CALL_ITEMS)]
+        while left:
+            some, fit = left.pop()
+            for places, body in packed(some, partial(self._fitting, fit)):
+                try:
+                    fates |= zip(places, await self._submit_part(len(places), body), strict=True)
+                except UnavailableError as error:
+                    return fates | dict.fromkeys(items.keys() - fates.keys(), error)
+                except WarrenError as error:
+                    most = self._smaller(error, len(places))
+                    if most < len(places):
+                        left.append(({place: items[place] for place in places}, most))
+                    else:
+                        fates |= dict.fromkeys(places, error)
         return fates
+
+    def _fitting(self, most: int) -> int:
+        return min(self._most, most)
+
+    def _smaller(self, error: WarrenError, count: int) -> int:
+        """Return how many items a part may have in whose place so many were refused."""
+        if isinstance(error, BatchTooLargeError):
+            return self._most  # it is known now
+        return max(1, count // 2) if isinstance(error, PayloadTooLargeError) else count
 
     async def _submit_part(self, count: int, body: bytes) -> list[Fate[str]]:
         parts = {"content": body, "headers": {"Content-Type": JSON}, "timeout": BATCH_SECONDS}

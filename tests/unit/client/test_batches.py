@@ -174,6 +174,17 @@ async def test_under_a_small_limit_of_bodies_a_part_is_halved_until_it_fits(refu
     assert sum(map(len, small.calls)) == 300, "none was sent twice"
 
 
+async def test_when_nothing_answers_any_more_what_was_halved_waits_with_the_rest() -> None:
+    small = Small(httpx2.Response(413), most_bytes=4096)
+    small.failures = [httpx2.ConnectError("refused")] * 100
+    async with small.client(patience=0) as client:
+        with pytest.raises(BatchRefusedError) as caught:
+            await client.submit_many(requests(400))
+    assert {type(fault) for fault in caught.value.refused.values()} == {UnavailableError}
+    assert len(caught.value.refused) == 400
+    assert len(small.failures) == 99, "only the first part that fits met silence"
+
+
 async def test_another_server_is_told_apart() -> None:
     api = Api()
     api.failures = [httpx2.Response(202, json={"tasks": [], "accepted": 0, "refused": 0})]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 from pydantic import BaseModel, model_serializer
 
@@ -91,6 +92,20 @@ async def test_what_is_contained_is_cancelled_and_named_as_any_task() -> None:
     assert await call(cancels_at_once, b"{}") == b'"begun True"'
 
 
+@task
+async def fails_in_a_group_of_anyio() -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep, 5)
+        raise ValueError("its own")
+
+
+async def test_other_libraries_find_a_coroutine_in_what_is_contained() -> None:
+    asyncio.get_running_loop().set_task_factory(contain)
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(call(fails_in_a_group_of_anyio, b"{}"), 1)
+    assert str(caught.value.exceptions[0]) == "its own"
+
+
 class Slow(BaseModel):
     """A model that tells in which thread its JSON is made, or fails at it."""
 
@@ -137,13 +152,3 @@ async def test_a_coroutine_function_behind_a_plain_decorator_is_awaited() -> Non
     assert await call(increase, b'{"number": 2}') == b"3"
     with pytest.raises(RuntimeError, match="SystemExit"):
         await call(increase, b'{"number": 0}')
-
-
-@task
-def exhausts() -> int:
-    return next(iter(()))
-
-
-async def test_a_stop_iteration_is_a_fault_as_any_other() -> None:
-    with pytest.raises(RuntimeError, match="StopIteration"):
-        await asyncio.wait_for(call(exhausts, b"{}"), 1)

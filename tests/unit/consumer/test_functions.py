@@ -196,6 +196,16 @@ async def test_a_payload_of_anything_else_than_bytes_is_refused(function: TaskFu
 
 
 @task(pool="cpu")
+def of_cut_off_json() -> Payload:
+    return Payload(b"[" + b"1, " * 2**20)
+
+
+async def test_a_payload_of_what_only_looks_like_json_is_refused() -> None:
+    with pytest.raises(InvalidResultError, match="a Payload that is not JSON"):
+        await call(of_cut_off_json, b"{}")
+
+
+@task(pool="cpu")
 def looks_too_far() -> int:
     return next(iter([]))
 

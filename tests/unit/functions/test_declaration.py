@@ -114,6 +114,12 @@ def test_a_task_is_pickled_by_its_name_with_its_terms() -> None:
     assert pickle.dumps(restored) == pickle.dumps(urgent) != pickle.dumps(bare)
 
 
+def test_what_could_not_be_read_back_is_not_pickled() -> None:
+    for function in (task(name="another")(bare.function), task(name="within")(lambda: None)):
+        with pytest.raises(pickle.PicklingError, match="does not hold it as"):
+            pickle.dumps(function)
+
+
 def test_what_json_cannot_hold_is_refused_by_its_name() -> None:
     circle: list[object] = []
     circle.append(circle)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Generator
 from datetime import date
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -19,6 +21,7 @@ from warren.errors import (
     SettingsError,
     TaskCrashedError,
     TaskFailedError,
+    WaitTimeoutError,
 )
 from warren.record import State
 from warren.tasks import Payload
@@ -157,6 +160,35 @@ def test_a_task_ends_with_its_own_words(how: str, code: str, attempts: int) -> N
             refuses.delay(how).get()
     assert record.error is not None
     assert (record.status, record.error.code, record.attempt) == (State.FAILED, code, attempts)
+
+
+@task
+def hands_on() -> Any:
+    return Later()
+
+
+class Later:
+    """An awaitable that is no coroutine."""
+
+    def __await__(self) -> Generator[None, None, int]:
+        yield
+        return 2
+
+
+async def test_whatever_can_be_awaited_is() -> None:
+    with eager():
+        assert hands_on.delay().get() == 2
+        assert await (await hands_on.adelay()).get() == 2
+
+
+@task
+def waits_in_vain() -> None:
+    raise WaitTimeoutError("another task has not ended")
+
+
+def test_who_waited_in_vain_is_over_itself() -> None:
+    with eager(), pytest.raises(TaskFailedError, match="another task has not ended"):
+        waits_in_vain.delay().get()
 
 
 def test_a_function_that_would_end_the_process_has_failed() -> None:

@@ -20,6 +20,8 @@ from warren.tasks import Payload
 from warren.testing import eager
 from warren.webhook import WebhookState
 
+LARGE_SECONDS = 0.1
+
 
 class Tasks:
     """Tasks that end when they are told to."""
@@ -27,6 +29,7 @@ class Tasks:
     def __init__(self) -> None:
         self.ends: dict[str, State] = {}
         self.gone: set[str] = set()
+        self.large: set[str] = set()
         self.waiting = self.most_waiting = 0
         self._changed = asyncio.Event()
 
@@ -61,7 +64,8 @@ class Tasks:
         return self._document(task_id)
 
     async def result(self, task_id: str) -> Payload:
-        """Return its id."""
+        """Return its id, after as long as a large one takes."""
+        await asyncio.sleep(LARGE_SECONDS)
         return Payload(task_id.encode())
 
     async def deliveries(self, task_id: str) -> WebhookDocument:
@@ -75,7 +79,10 @@ class Tasks:
     def _document(self, task_id: str) -> TaskDocument:
         state = self.ends.get(task_id, State.STARTED)
         error = TaskError(code="boom", message=f"boom {task_id}") if state is State.FAILED else None
-        document = TaskDocument(id=task_id, task="t", pool="cpu", status=state, error=error)
+        url = f"/v1/tasks/{task_id}/result" if task_id in self.large else None
+        document = TaskDocument(id=task_id, task="t", pool="cpu", status=state, error=error, result_url=url)
+        if url is not None:
+            return document
         return document.with_result(Payload(task_id.encode())) if state is State.SUCCEEDED else document
 
 
@@ -96,6 +103,17 @@ async def test_each_comes_when_it_ends_however_it_ends() -> None:
     ending = asyncio.create_task(end_them())
     assert [job.id async for job in gathering.as_completed(tasks.jobs(3))] == order
     await ending
+
+
+async def test_large_results_are_read_side_by_side_and_in_time() -> None:
+    tasks = Tasks()
+    jobs = tasks.jobs(30)
+    for job in jobs:
+        tasks.large.add(job.id)
+        tasks.end(job.id)
+    assert await gathering.gather(jobs, timeout=10 * LARGE_SECONDS) == list(range(30))
+    with pytest.raises(WaitTimeoutError, match="30 of 30"):
+        await gathering.gather([AsyncJob(tasks, job.id) for job in jobs], timeout=LARGE_SECONDS / 2)
 
 
 async def test_results_come_in_the_order_of_the_jobs_and_a_fault_in_its_place() -> None:

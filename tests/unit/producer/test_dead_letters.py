@@ -134,7 +134,9 @@ async def test_a_payloads_integers_are_whole(api: httpx2.AsyncClient, house: Hou
     assert (await api.get(f"{URL}/{task.id}")).json()["payload"] == {"n": 2**100 + 1}
 
 
-@pytest.mark.parametrize("payload", [Payload(b"\xff\x00", "image/jpeg"), Payload(b"{nonsense", JSON)])
+@pytest.mark.parametrize(
+    "payload", [Payload(b"\xff\x00", "image/jpeg"), Payload(b"{nonsense", JSON), Payload(b'{"n": 1e999}', JSON)]
+)
 async def test_what_is_no_json_is_base64(api: httpx2.AsyncClient, house: House, payload: Payload) -> None:
     task = await fail(house, payload=payload)
     body = (await api.get(f"{URL}/{task.id}")).json()
