@@ -80,7 +80,7 @@ deploy: venv ## build the images and install the chart into the current context 
 check-bare: ## make run ARGS=--once in a fresh debootstrap chroot with empty caches
 	@exec $(PYTHON) -m tools.bare
 
-test-faults: venv ## each fault once under 1,000 tasks in flight, about eight minutes
+test-faults: venv ## each fault once under 1,000 tasks in flight, about ten minutes
 	@$(RUN) -m tests.soak --each $(ARGS)
 
 soak: venv ## faults at random under load (ARGS="--seconds 600 --seed 4711", or "--each")
