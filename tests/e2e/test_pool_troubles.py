@@ -14,7 +14,7 @@ from tests.e2e.node import Node
 from tests.e2e.patience import until
 from tests.e2e.pools import deployment, fall_asleep, hold, let_go, ready, replicas
 from tests.e2e.release import Release
-from tests.e2e.workshop import GRACE_SECONDS, SLOTS, Workshop
+from tests.e2e.workshop import CRASHING, GRACE_SECONDS, SLOTS, Workshop
 from warren.client import Client, Job
 from warren.record import State
 
@@ -32,7 +32,6 @@ LONG, MORE = 15, 4
 """For how many seconds tasks take all slots, and how many come for which no slot is left."""
 SILENT_SECONDS = 6
 """Figures show what has ended by then, and a pool of no patience would have sent its idle consumers away."""
-CRASHING = "counters"
 
 pytestmark = pytest.mark.timeout(300)
 

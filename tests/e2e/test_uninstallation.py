@@ -10,6 +10,7 @@ from tests.e2e.patience import until
 from tests.e2e.pools import deployment
 from tests.e2e.release import CRDS, Release
 from tests.e2e.training import iris, read
+from tests.e2e.workshop import CRASHING
 from tests.e2e.workshop_tasks import POOL as WORKSHOP
 from tools.cluster.kubectl import answers, kubectl
 from warren.client import Client
@@ -68,7 +69,8 @@ def test_what_is_left_can_be_deleted(release: Release, namespace: Namespace, dia
 def _killed_on_purpose(event: str) -> bool:
     """Tell whether one of the workshop's consumers dies or comes back; nothing else is forgiven them."""
     dies_or_comes_back = "Liveness probe failed" in event or "Back-off restarting" in event
-    return event.startswith(deployment(WORKSHOP)) and dies_or_comes_back
+    crashes = event.startswith(deployment(CRASHING)) and "Back-off restarting" in event
+    return crashes or (event.startswith(deployment(WORKSHOP)) and dies_or_comes_back)
 
 
 def _surplus(namespace: Namespace) -> set[str]:

@@ -22,8 +22,9 @@ SLOTS = 16
 MEMORY_MEBIBYTES = 640
 GRACE_SECONDS = 60
 """Half a minute more than is kept for handing back."""
-GATHERED = ("readers", "counters")
-"""The pools of `examples/gather`."""
+CRASHING = "counters"
+GATHERED = ("readers", CRASHING)
+"""The pools of `examples/gather`; the consumers of one crash for a while in one scenario."""
 _SMALL = ("concurrency=4", "maxReplicas=1", "scaleDown.stabilizationSeconds=5", "env.PYTHONPATH=/tasks")
 VALUES = (
     f"pools.{POOL}.concurrency={SLOTS}",
