@@ -296,8 +296,8 @@ class Worker:
                 await self.closing.put_back(held, claim.wait_seconds)
 
     async def _work(self, held: Assignment, registration: Registration, record: Record, lease: Lease) -> None:
-        if self._stopping:
-            await self._stopped(held, lease, Stop.SHUTDOWN)
+        if held.stopped.done():  # there was no time left when the claim came
+            await self._stopped(held, lease, held.stopped.result())
             return
         name = held.task.name if held.task.name in self.registrations else UNKNOWN
         self.events.tell(record)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.unit.consumer.stage import POOL, Stage, until
-from warren.record import State
+from warren.clock import Clock
+from warren.record import Claim, State
+from warren.records.memory import MemoryRecords
 from warren.tasks import Payload
 from warren_consumer.handler import Context
 from warren_consumer.worker import Worker
@@ -68,6 +71,56 @@ async def test_what_was_not_begun_goes_back_at_once(stage: Stage) -> None:
     await running
     assert sorted(stage.ended) == sorted(task.id for task in first)
     assert (await stage.record(waiting)).state is State.QUEUED
+
+
+class Slow(MemoryRecords):
+    """A store that has claimed, and takes its time to say so."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.claimed = asyncio.Event()
+        self.said = asyncio.Event()
+
+    async def claim(self, *args: Any, **named: Any) -> Claim:
+        claim = await super().claim(*args, **named)
+        self.claimed.set()
+        await self.said.wait()
+        return claim
+
+
+async def test_what_is_being_claimed_when_it_stops_is_done_in_that_attempt(stage: Stage) -> None:
+    stage.records = records = Slow(stage.clock)
+    stage.knows_work()
+    stage.gate.set()
+    task = await stage.submit()
+    worker = stage.worker()
+    running = asyncio.create_task(worker.run())
+    await records.claimed.wait()
+    await worker.stop()
+    records.said.set()
+    await worker.drain(finish_seconds=5, hurry=asyncio.Event(), hand_back_seconds=1)
+    await running
+    record = await stage.record(task)
+    assert (record.state, record.attempt, stage.ended) == (State.SUCCEEDED, 1, [task.id])
+    assert stage.empty
+
+
+async def test_what_is_claimed_when_there_is_no_more_time_goes_back_unbegun(stage: Stage) -> None:
+    stage.records = records = Slow(stage.clock)
+    stage.knows_work()
+    task = await stage.submit()
+    worker = stage.worker()
+    running = asyncio.create_task(worker.run())
+    await records.claimed.wait()
+    await worker.stop()
+    draining = asyncio.create_task(worker.drain(finish_seconds=0, hurry=asyncio.Event(), hand_back_seconds=1))
+    await asyncio.sleep(0.01)
+    records.said.set()
+    await draining
+    await running
+    record = await stage.record(task)
+    assert (record.failures, stage.began) == (0, [])
+    assert [message.message_id for message, _ in stage.queue.ready] == [task.id]
 
 
 async def test_nothing_is_taken_after_stop(stage: Stage) -> None:
