@@ -75,7 +75,6 @@ _POLICY: Final = re.compile(r'"key";q=(\d+)')
 WINDOW_SECONDS: Final = 10
 """After how many seconds it may make as many again."""
 
-
 Document = TypeVar("Document", bound=BaseModel)
 
 Lane = AbstractAsyncContextManager[None]
