@@ -17,7 +17,7 @@ from benchmarks import finishing, latency, memory, requests, submitting
 from benchmarks.figure import Figure, report
 from benchmarks.machine import Ground, ground
 
-TASKS_FOR_MEMORY: Final = 20_000
+TASKS_FOR_MEMORY: Final = 100_000
 WIDTH: Final = 170
 """A row of the table is one line, in a pipe as well."""
 
