@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Final, Self
 
@@ -98,7 +99,10 @@ class Outbound:
 
     def __init__(self, allowed: Allowed | None = None, *, resolve: Resolve | None = None) -> None:
         transport = _Checked(allowed or Allowed(), resolve or Lookups().addresses)
-        self._http = httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # they would pile up, and are sent to nobody
+        self._http = httpx2.AsyncClient(
+            transport=transport, trust_env=False, follow_redirects=False, cookies=no_cookies
+        )
 
     async def __aenter__(self) -> Self:
         """Return it: connections are made when they are needed."""

@@ -238,6 +238,15 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         assert (len(receiver.received), proxy.received) == (1, [])
 
 
+async def test_nothing_that_a_receiver_says_is_kept() -> None:
+    outbound = Outbound(LOOPBACK)
+    async with Receiver([response(204, set_cookie="a=b; Max-Age=1000000")]).listening() as receiver, outbound:
+        async with outbound.send("POST", receiver.url, content=b"{}") as answer:
+            assert answer.headers["set-cookie"]
+        assert not outbound._http.cookies.jar  # noqa: SLF001 - no other way tells
+    assert "cookie" not in receiver.received[0].headers
+
+
 async def test_an_answer_is_read_no_further_than_wanted() -> None:
     sent = 0
 
