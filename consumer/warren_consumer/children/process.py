@@ -16,13 +16,19 @@ import structlog
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
 _MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """An event's most: a manifest with many labels and categories is a long line."""
 
 _LOG_SECONDS: Final = 1.0
 """How long the last that a child printed may take to be read."""
+
+_PIECE_BYTES: Final = 4096
+"""How much of what a child prints is logged before others get their turn: each byte may be a line."""
+
+_LONGEST_LINE_BYTES: Final = 64 * 1024
+"""A line of more is logged in parts."""
 
 _log = structlog.get_logger(__name__)
 
@@ -113,9 +119,23 @@ class Child:
         """Write what the child prints into the log, line by line."""
         printed = self._process.stderr
         assert printed is not None  # noqa: S101 - it is a pipe
-        while chunk := await printed.read(64 * 1024):
-            for line in chunk.decode(errors="replace").splitlines():
-                _log.info("output of a child process", purpose=purpose, pid=self.pid, line=line)
+        async for line in _lines(printed):
+            text = line.rstrip(b"\r\n").decode(errors="replace")
+            _log.info("output of a child process", purpose=purpose, pid=self.pid, line=text)
+
+
+async def _lines(printed: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Give what is printed line by line, however it comes; the last one may have no end."""
+    begun = b""
+    while piece := await printed.read(_PIECE_BYTES):
+        lines = (begun + piece).splitlines(keepends=True)
+        whole = lines[-1].endswith((b"\r", b"\n")) or len(lines[-1]) >= _LONGEST_LINE_BYTES
+        begun = b"" if whole else lines.pop()
+        for line in lines:
+            yield line
+        await asyncio.sleep(0)  # what is here already is read without a pause
+    if begun:
+        yield begun
 
 
 def death(code: int) -> str:

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from tests.integration.consumer.processes import alive, install, of_group, until
 from warren.record import Progress, TaskError
@@ -110,6 +112,18 @@ def dies(how: str) -> None:
     if how == "segfault":
         ctypes.string_at(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+@task(pool="cpu", process=True)
+def prints(lines: int) -> None:
+    for number in range(lines):
+        os.write(2, b"line ")
+        time.sleep(0.01)
+        print(number)
+    print("in full", end="")
+
+@task(pool="cpu", process=True)
+def floods(lines: int) -> None:
+    os.write(2, b"\\n" * lines)
 
 @task(pool="cpu", process=True)
 def large(size: int) -> bytes:
@@ -247,6 +261,24 @@ async def test_a_death_costs_its_own_attempt_only(crew: Crew, how: str, said: st
     assert (await call(crew, "who"))["pid"] != pid
     neighbour.cancel()
     await asyncio.wait({neighbour})
+
+
+async def test_what_a_function_prints_is_logged_line_by_line_however_it_comes() -> None:
+    crew = Crew()
+    with capture_logs() as logged:
+        await crew.call(context("prints", lines=20))
+        await crew.close()
+    assert [entry["line"] for entry in logged] == [*(f"line {number}" for number in range(20)), "in full"]
+
+
+async def test_a_flood_of_prints_lets_others_have_their_turn(crew: Crew) -> None:
+    with capture_logs() as logged:
+        running, seen = asyncio.create_task(crew.call(context("floods", lines=300_000))), [0]
+        while len(logged) < 300_000:
+            await asyncio.sleep(0)
+            seen.append(len(logged))
+        await running
+    assert max(later - earlier for earlier, later in pairwise(seen)) < 10_000
 
 
 async def test_a_child_that_died_idle_costs_nobody_anything(crew: Crew) -> None:
