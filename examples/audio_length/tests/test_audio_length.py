@@ -159,7 +159,7 @@ def test_a_wav(site: Site, parts: bool) -> None:  # noqa: FBT001
 
 
 @pytest.mark.parametrize("parts", [True, False])
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFF00, 0x7FFFF000])
 def test_a_wav_that_was_streamed_plays_as_long_as_its_bytes_last(
     site: Site,
     size: int,
@@ -268,6 +268,11 @@ def test_a_file_of_unknown_size_that_does_not_end(site: Site, monkeypatch: pytes
 
 NO_NUMBER = "9" * 5000
 """More digits than Python reads."""
+TEXT = "This is a text of some length.".encode("utf-16")
+"""It begins with eleven bits of 1, as an mp3 does."""
+FLAC = (FILES / "tone.flac").read_bytes()
+STREAMED_FLAC = FLAC[:21] + bytes([FLAC[21] & 0xF0]) + bytes(4) + FLAC[26:]
+"""One whose number of samples is 0: unknown."""
 PAGE = Resource(b"<!DOCTYPE html><html>no such song</html>", headers={"Content-Type": "text/html; charset=utf-8"})
 
 
@@ -281,6 +286,9 @@ PAGE = Resource(b"<!DOCTYPE html><html>no such song</html>", headers={"Content-T
         (Resource(b"", status=416), "not-audio", "is empty"),
         (PAGE, "not-audio", "begins with b'<!DOCTYPE html><' and is said to be text/html: only wav, mp3, flac and ogg"),
         (Resource(b"\0\0\0\x20ftypM4A "), "unsupported-format", "only wav, mp3, flac and ogg"),
+        (Resource(TEXT * 20, headers={"Content-Type": "audio/mpeg"}), "unsupported-format", "only wav, mp3"),
+        (Resource(b"\xff\xf1\x50\x80" + bytes(300)), "unsupported-format", "only wav, mp3"),
+        (Resource(STREAMED_FLAC), "untold", "does not say how long it plays"),
         (Resource(b"RIFF\0\0\0\0AVI LIST", headers={"Content-Type": "video/avi"}), "unsupported-format", "video/avi"),
         (Resource(b"RIFF\0\0\0\0WAVEfmt "), "not-audio", "begins like wav, but holds no audio"),
         (Resource(b"RIFF\0\0\0\0WAVEfmt \x01\0\0\0x"), "not-audio", "begins like wav, but cannot be read"),

@@ -21,15 +21,16 @@ SIGNATURES: Final = {
     "wav": re.compile(rb"RIFF....WAVE", re.DOTALL),
     "flac": re.compile(rb"fLaC"),
     "ogg": re.compile(rb"OggS"),
-    "mp3": re.compile(rb"ID3|\xff[\xe0-\xff]"),
+    "mp3": re.compile(rb"ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]"),
 }
-"""What files begin with; an mp3 without tags with eleven bits of 1."""
+"""What files begin with; an mp3 without tags with eleven bits of 1, a version, and its layer. The other layers, which
+would be raw AAC and the mark of UTF-16 texts, are not taken: in any data something is found that looks like sound."""
 AUDIO_LIKE: Final = ("audio/", "video/", "application/ogg", "application/octet-stream", "binary/octet-stream")
 TOLERANCE: Final = 1.05
 """By how much a wav may promise more than it holds: the bytes a second are rounded."""
 BYTES_PER_KILOBIT: Final = 125
-UNTOLD: Final = frozenset({0x7FFFF000, 0xFFFFFFFF})
-"""Sizes of a wav's sound by which sox and ffmpeg say that they could not go back to tell it."""
+UNTOLD: Final = 0x7FFFF000
+"""From this size of a wav's sound on sox, arecord and ffmpeg say that they could not go back to tell it."""
 
 
 def seconds_of(file: BinaryIO, media_type: str = "") -> float:
@@ -44,6 +45,8 @@ def seconds_of(file: BinaryIO, media_type: str = "") -> float:
     """
     name = _format(file, media_type)
     seconds = ogg.seconds_of(file) if name == "ogg" else _told(file, name)
+    if not seconds and name == "flac":
+        raise Fail("untold", "the flac does not say how long it plays: it was streamed when it was written")
     if not seconds:
         raise Fail("not-audio", f"the file begins like {name}, but holds no audio")
     return seconds
@@ -61,7 +64,7 @@ def _told(file: BinaryIO, name: str) -> float:
     seconds = found.duration or 0.0
     if name == "wav" and found.bitrate and seconds > TOLERANCE * _lasts(found.filesize, found.bitrate):
         start, size = _sound(file)
-        if size not in UNTOLD or not found.is_lossless:  # compressed, it has no bitrate of its own
+        if size < UNTOLD or not found.is_lossless:  # compressed, it has no bitrate of its own
             raise Fail("cut-off", f"the file says that it plays for {seconds:g} s, but is too short for that")
         return _lasts(found.filesize - start, found.bitrate)
     return seconds
