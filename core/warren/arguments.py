@@ -30,7 +30,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json, to_jso
 
 from warren.attempt import CurrentTask
 from warren.errors import InvalidPayloadError, InvalidRequestError, InvalidResultError, SettingsError
-from warren.tasks import JSON, Payload, is_json
+from warren.tasks import JSON, Payload, is_json, is_media_type
 
 MAX_ERRORS_SHOWN: Final = 5
 
@@ -147,7 +147,7 @@ def result(value: object) -> Payload:
     """Return what a function returned as a task's result; a payload is one already.
 
     Raises:
-        InvalidResultError: JSON cannot hold it, or it is a payload of something else than bytes.
+        InvalidResultError: JSON cannot hold it, or it is a payload of something else than bytes of a media type.
 
     """
     if isinstance(value, Payload):
@@ -162,6 +162,8 @@ def _of_bytes(payload: Payload) -> Payload:
     body: object = payload.body
     kind: object = payload.content_type
     if isinstance(body, bytes) and isinstance(kind, str):
+        if not is_media_type(kind):
+            raise InvalidResultError(f"the function returned a Payload whose content type is none: {kind[:50]!r}")
         return _readable(payload)
     given = f"body is of type {type(body).__name__} and whose content type is of type {type(kind).__name__}"
     raise InvalidResultError(f"the function returned a Payload whose {given}; they are bytes and str")

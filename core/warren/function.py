@@ -75,7 +75,7 @@ class TaskFunction(Generic[P, R]):
         self._terms = Terms(TaskOptions(pool=options.pool) if options.pool else TaskOptions())
         update_wrapper(self, function)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
         return self.function(*args, **kwargs)
 
@@ -126,7 +126,7 @@ class TaskFunction(Generic[P, R]):
         """
         return self.on(self._terms.changed(options, idempotency_key, client))
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Submit a call and return its job, whose `get()` gives what the function returned.
 
         Raises:
@@ -148,7 +148,7 @@ class TaskFunction(Generic[P, R]):
         jobs = calls().many(self._calls(iterables), self._terms)
         return [job.reading(self.returned.read) for job in jobs]
 
-    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncJob[R]:
+    async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncJob[R]:
         """Submit a call from a program of asyncio: see `delay`."""
         job = await calls().aone(self._call(args, kwargs), self._terms)
         return job.reading(self.returned.read)

@@ -7,7 +7,7 @@
             assert count_words.delay("a b a").get() == {"words": 3}
 
 Arguments and results go through JSON as they do in earnest, and failures are followed by other attempts, without the
-pauses. Time limits, delays and child processes play no part.
+pauses. Pools, time limits, delays, idempotency keys and child processes play no part.
 
 Forbidden here: anything that a test of Warren itself would need.
 """

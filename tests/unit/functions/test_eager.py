@@ -103,6 +103,16 @@ def picture() -> Payload:
     return Payload(b"\x89PNG", "image/png")
 
 
+@task()
+def of_no_type() -> Payload:
+    return Payload(b"text", "a text")
+
+
+@task()
+def named_as_a_methods(self: int, args: int, kwargs: int) -> list[int]:
+    return [self, args, kwargs]
+
+
 def test_a_call_runs_here_and_comes_back_through_json() -> None:
     sent = Parcel(sent=date(2026, 11, 21))
     with eager():
@@ -113,6 +123,13 @@ def test_a_call_runs_here_and_comes_back_through_json() -> None:
     progress = job.record().progress
     assert progress is not None
     assert (progress.fraction, progress.message) == (0.5, threading.current_thread().name)
+
+
+async def test_parameters_may_have_any_name() -> None:
+    with eager():
+        assert named_as_a_methods.delay(1, 2, 3).get() == [1, 2, 3]
+        assert named_as_a_methods.delay(self=1, args=2, kwargs=3).get() == [1, 2, 3]
+        assert await (await named_as_a_methods.adelay(self=1, args=2, kwargs=3)).get() == [1, 2, 3]
 
 
 def test_many_calls_and_calls_within_calls() -> None:
@@ -220,6 +237,8 @@ def test_results_that_are_not_json() -> None:
             strange.delay().get()
         with pytest.raises(InvalidResultError):
             infinite.delay().get()
+        with pytest.raises(InvalidResultError, match="content type"):
+            of_no_type.delay().get()
         with pytest.raises(InvalidRequestError, match="NaN or infinity"):
             half.delay(float("inf"))
 
