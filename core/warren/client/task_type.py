@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, Field, ValidationError
 
 from warren.client.documents import TaskRequest, json_bytes
-from warren.client.problem import InvalidFieldsError
+from warren.client.problem import FieldProblem, InvalidFieldsError
 from warren.errors import InvalidRequestError
+from warren.settlement import shown
 from warren.training import TRAIN_TASK, TrainRequest
 
 
@@ -50,6 +51,9 @@ class TaskType:
             self.model.model_validate_json(body)
         except ValidationError as error:
             raise InvalidFieldsError.of(error, "args") from error
+        except Exception as error:  # of a validator in the task's own package, which did not expect this
+            told = f"the check of the task {self.name} failed on them: {shown(error)}"
+            raise InvalidFieldsError((FieldProblem(field="args", message=told),)) from error
 
 
 TRAIN: Final = TaskType(

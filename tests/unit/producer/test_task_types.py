@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, Any
 
 import httpx2
 import jsonschema
 import orjson
 import pytest
+from pydantic import BeforeValidator
 
-from tests.unit.producer.conftest import House, answer
+from tests.unit.producer import conftest
+from tests.unit.producer.conftest import House, answer, serving
+from warren import task
 
 GOOD: dict[str, object] = {"tone": {"hertz": 440}, "day": "2026-11-21"}
 
@@ -38,6 +42,32 @@ async def test_wrong_arguments_are_refused_by_the_name_of_the_field(
     assert problem["field"] == field
     assert said in problem["message"]
     assert house.waiting("cpu") == 0
+
+
+def stripped(value: Any) -> Any:
+    """Return a text without spaces around it; whoever wrote this thought of nothing else than texts."""
+    return value.strip()
+
+
+@task
+def sing(song: Annotated[str, BeforeValidator(stripped)]) -> str:
+    return song
+
+
+async def test_a_check_of_a_tasks_own_that_fails_is_no_fault_of_the_producers(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "FUNCTIONS", [sing.type])
+    wrong = {"task": "sing", "args": {"song": 3}}
+    batch = [wrong, {"task": "sing", "args": {"song": " la "}}]
+    async with serving(house) as api:
+        response = await api.post("/v1/tasks", json=wrong)
+        told = (await api.post("/v1/tasks/batch", json={"tasks": batch})).json()
+    assert response.status_code == 422
+    [problem] = response.json()["errors"]
+    assert problem["field"] == "args"
+    assert "AttributeError" in problem["message"]
+    assert (told["accepted"], told["refused"]) == (1, 1)
 
 
 async def test_right_arguments_travel_as_they_were_sent(api: httpx2.AsyncClient, house: House) -> None:
