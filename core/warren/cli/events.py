@@ -89,9 +89,11 @@ def _line(event: Event, output: Output) -> str:
 
 def _detail(document: dict[str, Any]) -> str:
     """Return what there is to say beside the state: an error, how far it has come, the attempt."""
-    if error := document.get("error"):
-        return f"{error['code']}: {' '.join(error['message'].split())}"
-    if progress := document.get("progress"):
-        return f"{progress['fraction']:.0%} {progress.get('message') or ''}".rstrip()
-    attempt = document.get("attempt", 0)
-    return f"attempt {attempt}" if attempt > 1 else ""
+    match document:
+        case {"error": {"code": str(code), "message": str(message)}}:
+            return f"{code}: {' '.join(message.split())}"
+        case {"progress": {"fraction": int() | float() as fraction, **more}}:
+            return f"{fraction:.0%} {more.get('message') or ''}".rstrip()
+        case {"attempt": int(attempt)} if attempt > 1:
+            return f"attempt {attempt}"
+    return ""

@@ -40,7 +40,7 @@ async def listen(
     """Yield the events that fit one of the topic patterns (`task.failed.*`, `pool.#`), for as long as it is asked.
 
     Events are best effort. What happens while the connection is away is not told; `lost` is called with the reason, and
-    listening begins anew as soon as it can.
+    listening begins anew as soon as it can. What others publish there that is no event is passed over.
 
     Raises:
         InvalidRequestError: a pattern is longer than any event's key.
@@ -55,10 +55,20 @@ async def listen(
             async with broker.listen(patterns) as deliveries:
                 heard_before = True
                 async for delivery in deliveries:
-                    yield Event(delivery.message.type or "", orjson.loads(delivery.message.body))
+                    if (document := _document(delivery.message.body)) is not None:
+                        yield Event(delivery.message.type or "", document)
             lost("the connection was lost")
         except UnavailableError as error:
             if not heard_before:
                 raise
             lost(error.detail)
         await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _document(body: bytes) -> dict[str, Any] | None:
+    """Return what an event holds; None if it is none: whoever may send wake hints may send anything."""
+    try:
+        document = orjson.loads(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

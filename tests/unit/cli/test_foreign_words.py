@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import pytest
@@ -9,7 +10,10 @@ from typer.testing import CliRunner, Result
 
 from tests.unit.gateway import answered_by
 from warren.cli import app
+from warren.cli.connection import Output
 from warren.cli.display import plain
+from warren.cli.events import _line
+from warren.client.listening import Event
 
 Run = Callable[..., Result]
 
@@ -85,3 +89,19 @@ def test_an_argument_that_json_holds_and_warren_does_not_is_refused_instead_of_r
     result = run("submit", "echo", f"n={LARGE}", status="queued")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "64-bit" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"error": {"code": "bad", "message": "no  good"}}, "bad: no good"),
+        ({"error": None, "progress": {"fraction": 0.5, "message": "half"}, "attempt": 2}, "50% half"),
+        ({"progress": {"fraction": 1}}, "100%"),
+        ({"attempt": 2}, "attempt 2"),
+        ({"attempt": 1}, ""),
+        ({"error": "bad", "progress": 3, "attempt": "many", "name": ["echo"]}, ""),
+        ({"error": {"code": 3}, "progress": {"fraction": "half"}}, ""),
+    ],
+)
+def test_an_event_of_any_form_is_a_line(document: dict[str, Any], told: str) -> None:
+    assert _line(Event("task.started.echo", {"id": "1", **document}), Output.TABLE).endswith(f" 1 {told}".rstrip())

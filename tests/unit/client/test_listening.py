@@ -41,6 +41,16 @@ async def test_events_that_fit_are_told_with_their_keys(broker: MemoryBroker) ->
         assert await first == Event("task.failed.echo", {"id": "1"})
 
 
+async def test_what_is_no_event_is_passed_over(broker: MemoryBroker) -> None:
+    async with aclosing(listen(broker, ["#"])) as heard:
+        first = asyncio.ensure_future(anext(heard))
+        await asyncio.sleep(0.01)
+        for body in (b"", b"wake up", b"\xff", b"[1]", b"null"):  # as a client with the right to send wake hints may
+            await broker.publish(Message(body), exchange=EVENTS, routing_key="pool.wake.cpu", mandatory=False)
+        await happens(broker, "task.started.echo")
+        assert (await asyncio.wait_for(first, 2)).key == "task.started.echo"
+
+
 async def test_a_pattern_that_no_message_can_bear_is_refused(broker: MemoryBroker) -> None:
     with pytest.raises(InvalidRequestError, match="255 bytes at most"):
         await anext(listen(broker, ["task.#", "é" * 128]))
