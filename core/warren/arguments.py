@@ -114,7 +114,7 @@ class Returned:
 
         """
         annotation = _signature(function).return_annotation
-        plain = annotation in {inspect.Signature.empty, Payload}
+        plain = annotation is inspect.Signature.empty or _may_be(annotation, Payload)
         try:
             self._type: TypeAdapter[Any] = TypeAdapter(Any if plain else annotation)
             secret = _holds_secrets(self._type)
@@ -191,7 +191,7 @@ def _contexts(function: Callable[..., Any], signature: inspect.Signature) -> lis
     """Return the names of the parameters that are for the attempt at hand."""
     hints = _hints(function)
     named = [one for one in signature.parameters.values() if one.kind in _NAMED]
-    return [one.name for one in named if _is_context(hints.get(one.name, one.annotation))]
+    return [one.name for one in named if _may_be(hints.get(one.name, one.annotation), CurrentTask)]
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -202,13 +202,13 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def _is_context(annotation: object) -> bool:
-    """Tell whether an annotation is `CurrentTask`, by itself, `Annotated`, or one of a union."""
+def _may_be(annotation: object, kind: type) -> bool:
+    """Tell whether an annotation is a class, by itself, `Annotated`, or one of a union."""
     if get_origin(annotation) is Annotated:
-        return _is_context(get_args(annotation)[0])
+        return _may_be(get_args(annotation)[0], kind)
     if get_origin(annotation) in {Union, UnionType}:
-        return any(map(_is_context, get_args(annotation)))
-    return annotation is CurrentTask
+        return any(_may_be(one, kind) for one in get_args(annotation))
+    return annotation is kind
 
 
 def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, Any]:

@@ -104,6 +104,11 @@ def picture() -> Payload:
 
 
 @task()
+def document(text: str) -> Payload | None:
+    return Payload(text.encode()) if text else None
+
+
+@task()
 def of_no_type() -> Payload:
     return Payload(b"text", "a text")
 
@@ -233,6 +238,8 @@ def test_results_that_are_not_json() -> None:
     with eager():
         picture_bytes: object = picture.delay().get()
         assert picture_bytes == b"\x89PNG"
+        assert document.returned.schema() == {}
+        assert [document.delay(text).get() for text in ('{"a": 1}', "")] == [{"a": 1}, None]
         with pytest.raises(InvalidResultError):
             strange.delay().get()
         with pytest.raises(InvalidResultError):
