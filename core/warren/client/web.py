@@ -270,7 +270,7 @@ class WebGateway:
         try:
             async with lane or self._calls:
                 answer = await self._http.request(method, path, **parts)
-        except httpx2.TransportError as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             what = str(error) or type(error).__name__
             detail = f"no answer from {self._url}: {what}; is this the API's address, and is the producer running?"
             raise UnavailableError(detail, retry_after=None) from error

@@ -84,6 +84,13 @@ async def test_a_lost_connection_never_submits_twice() -> None:
     assert len({request.headers["Idempotency-Key"] for request in api.requests}) == 1
 
 
+async def test_an_answer_that_cannot_be_unpacked_is_none() -> None:
+    api = Api(httpx2.DecodingError("no gzip"), document("queued"))
+    async with api.client() as client:
+        await client.submit("echo")
+    assert len({request.headers["Idempotency-Key"] for request in api.requests}) == 1 < len(api.requests)
+
+
 async def test_a_lost_connection_never_predicts_twice() -> None:
     found = httpx2.Response(200, json={"model": "iris", "version": "1", "predictions": [{"label": "setosa"}]})
     api = Api(httpx2.ReadError("cut"), found, found)
