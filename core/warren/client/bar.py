@@ -5,6 +5,7 @@ Forbidden here: waiting for them.
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -17,8 +18,14 @@ class Bar:
 
     def __init__(self, total: int, *, shown: bool = True) -> None:
         columns = (TextColumn("tasks"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-        console = Console(stderr=True)
-        self._progress = Progress(*columns, TimeElapsedColumn(), console=console, disable=not shown)
+        self._progress = Progress(
+            *columns,
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            # What others print meanwhile is shown above the bar, unless it goes elsewhere: into a file, say.
+            redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
+            disable=not shown,
+        )
         self._bar = self._progress.add_task("", total=total)
         self._failed = 0
 

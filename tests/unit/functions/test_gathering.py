@@ -172,6 +172,21 @@ async def test_the_bar_tells_how_many_are_done(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
 
 
+async def test_what_is_printed_beside_the_bar_goes_where_it_was_sent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # standard error is a terminal, standard output is none
+    tasks = Tasks()
+    gathered = asyncio.create_task(gathering.gather(tasks.jobs(1), progress=True))
+    await asyncio.sleep(0.01)
+    print("a result")  # noqa: T201
+    tasks.end("0", State.SUCCEEDED)
+    await gathered
+    told = capsys.readouterr()
+    assert "1/1" in told.err
+    assert told.out == "a result\n"
+
+
 @task()
 def double(n: int) -> dict[str, int]:
     return {"n": n}
