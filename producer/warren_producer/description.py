@@ -5,12 +5,13 @@ Forbidden here: descriptions of single routes; they stand at the routes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic_core import to_json
 
 from warren.client.problem import PROBLEM_JSON
 from warren.client.task_type import TaskType, TaskTypes
@@ -103,6 +104,12 @@ def _lock(document: dict[str, Any], administrative: Collection[str]) -> None:
 
 
 def _example(kind: TaskType) -> dict[str, Any]:
-    text = f"{kind.description}\n\nIts schemas are at `/v1/task-types`."
+    schemas = (("It takes", kind.arguments), ("It gives", kind.result))
+    told = (f"{what}\n\n```json\n{_json(schema)}\n```" for what, schema in schemas if schema)
+    text = "\n\n".join((kind.description, *told))
     args = sample(kind.arguments) if kind.arguments else {}
     return {"summary": kind.name, "description": text, "value": {"task": kind.name, "args": args}}
+
+
+def _json(schema: Mapping[str, Any]) -> str:
+    return to_json(schema, indent=2, inf_nan_mode="null").decode()

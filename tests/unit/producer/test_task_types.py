@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -114,4 +115,14 @@ async def test_the_docs_show_a_call_of_each_task(api: httpx2.AsyncClient) -> Non
     examples = document["paths"]["/v1/tasks"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     assert examples["play"]["value"] == {"task": "play", "args": {"tone": {"hertz": 20}, "day": "2026-01-31"}}
     assert examples["train"]["value"]["args"]["dataset"]
-    assert "Play a tone." in examples["play"]["description"]
+    assert examples["play"]["description"].startswith("Play a tone.")
+
+
+async def test_the_docs_show_what_each_task_takes_and_gives(api: httpx2.AsyncClient) -> None:
+    document = (await api.get("/openapi.json")).json()
+    examples = document["paths"]["/v1/tasks"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    types = {kind["name"]: kind for kind in (await api.get("/v1/task-types")).json()["task_types"]}
+    shown = re.findall(r"```json\n(.*?)\n```", examples["play"]["description"], re.DOTALL)
+    assert [orjson.loads(schema) for schema in shown] == [types["play"]["arguments"], types["play"]["result"]]
+    shown = re.findall(r"```json\n(.*?)\n```", examples["train"]["description"], re.DOTALL)
+    assert [orjson.loads(schema) for schema in shown] == [types["train"]["arguments"]]
