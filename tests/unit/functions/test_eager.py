@@ -239,7 +239,8 @@ def test_results_that_are_not_json() -> None:
         picture_bytes: object = picture.delay().get()
         assert picture_bytes == b"\x89PNG"
         assert document.returned.schema() == {}
-        assert [document.delay(text).get() for text in ('{"a": 1}', "")] == [{"a": 1}, None]
+        documents: list[object] = [document.delay(text).get() for text in ('{"a": 1}', "")]
+        assert documents == [{"a": 1}, None]
         with pytest.raises(InvalidResultError):
             strange.delay().get()
         with pytest.raises(InvalidResultError):
