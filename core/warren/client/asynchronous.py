@@ -225,6 +225,12 @@ class AsyncJob(Generic[R]):
                 return document
 
     @overload
+    async def get(
+        self: AsyncJob[Payload] | AsyncJob[Coroutine[Any, Any, Payload]],
+        timeout: float | None = None,  # noqa: ASYNC109 - it is passed on
+    ) -> Any: ...  # noqa: ANN401 - a payload's JSON value, or its bytes
+
+    @overload
     async def get(self: AsyncJob[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...  # noqa: ASYNC109
 
     @overload

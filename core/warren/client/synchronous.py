@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from warren.client.letters import AsyncDeadLetters
     from warren.prediction import PredictResponse
     from warren.record import State
+    from warren.tasks import Payload
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -153,6 +154,9 @@ class Job(Generic[R]):
     def wait(self, timeout: float | None = None) -> TaskDocument:
         """Return how the task stands when it has ended, or when `timeout` seconds are over."""
         return self._thread.run(self._job.wait(timeout))
+
+    @overload
+    def get(self: Job[Payload] | Job[Coroutine[Any, Any, Payload]], timeout: float | None = None) -> Any: ...  # noqa: ANN401 - a payload's JSON value, or its bytes
 
     @overload
     def get(self: Job[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...

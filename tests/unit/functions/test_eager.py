@@ -236,8 +236,7 @@ async def test_within_a_loop_only_who_cancels_the_caller_cancels_a_call() -> Non
 
 def test_results_that_are_not_json() -> None:
     with eager():
-        picture_bytes: object = picture.delay().get()
-        assert picture_bytes == b"\x89PNG"
+        assert picture.delay().get() == b"\x89PNG"
         assert document.returned.schema() == {}
         documents: list[object] = [document.delay(text).get() for text in ('{"a": 1}', "")]
         assert documents == [{"a": 1}, None]
