@@ -22,6 +22,9 @@ AGAIN_SECONDS = 2.0
 WATCH_SECONDS = 3.0
 CLOSE_SECONDS = 3.0
 LOOK_SECONDS = 1.0
+PROBE_SECONDS = 10.0
+"""How long a dependency is waited for that neither answers nor refuses: readiness is about all of them, and a process
+that notes nothing for a while is taken for one that hangs."""
 
 log = structlog.get_logger(__name__)
 
@@ -169,9 +172,12 @@ class Runtime:
 
     async def _probe(self, name: str) -> None:
         try:
-            await self.probes[name]()
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.probes[name]()
         except UnavailableError as error:
             self.health.note(name, error.detail)
+        except TimeoutError:
+            self.health.note(name, f"no answer within {PROBE_SECONDS:g} s")
         else:
             self.health.note(name, None)
 

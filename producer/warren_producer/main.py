@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from typing import Final
 
 import structlog
@@ -29,6 +30,9 @@ from warren.submission import Submitter
 from warren_producer.app import create_app
 from warren_producer.server import Server
 from warren_producer.settings import ProducerSettings
+
+ANSWER_SECONDS: Final = 2.0
+"""How long before the end of the time for requests under way those that wait for tasks are answered."""
 
 STORAGE_SECONDS: Final = 4
 """How long a request waits for the storage, twice at most: whoever sent it is told to try again before it gives up."""
@@ -68,7 +72,7 @@ async def _serve(settings: ProducerSettings, functions: list[TaskType], keyring:
             timeout_graceful_shutdown=round(settings.shutdown_seconds),
             server_header=False,
         ),
-        closing=app.state.watch.dismiss,
+        closing=partial(app.state.watch.dismiss, max(0.0, settings.shutdown_seconds - ANSWER_SECONDS)),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # uvicorn obeys them, then raises them again: closing comes first

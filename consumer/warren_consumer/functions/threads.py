@@ -53,9 +53,9 @@ class Threads:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._end, answer, outcome)
 
-        self._jobs.put(job)
-        if not self._idle.acquire(blocking=False):
+        if not self._idle.acquire(blocking=False):  # first: without a thread, the job must not be left for another one
             threading.Thread(target=self._work, daemon=True, name="warren-function").start()
+        self._jobs.put(job)
         try:
             return await answer
         except asyncio.CancelledError:

@@ -14,6 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -56,6 +57,7 @@ class Watch:
         self._hinted: set[str] = set()
         self._hint = asyncio.Event()
         self._closing = False
+        self._over = False
         self._tried = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.queue: str | None = None
@@ -112,7 +114,7 @@ class Watch:
         if seconds > 0:
             end = time.monotonic() + seconds
             async with self._view(task_id, caller) as view:
-                while not view.over and await view.changed(end - time.monotonic()):
+                while not (view.over or self._over) and await view.changed(end - time.monotonic()):
                     pass
                 if view.record.state.terminal:
                     return view.record
@@ -137,17 +139,27 @@ class Watch:
             finally:
                 self._following.discard(view)
 
-    def dismiss(self) -> None:
-        """End the views of all who follow a task, now and from now on; those who wait may go on waiting."""
+    def dismiss(self, patience_seconds: float) -> None:
+        """End the views of all who follow a task, now and from now on; those who wait may go on for so long.
+
+        Then they learn how their tasks stand: cut off by the end of the process they would not know of tasks that were
+        accepted.
+        """
         self._closing = True
         for view in self._following:
             view.end()
+        asyncio.get_running_loop().call_later(patience_seconds, self._end_waits)
 
     def tell(self, task_id: str | None) -> None:
         """Have the task looked at now: something has become of it."""
         if task_id is not None and task_id in self._views:
             self._hinted.add(task_id)
             self._hint.set()
+
+    def _end_waits(self) -> None:
+        self._over = True
+        for view in chain.from_iterable(self._views.values()):
+            view.end()
 
     async def _read(self, task_id: str, caller: Caller) -> Record:
         [record] = await self._records.read([task_id])

@@ -351,13 +351,22 @@ async def test_closing_dismisses_those_who_follow_and_not_those_who_wait(watch: 
     waiting = asyncio.create_task(watch.wait(task.id, NEVER))
     async with watch.follow(task.id) as view:
         await view.changed(0)
-        watch.dismiss()
+        watch.dismiss(NEVER)
         assert await view.changed(0)
         assert view.over
     async with watch.follow(task.id) as late:
         assert late.over
     await ended(records, task)
     assert (await asyncio.wait_for(waiting, SOON)).state is State.SUCCEEDED
+
+
+async def test_those_who_wait_are_answered_before_the_process_ends(watch: Watch, records: MemoryRecords) -> None:
+    task = await submitted(records)
+    waiting = asyncio.create_task(watch.wait(task.id, NEVER))
+    await until(lambda: watch.viewers == 1)
+    watch.dismiss(0.01)
+    assert (await asyncio.wait_for(waiting, SOON)).state is State.QUEUED
+    assert (await asyncio.wait_for(watch.wait(task.id, NEVER), SOON)).state is State.QUEUED
 
 
 def record(state: State, now: float, **more: object) -> Record:

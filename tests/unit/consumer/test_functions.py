@@ -29,6 +29,9 @@ from warren_consumer.functions.handlers import registrations
 from warren_consumer.functions.threads import Threads
 from warren_consumer.handler import Context
 
+TOO_LARGE_A_STACK = 1 << 50
+"""No system has room for it: threads cannot be begun."""
+
 
 async def call(
     function: TaskFunction[..., Any],
@@ -356,6 +359,18 @@ async def test_idle_threads_are_used_again() -> None:
         names.add(await threads.run(threading.get_ident))
         await asyncio.sleep(0.001)
     assert len(names) <= 2
+
+
+async def test_what_found_no_thread_is_not_run_by_another_one_later() -> None:
+    threads, calls = Threads(), list[str]()
+    before = threading.stack_size(TOO_LARGE_A_STACK)
+    try:
+        with pytest.raises(RuntimeError, match="thread"):
+            await threads.run(lambda: calls.append("first"))
+    finally:
+        threading.stack_size(before)
+    await threads.run(lambda: calls.append("second"))
+    assert calls == ["second"]
 
 
 async def test_threads_run_side_by_side() -> None:

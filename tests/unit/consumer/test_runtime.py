@@ -73,6 +73,20 @@ async def test_it_waits_for_what_is_away_and_says_so(stage: Stage) -> None:
     await running
 
 
+async def test_a_dependency_that_says_nothing_hides_nothing_else(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROBE_SECONDS", 0.02)
+    process = runtime(stage)
+    running = asyncio.create_task(process.run())
+    await until(lambda: process.health.ready)
+    process.probes = {**process.probes, "storage": asyncio.Event().wait}
+    await until(lambda: "no answer within 0.02 s" in str(process.health.document()["dependencies"]))
+    stage.broker.available = False
+    await until(lambda: "the broker is away" in str(process.health.document()["dependencies"]))
+    stage.broker.available = True
+    process.stop()
+    await running
+
+
 async def test_what_waiting_cannot_mend_ends_it(stage: Stage) -> None:
     async def refuse() -> None:
         raise BrokerUnavailableError("the credentials are refused", retry_after=None)

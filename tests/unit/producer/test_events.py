@@ -137,6 +137,6 @@ async def test_streams_end_when_the_process_closes(house: House) -> None:
         task_id = await submitted(api)
         async with streaming(api, task_id) as raw:
             await raw.until(b"event: queued")
-            api._transport.app.state.watch.dismiss()  # type: ignore[attr-defined]  # noqa: SLF001
+            api._transport.app.state.watch.dismiss(1)  # type: ignore[attr-defined]  # noqa: SLF001
             late = await asyncio.wait_for(api.get(f"/v1/tasks/{task_id}/events"), 1)
     assert [event["event"] for event in parsed(late.text)] == ["queued"]
