@@ -273,7 +273,7 @@ class ClientClosedError(WarrenError):
 
 
 class UnavailableError(WarrenError):
-    """A dependency does not answer; the same call may succeed later. Nothing was accepted."""
+    """A dependency does not answer; the same call may succeed later. Whether this one had any effect is not known."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "unavailable"

@@ -55,7 +55,7 @@ class Submitter:
         Raises:
             IdempotencyConflictError: the key was used with another body.
             UnroutableError: the pool has no queue.
-            BrokerUnavailableError: nothing was accepted; the same call may succeed later.
+            BrokerUnavailableError: it is not known to be accepted; the same call may succeed later.
             RecordsUnavailableError: likewise.
             StorageUnavailableError: likewise; the payload is too large for a message.
 

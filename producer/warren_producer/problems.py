@@ -46,8 +46,8 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     },
     503: {
         "model": Problem,
-        "description": "A dependency is away, and nothing was accepted: the same request may "
-        "succeed after the seconds of `Retry-After`.",
+        "description": "A dependency is away, and nothing is known to be accepted: the same request, under the same "
+        "`Idempotency-Key`, may succeed after the seconds of `Retry-After`.",
     },
     504: {"model": Problem, "description": "The prediction did not end within its time limit."},
 }

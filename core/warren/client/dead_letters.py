@@ -109,7 +109,7 @@ class DeadLetters(ByCaller):
             ReplayLimitError: it was replayed too often in a row, and `force` was not given.
             ReplayRefusedError: it cannot be replayed; the detail says what to do instead.
             WrongPoolError: its pool is gone, or the other one does not fit.
-            UnavailableError: nothing was accepted; the same call may succeed later.
+            UnavailableError: it is not known to be accepted; the same call may succeed later.
 
         """
         record = await self._failed(task_id)

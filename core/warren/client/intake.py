@@ -86,7 +86,7 @@ class Intake(ByCaller):
 
         Raises:
             InvalidRequestError: arguments, pool or key are wrong; nothing was accepted.
-            UnavailableError: the broker, its queue or the records are away; nothing was accepted.
+            UnavailableError: the broker, its queue or the records are away; it is not known to be accepted.
 
         """
         if request.task == PREDICT_TASK:
