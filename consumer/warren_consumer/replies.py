@@ -11,6 +11,7 @@ import structlog
 
 from warren.errors import BrokerUnavailableError, UnroutableError
 from warren.message import encode_reply
+from warren.topology import takes_replies
 
 if TYPE_CHECKING:
     from warren.broker import Broker
@@ -44,6 +45,9 @@ class Replies:
         await self._records.settle(record.id, ttl_seconds=ttl_seconds)
 
     async def _publish(self, record: Record, reply_to: str) -> None:
+        if not takes_replies(reply_to):
+            log.warning("a reply is not sent: its queue is none for replies", task=record.id, reply_to=reply_to)
+            return
         try:
             await self._broker.publish(encode_reply(record), exchange="", routing_key=reply_to)
         except UnroutableError:

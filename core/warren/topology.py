@@ -24,6 +24,7 @@ DELAY_DUE: Final = "warren.delay.due"
 ASTRAY: Final = f"{DEAD}.delay.due"
 """What the ladder has no way for: its pool is not there, or its routing key is none. No pool's name has a dot."""
 
+_OURS: Final = "warren."
 REPLY_PREFIX: Final = "warren.reply."
 LISTEN_PREFIX: Final = "warren.listen."
 
@@ -150,6 +151,11 @@ def topology(pools: Iterable[Pool]) -> Topology:
             Policy("warren-astray", r"^warren\.delay\.", {"alternate-exchange": ASTRAY}, apply_to="exchanges"),
         ),
     )
+
+
+def takes_replies(queue: str) -> bool:
+    """Tell whether replies may go to a queue: Warren's own would take one for a task, whose end has a reply, too."""
+    return queue.startswith(REPLY_PREFIX) or not queue.startswith(_OURS)
 
 
 def delay_exchange(level: int) -> str:

@@ -15,7 +15,7 @@ from warren.record import Claim, Lease, Outcome, Progress, State, TaskError, Ver
 from warren.records import LEASE_SECONDS
 from warren.records.memory import MemoryRecords
 from warren.tasks import Task, TaskOptions
-from warren.topology import TASKS
+from warren.topology import RESULTS, TASKS
 from warren_consumer.worker import HOPS_HEADER, MAX_HOPS, MAX_SURPRISES, SURPRISE_PAUSE_SECONDS
 
 
@@ -90,6 +90,18 @@ async def test_an_ended_task_is_told_and_acked_but_not_executed(stage: Stage) ->
         await until(lambda: stage.empty)
     assert stage.began == []
     assert [reply.headers["warren-state"] for reply in stage.replies] == ["canceled"]
+
+
+@pytest.mark.parametrize("queue", [POOL.queue, POOL.due_queue, POOL.dead_letter_queue, RESULTS])
+async def test_a_reply_that_would_be_taken_for_a_task_is_not_sent(stage: Stage, queue: str) -> None:
+    stage.knows_work()
+    stage.gate.set()
+    message = Message(b"{}", message_id="m1", type="work", reply_to=queue)
+    async with stage.working():
+        await stage.broker.publish(message, exchange=TASKS, routing_key=POOL.name)
+        await until(lambda: stage.ended == ["m1"] and stage.empty)
+    assert not stage.broker.queues[queue].ready
+    assert not await stage.records.due(older_than_seconds=0)
 
 
 async def test_an_expired_task_ends_as_expired(stage: Stage) -> None:
