@@ -13,7 +13,16 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from warren.outbound.addresses import Allowed
 from warren.pool import SYSTEM_POOL, Pool, PoolKind
 from warren.records import LEASE_SECONDS
-from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings, Words, words
+from warren.settings import (
+    MOST_SECONDS,
+    BrokerSettings,
+    PoolsSettings,
+    RecordsSettings,
+    Settings,
+    StorageSettings,
+    Words,
+    words,
+)
 from warren.webhook import Secret
 
 HAND_BACK_SECONDS: Final = 30.0
@@ -34,11 +43,11 @@ class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
     """How many tasks it works on at once; None: 8 in a `serve` pool, 1 in a `train` pool."""
     cpus: Annotated[int, Field(ge=1)] = 1
     """How many cores numerics may use: the pod's CPU limit (downward API), for a container sees all of its node's."""
-    lease_seconds: Annotated[float, Field(ge=1)] = LEASE_SECONDS
+    lease_seconds: Annotated[float, Field(ge=1, le=MOST_SECONDS)] = LEASE_SECONDS
     """How long a task stays this consumer's without a heartbeat; a heartbeat comes every third of it."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where `/healthz`, `/readyz` and `/metrics` are served; 0: nowhere."""
-    grace_seconds: Annotated[float, Field(ge=10)] = 60
+    grace_seconds: Annotated[float, Field(ge=10, le=MOST_SECONDS)] = 60
     """How long it may take to stop: the pod's `terminationGracePeriodSeconds`."""
 
     callback_allow: Words = ()

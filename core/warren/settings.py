@@ -18,9 +18,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from warren.errors import SettingsError
 from warren.objects import ObjectUri
 from warren.pool import DEFAULT_POOLS, Pool, parse_pools
-from warren.records import LEAST_RESULT_TTL_SECONDS, RESULT_TTL_SECONDS
+from warren.records import LEAST_RESULT_TTL_SECONDS, MOST_RESULT_TTL_SECONDS, RESULT_TTL_SECONDS
+from warren.tasks import MAX_DELAY_SECONDS
 
 PREFIX = "WARREN_"
+
+MOST_SECONDS = MAX_DELAY_SECONDS
+"""The longest time that a setting may give to anything but results: 30 days, as a task's own."""
 
 
 def words(value: object) -> object:
@@ -64,7 +68,7 @@ class RecordsSettings(BaseModel):
 
     records_url: str = Field(pattern="^(rediss?|unix)://")
     """`redis://user:password@host:6379/0`"""
-    result_ttl_seconds: float = Field(RESULT_TTL_SECONDS, ge=LEAST_RESULT_TTL_SECONDS)
+    result_ttl_seconds: float = Field(RESULT_TTL_SECONDS, ge=LEAST_RESULT_TTL_SECONDS, le=MOST_RESULT_TTL_SECONDS)
     """How long an ended record is kept after the ack of its message. Five minutes at least: a duplicate of the message
     may still be on its way, and without the record it would be executed again."""
 

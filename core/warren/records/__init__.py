@@ -39,6 +39,9 @@ RESULT_TTL_SECONDS = 48 * 3600.0
 LEAST_RESULT_TTL_SECONDS = 300.0
 """The shortest such life: a duplicate of the message may still be on its way and must find that the task has ended."""
 
+MOST_RESULT_TTL_SECONDS = 10 * 365 * 24 * 3600.0
+"""The longest: stores count a key's life in milliseconds, and cannot count without end."""
+
 UNACCEPTED_SECONDS = 300.0
 """How long after its last submission the sweep first looks at a record; an expiry may come before."""
 

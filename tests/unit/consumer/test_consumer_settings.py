@@ -36,6 +36,10 @@ def test_flags_come_first() -> None:
         ({"WARREN_CONCURENCY": "8"}, "WARREN_CONCURENCY: unknown"),
         ({"WARREN_GRACE_SECONDS": "1"}, "WARREN_GRACE_SECONDS"),
         ({"WARREN_RESULT_TTL_SECONDS": "299"}, "WARREN_RESULT_TTL_SECONDS"),
+        ({"WARREN_RESULT_TTL_SECONDS": "inf"}, "WARREN_RESULT_TTL_SECONDS"),
+        ({"WARREN_RESULT_TTL_SECONDS": "1e15"}, "WARREN_RESULT_TTL_SECONDS"),
+        ({"WARREN_LEASE_SECONDS": "inf"}, "WARREN_LEASE_SECONDS"),
+        ({"WARREN_GRACE_SECONDS": "inf"}, "WARREN_GRACE_SECONDS"),
     ],
 )
 def test_a_wrong_setting_is_named(changes: dict[str, str], said: str) -> None:
