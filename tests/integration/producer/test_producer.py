@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,15 +67,18 @@ async def test_a_key_holds_over_a_restart(producer: Producer, consumer: Consumer
     assert consumer.deliveries == 1
 
 
-async def test_who_waits_learns_that_the_task_was_accepted_before_the_process_ends(
+def test_who_waits_learns_that_the_task_was_accepted_before_the_process_ends(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    with producing(workspace, tmp_path / "producer.log", WARREN_SHUTDOWN_SECONDS="3") as producer:
-        waiting = asyncio.create_task(asyncio.to_thread(submit, producer, Prefer="wait=60"))
+    with (
+        producing(workspace, tmp_path / "producer.log", WARREN_SHUTDOWN_SECONDS="3") as producer,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        waiting = threads.submit(submit, producer, Prefer="wait=60")
         figures = f"{producer.url}/metrics"
-        await asyncio.to_thread(eventually, lambda: "\nwarren_requests_waiting 1.0\n" in httpx2.get(figures).text)
-        assert await asyncio.to_thread(producer.stop) == 0
-        answer = await waiting
+        eventually(lambda: "\nwarren_requests_waiting 1.0\n" in httpx2.get(figures).text)
+        assert producer.stop() == 0
+        answer = waiting.result()
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
 
 
