@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import httpx2
 import orjson
 import pytest
 
-from tests.integration.producer.conftest import Consumer, Producer, apply_topology, consuming
+from tests.integration.producer.conftest import Consumer, Producer, apply_topology, consuming, producing
 from tests.integration.servers import Workspace
 from warren import AsyncClient, Client
 from warren.errors import ClientClosedError, RecordsUnavailableError, UnroutableError
@@ -64,6 +65,21 @@ async def test_a_key_holds_over_a_restart(producer: Producer, consumer: Consumer
     async with consumer.working(), AsyncClient(producer.url) as client:
         assert await client.job(first.json()["id"]).get(timeout=10) == {"text": "hello"}
     assert consumer.deliveries == 1
+
+
+def test_who_waits_learns_that_the_task_was_accepted_before_the_process_ends(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    with (
+        producing(workspace, tmp_path / "producer.log", WARREN_SHUTDOWN_SECONDS="3") as producer,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        waiting = threads.submit(submit, producer, Prefer="wait=60")
+        figures = f"{producer.url}/metrics"
+        eventually(lambda: "\nwarren_requests_waiting 1.0\n" in httpx2.get(figures).text)
+        assert producer.stop() == 0
+        answer = waiting.result()
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
 
 
 def test_a_store_that_hangs_is_503_in_time(producer: Producer, workspace: Workspace) -> None:
