@@ -8,6 +8,7 @@ Forbidden here: what follows from the figures.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
@@ -64,7 +65,7 @@ class BrokerFigures:
 
 
 def parse(exposition: str, vhost: str, queues: frozenset[str]) -> dict[str, Figure]:
-    """Read what a node tells; a queue of which a figure is missing is left out."""
+    """Read what a node tells; a queue of which a figure is missing, or no number, is left out."""
     held: dict[str, dict[str, float]] = {queue: {} for queue in queues}
     # The parser is slow, and a broker may have thousands of others' queues.
     lines = (line for line in exposition.splitlines() if line.startswith((READY, UNACKED)))
@@ -72,7 +73,8 @@ def parse(exposition: str, vhost: str, queues: frozenset[str]) -> dict[str, Figu
     try:
         for family in text_string_to_metric_families(ours):
             for sample in family.samples:
-                if sample.labels.get("vhost") == vhost and sample.labels.get("queue") in held:
+                ours_too = sample.labels.get("vhost") == vhost and sample.labels.get("queue") in held
+                if ours_too and math.isfinite(sample.value):
                     held[sample.labels["queue"]][sample.name] = sample.value
     except ValueError as error:
         raise BrokerUnavailableError(f"RabbitMQ's figures are not in Prometheus' text format: {error}") from error

@@ -36,7 +36,7 @@ class WebConsumers:
             async with asyncio.timeout(self._patience_seconds):  # the client's own limit is one per step
                 answer = await self._client.get(f"http://{endpoint}/metrics")
             return read_running(answer.text) if answer.is_success else None
-        except (httpx2.HTTPError, TimeoutError, ValueError):
+        except (httpx2.HTTPError, TimeoutError, ValueError, OverflowError):
             return None
 
 

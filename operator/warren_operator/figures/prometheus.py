@@ -9,6 +9,7 @@ Forbidden here: what follows from the figures.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -127,7 +128,7 @@ def _quoted(text: str) -> str:
 
 
 def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is whatever the server sent
-    """Read the answer to `query`; a queue whose figures are not complete is unknown.
+    """Read the answer to `query`; a queue whose figures are not complete, and numbers, is unknown.
 
     Raises:
         KeyError, TypeError, ValueError: it is not an answer of Prometheus.
@@ -139,6 +140,8 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
     for sample in document["data"]["result"]:
         labels, (time, value) = sample["metric"], sample["value"]
         evaluated = float(time)
+        if not math.isfinite(float(value)):
+            continue  # RabbitMQ says NaN of what it cannot tell: that is one queue's trouble, not every queue's
         if labels["figure"] in _OF_EACH:
             processes[labels["figure"]][labels["queue"]][labels.get("instance", "")] = float(value)
         else:

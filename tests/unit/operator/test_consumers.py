@@ -39,7 +39,14 @@ async def test_a_consumer_says_what_it_works_on(consumers: WebConsumers) -> None
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(503, told(1)), (200, b"<html>"), (200, b"celery_tasks 3\n"), (200, b"warren_consumer_running_tasks{")],
+    [
+        (503, told(1)),
+        (200, b"<html>"),
+        (200, b"celery_tasks 3\n"),
+        (200, b"warren_consumer_running_tasks{"),
+        (200, b"warren_consumer_running_tasks NaN\n"),
+        (200, b"warren_consumer_running_tasks +Inf\n"),
+    ],
 )
 async def test_whoever_says_nothing_of_that_is_missing(consumers: WebConsumers, status: int, body: bytes) -> None:
     with serving(body, status) as url:

@@ -35,6 +35,14 @@ def test_a_queue_with_a_figure_missing_is_unknown() -> None:
     assert read_answer({"data": {"result": [sample("a", "ready", 3), sample("a", "time", 997)]}}) == {}
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf"])
+def test_a_figure_that_is_no_number_is_that_queues_trouble_alone(value: str) -> None:
+    samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
+    samples += [sample("b", "ready", float(value)), sample("b", "unacked", 0), sample("b", "time", 997.5)]
+    samples.append(told("running", "1.2.3.4:9100", float(value)))
+    assert read_answer({"data": {"result": samples}}) == {"a": Figure(3, 1, 2.5)}
+
+
 def test_what_consumers_tell_is_read_with_it() -> None:
     samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
     for process, finished, slots in (("1.2.3.4:9100", 7, 4), ("1.2.3.5:9100", 8, 4)):

@@ -66,6 +66,12 @@ def test_what_a_node_tells_is_read() -> None:
     assert parse(TOLD, "/", frozenset({"a", "b"})) == {"a": Figure(3, 2, age=0)}
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf"])
+def test_a_figure_that_is_no_number_is_that_queues_trouble_alone(value: str) -> None:
+    told = TOLD.replace('queue="aa"} 1', f'queue="aa"}} {value}')
+    assert parse(told, "/", frozenset({"a", "aa"})) == {"a": Figure(3, 2, age=0)}
+
+
 async def test_nodes_that_cannot_be_asked_are_named() -> None:
     figures = BrokerFigures(["http://127.0.0.1:1"])
     with pytest.raises(BrokerUnavailableError, match="is rabbitmq_prometheus enabled"):
