@@ -17,7 +17,7 @@ from warren.errors import InvalidRequestError, UnavailableError, UnroutableError
 from warren.resources import ConsumerPool, parse, status_document
 from warren.topology import TASKS
 from warren_operator import metrics
-from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
+from warren_operator.cluster import ClusterUnavailableError, ConflictError, Document, Kind, Notice, ResourceNotFoundError
 from warren_operator.figures.counters import CountedTasks
 from warren_operator.loop import each
 from warren_operator.pool.crew import Crews
@@ -197,12 +197,9 @@ class PoolReconciler:
             figure, unknown = self._figure(pool)
             status = await self._scale(document, pool, standing, figure, unknown)
             await self._write(document, pool, status)
-        except ConflictError:
-            outcome = "conflict"
-            await self._watched.refresh(document)
-        except ResourceNotFoundError:
-            outcome = "gone"
-            self._watched.drop(document)
+        except (ConflictError, ResourceNotFoundError) as error:
+            outcome = "conflict" if isinstance(error, ConflictError) else "gone"
+            await self._watched.refresh(document)  # what is gone may be its Deployment
         except UnavailableError as error:
             outcome = "unavailable"
             _LOG.warning("a pool was not reconciled", pool=pool.metadata.name, detail=error.detail)
@@ -247,12 +244,12 @@ class PoolReconciler:
             self._series.leave(pool)
             return without_target(pool, figure, error.detail, unknown, today)
         look = await self._look(pool, standing, scale, figure)
+        refused = ""
         if look.decision.replicas != scale.wanted and not pool.spec.advise_only:
             standing.wanted = look.decision.replicas
-            await self._prepare(pool, scale, look.decision, figure)
-            await self._apply(document, pool, scale.wanted, look.decision)
+            refused = await self._apply(document, pool, scale, look.decision)
         complaint = await self._complaint(look.seen, scale.selector)
-        return decided(pool, replace(look, complaint=complaint), unknown, today)
+        return decided(pool, replace(look, complaint=complaint, refused=refused), unknown, today)
 
     async def _look(self, pool: ConsumerPool, standing: Standing, scale: Scale, figure: Figure | None) -> Look:
         """Take in how the pool stands, and decide."""
@@ -271,7 +268,7 @@ class PoolReconciler:
         own = pool.metadata.name
         return own if pool.spec.advise_only else self._owners.get(pool.spec.scale_target_ref.name, own)
 
-    async def _prepare(self, pool: ConsumerPool, scale: Scale, decision: Decision, figure: Figure | None) -> None:
+    async def _prepare(self, pool: ConsumerPool, scale: Scale, decision: Decision) -> None:
         """Let hints be forgotten before the last one goes, and before others the idle ones be those that go.
 
         Whoever serves a queue of others' is not asked for Warren's metrics.
@@ -280,6 +277,7 @@ class PoolReconciler:
         if not decision.replicas:
             self._wakenings.sleep(queue)
         elif decision.replicas < scale.wanted and queue.startswith(f"{TASKS}."):
+            figure, _ = self._figure(pool)
             busy, ours = figure.busy if figure else {}, self._finished.total(queue) is not None
             await self._crews.rank(scale.selector, busy, pool.spec.concurrency, ours=ours)
 
@@ -323,13 +321,20 @@ class PoolReconciler:
             paused=pool.paused,
         )
 
-    async def _apply(self, document: Document, pool: ConsumerPool, replicas: int, decision: Decision) -> None:
-        target = pool.spec.scale_target_ref.name
-        await self._cluster.write_scale(target, decision.replicas)
+    async def _apply(self, document: Document, pool: ConsumerPool, scale: Scale, decision: Decision) -> str:
+        """Set what was decided; return why that is refused, if so: by an admission policy, for one."""
+        target, replicas = pool.spec.scale_target_ref.name, scale.wanted
+        try:
+            await self._prepare(pool, scale, decision)
+            await self._cluster.write_scale(target, decision.replicas)
+        except ClusterUnavailableError as error:
+            _LOG.warning("a pool was not scaled", pool=pool.metadata.name, detail=error.detail)
+            return error.detail
         metrics.SCALINGS.labels(pool.metadata.name, "up" if decision.replicas > replicas else "down").inc()
         message = f"{target}: {replicas} -> {decision.replicas} replicas; {decision.message}"
         _LOG.info("scaled", pool=pool.metadata.name, reason=decision.reason.value, detail=message)
         await self._cluster.notify(document, Notice("Normal", f"Scaled{decision.reason}", message))
+        return ""
 
     async def _write(self, document: Document, pool: ConsumerPool, status: ConsumerPoolStatus) -> None:
         if status == pool.status:

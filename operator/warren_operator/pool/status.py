@@ -49,6 +49,8 @@ class Look:
     """Whether consumers that are there have not been heard of for longer than a hiccup."""
     complaint: str = ""
     """What the scheduler says of pods that it found no node for, if there are any."""
+    refused: str = ""
+    """Why what was decided could not be set, if it could not."""
 
 
 def told_before(status: ConsumerPoolStatus) -> bool:
@@ -79,7 +81,7 @@ def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> 
             _metrics(pool, unknown, look),
             _active(pool, seen, decision),
             _limited(seen, decision, look.complaint),
-            _stalled(seen, history),
+            _stalled(seen, history, look.refused),
         ),
     )
 
@@ -206,7 +208,9 @@ def _limited(seen: Observation, decision: Decision, complaint: str) -> _State:
     return _State(LIMITED, "WithinBounds", "the work asks for no more replicas than maxReplicas", holds=False)
 
 
-def _stalled(seen: Observation, history: History) -> _State:
+def _stalled(seen: Observation, history: History, refused: str) -> _State:
+    if refused:
+        return _State(STALLED, "ScaleRefused", refused, holds=True)
     if not seen.known:
         return _State(STALLED, Reason.METRICS_UNKNOWN, "whether tasks wait and are taken is not known", holds=None)
     since, patience = history.untaken_since, max(UNTAKEN_SECONDS, 3 * history.start_seconds)

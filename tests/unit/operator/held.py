@@ -22,6 +22,10 @@ class HeldCluster(MemoryCluster):
         """Deployments whose scale cannot be read, for no reason that has a name."""
         self.vanishing = ""
         """A pool that is deleted right before it is read."""
+        self.denied: set[str] = set()
+        """Deployments and pods that a policy lets nobody change."""
+        self.short_lived = ""
+        """A Deployment that is deleted right before it is scaled."""
         self.away = False
         """Whether no Deployment's scale can be read just now."""
         self.looks = 0
@@ -51,9 +55,21 @@ class HeldCluster(MemoryCluster):
 
     async def write_scale(self, deployment: str, replicas: int) -> None:
         """Answer when it may; it is written by then."""
+        self._admit(deployment)
+        if deployment == self.short_lived:
+            del self.deployments[deployment]
         self.looks -= 1  # the one in memory reads before it writes
         await super().write_scale(deployment, replicas)
         await self._hold("write", deployment)
+
+    async def write_cost(self, pod: str, cost: int) -> None:
+        """Write it, where a policy allows that."""
+        self._admit(pod)
+        await super().write_cost(pod, cost)
+
+    def _admit(self, name: str) -> None:
+        if name in self.denied:
+            raise ClusterUnavailableError(f"the Kubernetes API refused {name!r}: 403 Forbidden: denied by policy")
 
     async def _hold(self, verb: str, deployment: str) -> None:
         if self.held == (verb, deployment):

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from tests.unit.operator.held import HeldCluster
-from tests.unit.operator.test_pool_life import QUEUE, create, status
+from tests.unit.operator.test_pool_life import QUEUE, condition, create, status
+from tests.unit.operator.test_pool_pods import crew
 from tests.unit.operator.test_wakes import until
 from tests.unit.operator.world import World
-from warren_operator.cluster import Kind, Scale
+from warren_operator.cluster import Kind, Pod, Scale
 from warren_operator.figures import Figure
 from warren_operator.pool.reconciler import AT_ONCE
 
@@ -91,3 +92,38 @@ async def test_one_that_is_edited_and_deleted_meanwhile_stops_no_other(world: Wo
     await world.operator.pool_round()
     assert wanted(cluster, "consumer") == 3
     assert [document["metadata"]["name"] for document in world.operator.pools] == ["cpu"]
+
+
+async def test_a_scale_that_is_refused_is_told_and_stops_no_other(world: World, cluster: HeldCluster) -> None:
+    cluster.denied.add("consumer")
+    await world.look()
+    assert (wanted(cluster, "gpu"), wanted(cluster, "consumer")) == (1, 0)
+    assert condition(world, "Stalled") == ("True", "ScaleRefused")
+    assert (status(world).ready, status(world).replicas, status(world).desired_replicas) == (5, 0, 3)
+    assert [notice.message for name, notice in cluster.notices if name == "cpu"] == [
+        "the Kubernetes API refused 'consumer': 403 Forbidden: denied by policy"
+    ]
+    cluster.denied.clear()
+    await world.look(seconds=2)
+    assert (wanted(cluster, "consumer"), condition(world, "Stalled")) == (3, ("False", "Working"))
+
+
+async def test_a_deletion_cost_that_is_refused_keeps_all_and_is_told(world: World, cluster: HeldCluster) -> None:
+    """Those that go might be the busy ones."""
+    crew(world, Pod("a", "10.0.0.1"), Pod("b", "10.0.0.2"))
+    world.figures.queues[QUEUE] = Figure(0, 1, age=1, running=1, consumers=2, busy={"10.0.0.1:8001": 1})
+    cluster.denied.add("a")
+    await world.look()
+    await world.look(seconds=61)
+    assert wanted(cluster, "consumer") == 2
+    assert condition(world, "Stalled") == ("True", "ScaleRefused")
+
+
+async def test_a_deployment_that_is_deleted_before_it_is_scaled_loses_nobody_the_pool(
+    world: World, cluster: HeldCluster
+) -> None:
+    cluster.short_lived = "consumer"
+    await world.look()
+    assert {document["metadata"]["name"] for document in world.operator.pools} == {"gpu", "cpu"}
+    await world.operator.pool_round()
+    assert condition(world, "Stalled") == ("True", "DeploymentNotFound")
