@@ -315,7 +315,7 @@ def written(document: Mapping[str, Any]) -> ConsumerPoolSpec:
         name = min(map(str, unknown))
         raise InvalidRequestError(f"{name}: there is no such field beside spec (known are {', '.join(sorted(_TOP))})")
     try:
-        return ConsumerPoolSpec.model_validate(document["spec"])
+        return ConsumerPoolSpec.model_validate(document["spec"], strict=True)  # the API server makes no number of "3"
     except ValidationError as error:
         raise _refusal(error, "spec") from error
 

@@ -21,7 +21,7 @@ from warren.errors import InvalidRequestError, SettingsError
 from warren.resources import PAUSED, ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.rehearsal import Outcome, foretold, least, levelled, rehearse, rehearse_keda
-from warren_operator.rehearsal.trace import MOST_SECONDS, Trace, read_trace, write_trace
+from warren_operator.rehearsal.trace import MOST_DAYS, MOST_SECONDS, Trace, read_trace, write_trace
 
 START_SECONDS: Final = 10.0
 MOST_RATE: Final = 100_000.0
@@ -125,6 +125,9 @@ def read_pool(path: Path) -> ConsumerPoolSpec:
         raise InvalidRequestError(f"{path} is no ConsumerPool: it has no {error.args[0]}") from error
     except InvalidRequestError as error:
         raise InvalidRequestError(f"{path}: {error.detail}") from error
+    if (spec.target.wait_seconds or 0) > MOST_SECONDS:
+        message = f"{path}: spec.target.waitSeconds: {spec.target.wait_seconds:g} s are more than {MOST_DAYS} days"
+        raise InvalidRequestError(message)
     annotations = (document.get("metadata") or {}).get("annotations") or {}
     held = [name for name, here in (("adviseOnly", spec.advise_only), (PAUSED, PAUSED in annotations)) if here]
     if held:

@@ -92,6 +92,10 @@ SPEC = "spec: {queue: q, scaleTargetRef: {name: d}}"
         ("spec: {queue: q}", "spec.scaleTargetRef: Field required"),
         (f"{SPEC[:-1]}, scaleDown: {{seconds: 5}}}}", "spec.scaleDown.seconds: there is no such field (it is 5)"),
         (f"{SPEC[:-1]}, maxReplica: 5}}", "spec.maxReplica: there is no such field (it is 5)"),
+        (f"{SPEC[:-1]}, minReplicas: '3'}}", "spec.minReplicas: Input should be a valid integer (it is '3')"),
+        (f"{SPEC[:-1]}, concurrency: true}}", "spec.concurrency: Input should be a valid integer (it is True)"),
+        (f"{SPEC[:-1]}, target: {{waitSeconds: .inf}}}}", "spec.target.waitSeconds: inf s are more than 366 days"),
+        (f"{SPEC[:-1]}, target: {{waitSeconds: 1.0e+300}}}}", "spec.target.waitSeconds: 1e+300 s are more than"),
         (f"{SPEC}\nmaxReplicas: 5", "maxReplicas: there is no such field beside spec"),
     ],
 )
