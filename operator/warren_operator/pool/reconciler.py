@@ -17,7 +17,7 @@ from warren.errors import InvalidRequestError, UnavailableError, UnroutableError
 from warren.resources import ConsumerPool, parse, status_document
 from warren.topology import TASKS
 from warren_operator import metrics
-from warren_operator.cluster import ClusterUnavailableError, ConflictError, Document, Kind, Notice, ResourceNotFoundError
+from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
 from warren_operator.figures.counters import CountedTasks
 from warren_operator.loop import each
 from warren_operator.pool.crew import Crews
@@ -327,7 +327,7 @@ class PoolReconciler:
         try:
             await self._prepare(pool, scale, decision)
             await self._cluster.write_scale(target, decision.replicas)
-        except ClusterUnavailableError as error:
+        except UnavailableError as error:
             _LOG.warning("a pool was not scaled", pool=pool.metadata.name, detail=error.detail)
             return error.detail
         metrics.SCALINGS.labels(pool.metadata.name, "up" if decision.replicas > replicas else "down").inc()
