@@ -18,7 +18,7 @@ from rich.table import Table
 from warren.cli.connection import Output, Shown
 from warren.cli.display import show_json, words
 from warren.errors import InvalidRequestError, SettingsError
-from warren.resources import PAUSED, ConsumerPoolSpec, written
+from warren.resources import API_VERSION, PAUSED, ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.rehearsal import Outcome, foretold, least, levelled, rehearse, rehearse_keda
 from warren_operator.rehearsal.trace import MOST_DAYS, MOST_SECONDS, Trace, read_trace, write_trace
@@ -128,8 +128,8 @@ def read_pool(path: Path) -> ConsumerPoolSpec:
     if (spec.target.wait_seconds or 0) > MOST_SECONDS:
         message = f"{path}: spec.target.waitSeconds: {spec.target.wait_seconds:g} s are more than {MOST_DAYS} days"
         raise InvalidRequestError(message)
-    annotations = (document.get("metadata") or {}).get("annotations") or {}
-    held = [name for name, here in (("adviseOnly", spec.advise_only), (PAUSED, PAUSED in annotations)) if here]
+    paused = PAUSED in _within(path, _within(path, document, "metadata"), "annotations")
+    held = [name for name, here in (("adviseOnly", spec.advise_only), (PAUSED, paused)) if here]
     if held:
         typer.echo(f"{path}: {' and '.join(held)} left out: rehearsed as if the pool were scaled", err=True)
     return spec
@@ -148,9 +148,18 @@ def _document(path: Path) -> Mapping[str, Any]:
         raise InvalidRequestError(f"{path} is no ConsumerPool: {error}") from error
     if not isinstance(document, dict):
         raise InvalidRequestError(f"{path} is no ConsumerPool")
-    if document.get("kind", _KIND) != _KIND:
-        raise InvalidRequestError(f"{path} is no ConsumerPool: its kind is {document['kind']}")
+    for field, wanted in (("kind", _KIND), ("apiVersion", API_VERSION)):
+        if document.get(field, wanted) != wanted:
+            raise InvalidRequestError(f"{path} is no ConsumerPool: its {field} is {document[field]}")
     return document
+
+
+def _within(path: Path, document: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """Return a field that holds others; nothing where it is not there."""
+    found = document.get(field) or {}
+    if not isinstance(found, dict):
+        raise InvalidRequestError(f"{path} is no ConsumerPool: its {field} are {found!r}")
+    return found
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

@@ -86,6 +86,9 @@ SPEC = "spec: {queue: q, scaleTargetRef: {name: d}}"
     [
         ("[]", "is no ConsumerPool"),
         ("kind: Deployment\nspec: {replicas: 1}", "is no ConsumerPool: its kind is Deployment"),
+        (f"apiVersion: apps/v1\n{SPEC}", "is no ConsumerPool: its apiVersion is apps/v1"),
+        (f"metadata: cpu\n{SPEC}", "is no ConsumerPool: its metadata are 'cpu'"),
+        (f"metadata: {{annotations: 3}}\n{SPEC}", "is no ConsumerPool: its annotations are 3"),
         ("kind: ConsumerPool", "is no ConsumerPool: it has no spec"),
         (f"{SPEC}\n---\n{SPEC}", "is no ConsumerPool: expected a single document"),
         ("a: [", "is no ConsumerPool"),
