@@ -29,6 +29,8 @@ RESERVE_SECONDS: Final = 5.0
 """... and no more than RabbitMQ's figures are old at the most."""
 MARGIN: Final = 0.05
 """Replicas go down only as far as still serves so much more work."""
+_SHORTEST_SECONDS: Final = 0.001
+"""A shorter target is one of so long: nothing here is that exact, and by next to nothing it cannot be divided."""
 _SOME: Final = 0.01
 """So much of a replica, and hence a whole one, is for anything that waits, however soon it will be taken."""
 
@@ -116,7 +118,7 @@ def _by_tasks(seen: Observation, spec: ConsumerPoolSpec) -> Demand:
 
 
 def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float, rates: _Rates) -> Demand:
-    target, start = spec.target.wait_seconds or math.inf, history.start_seconds
+    target, start = max(_SHORTEST_SECONDS, spec.target.wait_seconds or math.inf), history.start_seconds
     backlog = max(0.0, (seen.ready or 0) + rates.arrivals * start - rates.capacity * history.help_until(seen, now))
     within = max(target * SHARE, target - RESERVE_SECONDS)
     steady = rates.lasting / rates.capacity + _spare(rates, target, spec.concurrency)

@@ -137,6 +137,8 @@ def test_the_table(seen: Observation, rule: ConsumerPoolSpec, replicas: int, rea
         (Observation(0, 700, 0, 0, 0, 0), measured(0, 1, start=0), 40, 20),
         # long tasks: each that waits needs a slot, and no more than that
         (Observation(2, 3, 2, 0, 2, 2), measured(0, 3600), 5, 5),
+        # the shortest target that a number can be is one like any other
+        (Observation(2, 3, 2, 0, 2, 2), measured(0, 3600), 5e-324, 5),
     ],
 )
 def test_the_target_by_wait(seen: Observation, history: History, wait: float, replicas: int) -> None:
