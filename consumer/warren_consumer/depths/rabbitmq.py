@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from warren.address import apart
 from warren.errors import BrokerUnavailableError
 
 PATH: Final = "/metrics/detailed"
@@ -31,7 +32,7 @@ class RabbitDepths:
     """What the queues in the virtual host of `broker_url` hold; `urls` are those of all nodes (`http://host:15692`)."""
 
     def __init__(self, urls: Iterable[str], broker_url: str) -> None:
-        self._urls = tuple(url.rstrip("/") for url in urls)
+        self._nodes = dict(map(apart, urls))
         self._vhost = unquote(urlsplit(broker_url).path[1:]) or "/"
         self._client = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS)
 
@@ -41,7 +42,7 @@ class RabbitDepths:
         After a change of leader two nodes may tell of one queue for a moment: then the larger figure counts.
         """
         depths: Counter[str] = Counter()
-        for told in await asyncio.gather(*map(self._ask, self._urls)):
+        for told in await asyncio.gather(*map(self._ask, self._nodes)):
             depths |= told
             depths.update(dict.fromkeys(told, 0))
         return depths
@@ -52,7 +53,8 @@ class RabbitDepths:
 
     async def _ask(self, url: str) -> Counter[str]:
         try:
-            answer = await self._client.get(url + PATH, params={"vhost": self._vhost, "family": FAMILY})
+            what = {"vhost": self._vhost, "family": FAMILY}
+            answer = await self._client.get(url.rstrip("/") + PATH, params=what, auth=self._nodes[url])
             answer.raise_for_status()
             return parse(answer.text, self._vhost)
         except (httpx2.HTTPError, ValueError) as error:

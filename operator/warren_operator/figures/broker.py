@@ -15,6 +15,7 @@ from typing import Final
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from warren.address import apart
 from warren.errors import BrokerUnavailableError
 from warren_operator.figures import Figure
 
@@ -29,7 +30,7 @@ class BrokerFigures:
     """The figures of one vhost's queues; `urls` are those of all nodes (`http://host:15692`)."""
 
     def __init__(self, urls: Iterable[str], vhost: str = "/") -> None:
-        self._urls = tuple(url.rstrip("/") for url in urls)
+        self._nodes = dict(map(apart, urls))
         self._vhost = vhost
         self._client = httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
@@ -40,7 +41,7 @@ class BrokerFigures:
         """
         if not queues:
             return {}
-        answers = await asyncio.gather(*map(self._ask, self._urls), return_exceptions=True)
+        answers = await asyncio.gather(*map(self._ask, self._nodes), return_exceptions=True)
         told = [answer for answer in answers if isinstance(answer, str)]
         if not told:
             raise next(answer for answer in answers if isinstance(answer, BaseException))
@@ -56,7 +57,8 @@ class BrokerFigures:
 
     async def _ask(self, url: str) -> str:
         try:
-            answer = await self._client.get(url + PATH, params={"vhost": self._vhost, "family": FAMILY})
+            what = {"vhost": self._vhost, "family": FAMILY}
+            answer = await self._client.get(url.rstrip("/") + PATH, params=what, auth=self._nodes[url])
             answer.raise_for_status()
         except httpx2.HTTPError as error:
             detail = f"RabbitMQ at {url} does not tell its queues' figures: {error!r}; is rabbitmq_prometheus enabled?"

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import httpx2
 
+from warren.address import apart
 from warren.errors import UnavailableError
 from warren.record import Verdict
 from warren.topology import TASKS
@@ -50,10 +51,11 @@ class PrometheusFigures:
     """The figures of one vhost's queues."""
 
     def __init__(self, url: str, vhost: str = "/", namespace: str = "") -> None:
-        self._url = url.rstrip("/")
+        bare, credentials = apart(url)
+        self._url = bare.rstrip("/")
         self._vhost = vhost
         self._namespace = namespace
-        self._client = httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS)
+        self._client = httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS, auth=credentials)
         self._newest = 0.0
 
     async def read(self, queues: Collection[str]) -> Mapping[str, Figure]:

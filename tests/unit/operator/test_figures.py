@@ -140,6 +140,19 @@ async def test_whatever_is_not_prometheus_is_unavailable(
             await figures.read(["a"])
 
 
+async def test_a_password_of_prometheus_is_sent_and_never_told(closing: list[PrometheusFigures]) -> None:
+    with serving(b'{"data": {"result": []}}', password="ann:s@cret") as url:
+        for password, told in (("s%40cret", True), ("s%40crap", False)):
+            figures = PrometheusFigures(url.replace("//", f"//ann:{password}@"))
+            closing.append(figures)
+            if told:
+                assert await figures.read(["a"]) == {}
+                continue
+            with pytest.raises(PrometheusUnavailableError, match=f"Prometheus at {url} .*401") as caught:
+                await figures.read(["a"])
+            assert "crap" not in caught.value.detail
+
+
 async def test_all_pools_are_one_query_a_round(world: World) -> None:
     """The source of truth is asked once, however many pools there are."""
     queues = [*(f"warren.tasks.{pool}" for pool in ("cpu", "gpu", "audio", "train-cpu")), "celery"]

@@ -80,6 +80,17 @@ async def test_nodes_that_cannot_be_asked_are_named() -> None:
     await figures.close()
 
 
+async def test_a_nodes_password_is_sent_and_never_told() -> None:
+    with serving(TOLD.encode(), password="ann:secret") as url:
+        known, unknown = (BrokerFigures([url.replace("//", f"//ann:{word}@")]) for word in ("secret", "crap"))
+        assert await known.read(["a"]) == {"a": Figure(3, 2, age=0)}
+        with pytest.raises(BrokerUnavailableError, match=f"RabbitMQ at {url} .*401") as caught:
+            await unknown.read(["a"])
+        assert "crap" not in caught.value.detail
+        await known.close()
+        await unknown.close()
+
+
 async def test_a_node_that_is_away_leaves_those_that_answer() -> None:
     with serving(TOLD.encode()) as one, serving(TOLD.replace('queue="a"} 3', 'queue="a"} 4').encode()) as other:
         figures = BrokerFigures([one, "http://127.0.0.1:1", other])
