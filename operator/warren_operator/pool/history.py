@@ -37,6 +37,8 @@ _LASTING_SECONDS: Final = 600.0
 _NEWEST_START: Final = 0.3
 """How much the newest start counts beside all before it."""
 _MOST_RAISES: Final = 20
+_SAME_SECONDS: Final = 0.5
+"""By so much the times may differ that two answers give for one scrape."""
 _OVERDUE: Final = 3.0
 """A pod that takes so many times as long as others is not counted on any longer."""
 
@@ -61,6 +63,10 @@ class History:
 
     last: Observation | None = None
     looked_at: float = 0.0
+    told_at: float = 0.0
+    """When figures were last looked at that nobody had seen before ..."""
+    measured_at: float = -math.inf
+    """... and when those of the last look were measured."""
     arrived: tuple[tuple[float, float], ...] = ()
     """When, and how many tasks had arrived by then, counted from some beginning."""
     slots: Measure = Measure()
@@ -97,11 +103,14 @@ class History:
         """Return the history with one more observation in it."""
         new = self._raised(seen, now)
         if seen.known:
-            new = replace(new, untaken_since=_untaken(new, seen, now), arrived=_arrivals(new.arrived, seen, now))
-            new = _measured(new, seen, now, concurrency)
-        elif self.untaken_since is not None:
+            new = replace(new, untaken_since=_untaken(new, seen, now))
+        if seen.known and self._is_told_by(seen, now):
+            new = replace(new, arrived=_arrivals(new.arrived, seen, now))
+            new = replace(_measured(new, seen, now, concurrency), told_at=now)
+        if not seen.known and self.untaken_since is not None:
             new = replace(new, untaken_since=self.untaken_since + now - self.looked_at)  # what was not seen is no wait
-        return replace(new, last=seen if seen.known else replace(seen, finished=None), looked_at=now)
+        last = seen if seen.known else replace(seen, finished=None)
+        return replace(new, last=last, looked_at=now, measured_at=now - seen.age)
 
     def advised(self, wish: int, now: float, stabilization_seconds: float) -> History:
         """Return the history with one more recommendation; those that can matter no longer are forgotten."""
@@ -161,6 +170,11 @@ class History:
                 coming.append((now - asked, more))
         return coming
 
+    def _is_told_by(self, seen: Observation, now: float) -> bool:
+        """Whether the figures are others than at the last look: between two scrapes nobody tells anything."""
+        same = self.last is not None and _figures(self.last) == _figures(seen)
+        return not same or abs(now - seen.age - self.measured_at) > _SAME_SECONDS
+
     def _rate(self, seconds: float) -> tuple[float, float] | None:
         """Return arrivals per second over about the last `seconds`, and over how long exactly."""
         if len(self.arrived) < 2:  # noqa: PLR2004 - a rate is between two points
@@ -183,6 +197,11 @@ class History:
         return replace(self, raises=waiting[-_MOST_RAISES:], start_seconds=start)
 
 
+def _figures(seen: Observation) -> Observation:
+    """Return of what was seen only what was measured."""
+    return replace(seen, replicas=0, woken=False, paused=None, age=0.0)
+
+
 def _untaken(history: History, seen: Observation, now: float) -> float | None:
     if not seen.ready or seen.in_flight or not seen.replicas:
         return None
@@ -191,7 +210,7 @@ def _untaken(history: History, seen: Observation, now: float) -> float | None:
 
 def _measured(history: History, seen: Observation, now: float, concurrency: int) -> History:
     """Add what happened since the last look to the measured speeds."""
-    last, passed = history.last, now - history.looked_at
+    last, passed = history.last, now - history.told_at
     if passed <= 0:
         return history
     if last is None or last.finished is None or seen.finished is None:
@@ -204,7 +223,7 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
         return _not_full(new)
     since, belief = history.full_since, history.full_belief
     if since is None:
-        since, belief = history.looked_at, history.belief(concurrency)
+        since, belief = history.told_at, history.belief(concurrency)
     full_taken, full_done = history.full_taken + taken, history.full_done + done
     new = replace(new, full_since=since, full_taken=full_taken, full_done=full_done, full_belief=belief)
     new = _surprised(new, now - since, concurrency)

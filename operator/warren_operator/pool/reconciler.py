@@ -21,7 +21,7 @@ from warren_operator.cluster import ConflictError, Document, Kind, Notice, Resou
 from warren_operator.figures.counters import CountedTasks
 from warren_operator.loop import each
 from warren_operator.pool.crew import Crews
-from warren_operator.pool.observation import Observation
+from warren_operator.pool.observation import LATE_SECONDS, Observation
 from warren_operator.pool.ownership import owners
 from warren_operator.pool.scaling import step
 from warren_operator.pool.series import Series
@@ -71,7 +71,7 @@ class PoolReconciler:
         self._fresh_seconds = fresh_seconds
         self._finished = CountedTasks(attrgetter("finished"), fresh_seconds)
         self._dropped = CountedTasks(attrgetter("dropped"), fresh_seconds)
-        self._wakenings = Wakenings()
+        self._wakenings = Wakenings(max(LATE_SECONDS, fresh_seconds))
         self._crews = Crews(cluster, consumers)
         self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
         self._standings: dict[str, Standing] = {}
@@ -319,6 +319,7 @@ class PoolReconciler:
             outgoing=sum(figure.busy.get(process, 0) for process in figure.leaving),
             silent=silent,
             paused=pool.paused,
+            age=figure.age + now - self._known[0],
         )
 
     async def _apply(self, document: Document, pool: ConsumerPool, scale: Scale, decision: Decision) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from warren_operator.pool.history import History
-from warren_operator.pool.observation import Observation
+from warren_operator.pool.observation import LATE_SECONDS, Observation
 from warren_operator.pool.scaling import step
 from warren_operator.pool.wakening import Wakenings
 
@@ -61,13 +61,20 @@ class Warren:
     name = "warren"
     wakes = True
 
-    def __init__(self, spec: ConsumerPoolSpec, statistics_seconds: int = STATISTICS_SECONDS) -> None:
+    def __init__(
+        self,
+        spec: ConsumerPoolSpec,
+        statistics_seconds: int = STATISTICS_SECONDS,
+        scrape_seconds: int = SCRAPE_SECONDS,
+    ) -> None:
         self._spec = spec
+        self._scrape_seconds = scrape_seconds
         self.rest = min(spec.max_replicas, max(spec.min_replicas, -(-spec.spare_slots // spec.concurrency)))
         self._depths = Depths(statistics_seconds)
         self._history = History()
         self._scraped = Observation(0, 0, 0, 0.0, 0, 0)
-        self._wakenings = Wakenings()
+        self._scraped_at = 0
+        self._wakenings = Wakenings(max(LATE_SECONDS, 3 * scrape_seconds))
         self._heard = 0
 
     def second(self, plant: Plant, second: int) -> None:
@@ -76,7 +83,8 @@ class Warren:
         if plant.arrived > self._heard:
             self._heard = plant.arrived
             self._wakenings.hear(self._spec.queue, plant.now)
-        if second % SCRAPE_SECONDS == 0:
+        if second % self._scrape_seconds == 0:
+            self._scraped_at = second
             self._scraped = Observation(
                 0,
                 self._depths.ready,
@@ -104,6 +112,7 @@ class Warren:
             if told.consumers
             else self._wakenings.ready(queue, told.ready or 0, told.unacked or 0, now),
             woken=self._wakenings.heard(queue, now),
+            age=now - self._scraped_at,
         )
         decision, self._history = step(seen, self._spec, self._history, now)
         if decision.replicas != plant.replicas:

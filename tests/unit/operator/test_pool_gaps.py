@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.unit.operator.test_pool_life import QUEUE, condition, create, status
 from tests.unit.operator.test_pool_pods import SELECTOR
-from tests.unit.operator.world import World
+from tests.unit.operator.world import SETTINGS, World
 from warren_operator.cluster import Kind, Pod, Scale
+from warren_operator.composition import Operator
 from warren_operator.figures import Figure
 
 UP = 11
@@ -78,6 +79,20 @@ async def test_what_ended_before_anybody_worked_on_it_arrived_as_well(world: Wor
         world.figures.queues[QUEUE] = Figure(50, 2, age=1, running=2, consumers=1, finished=finished, dropped=dropped)
         await world.look(seconds=2)
     assert (status(world).arrival_rate, status(world).service_seconds) == (100, 0.12)
+
+
+async def test_looks_between_two_scrapes_are_no_news(world: World) -> None:
+    world.operator = Operator(world.ports(), SETTINGS.model_copy(update={"scrape_seconds": 30}))
+    create(world, concurrency=1, maxReplicas=100, target={"waitSeconds": 5})
+    be_there(world, UP)
+    for second in range(0, 300, 2):
+        scraped = second - second % 30
+        finished = {f"10.0.0.{number}:8001": float(scraped) for number in range(UP)}
+        busy = dict.fromkeys(finished, 1)
+        figure = Figure(0, UP, age=second - scraped, running=UP, consumers=UP, busy=busy, finished=finished)
+        world.figures.queues[QUEUE] = figure
+        await world.look(seconds=2)
+        assert UP <= wanted(world) <= UP + 4
 
 
 async def test_another_queue_is_another_history(world: World) -> None:

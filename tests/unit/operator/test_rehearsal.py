@@ -298,6 +298,15 @@ def test_the_last_pod_stays_until_the_figures_can_show_what_was_told() -> None:
     assert 22 <= outcome.curve[2][0] < 26
 
 
+@pytest.mark.parametrize("scrape", [2, 15, 30, 60])
+def test_a_prometheus_that_scrapes_seldom_is_no_reason_to_swing(scrape: int) -> None:
+    spec = pool()
+    trace = generate(Recipe(Shape.STEADY, seed=3, rate=10, seconds=900, service_seconds=1))
+    outcome = rehearse(trace, spec, 10, Warren(spec, scrape_seconds=scrape))
+    settled = [replicas for at, replicas in outcome.curve if 300 < at < 900]
+    assert (max(settled, default=0) <= 20, len(settled) <= 10) == (True, True), settled
+
+
 @settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     rate=st.floats(0.2, 20),

@@ -18,9 +18,9 @@ from warren_operator.figures import Figure
 
 
 @asynccontextmanager
-async def listening(world: World) -> AsyncIterator[Operator]:
+async def listening(world: World, scrape_seconds: float = 2) -> AsyncIterator[Operator]:
     """Run the operator's ear, with rounds only when the test wants one."""
-    operator = Operator(world.ports(), SETTINGS)
+    operator = Operator(world.ports(), SETTINGS.model_copy(update={"scrape_seconds": scrape_seconds}))
     await operator.resync()
     await operator.pool_round()
     ear = asyncio.create_task(operator.wakes.run())
@@ -75,17 +75,20 @@ async def test_what_is_under_way_by_then_waits_no_longer(world: World) -> None:
         assert (status(world).ready, status(world).unacked, status(world).desired_replicas) == (0, 2, 1)
 
 
-async def test_it_stays_awake_until_figures_can_show_the_task(world: World) -> None:
+@pytest.mark.parametrize(("scrape_seconds", "late_seconds"), [(2, 10), (30, 90)])
+async def test_it_stays_awake_until_figures_can_show_the_task(
+    world: World, scrape_seconds: float, late_seconds: float
+) -> None:
     create(world, scaleDown={"stabilizationSeconds": 0})
     world.figures.queues[QUEUE] = Figure(0, 0, age=1)
-    async with listening(world) as operator:
+    async with listening(world, scrape_seconds) as operator:
         await operator.wakes.pass_on("cpu")
         assert status(world).reason == "Woken"
         for _ in range(4):
-            world.clock.advance(2)
+            world.clock.advance(late_seconds / 5)
             await operator.pool_round()
             assert world.cluster.deployments["consumer"].wanted == 1
-        world.clock.advance(3)
+        world.clock.advance(late_seconds / 4)
         await operator.pool_round()
         assert world.cluster.deployments["consumer"].wanted == 0
 
