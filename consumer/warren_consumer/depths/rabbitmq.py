@@ -8,6 +8,7 @@ Forbidden here: what follows from the figures.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -65,7 +66,7 @@ class RabbitDepths:
 
 
 def parse(exposition: str, vhost: str) -> Counter[str]:
-    """Read what a node tells; a queue of which a figure is missing is left out.
+    """Read what a node tells; a queue of which a figure is missing, or no number, is left out.
 
     Raises:
         ValueError: it is not Prometheus' text format.
@@ -87,5 +88,5 @@ def parse(exposition: str, vhost: str) -> Counter[str]:
 def _samples(exposition: str, vhost: str) -> Iterator[tuple[str, str, float]]:
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
-            if sample.labels.get("vhost") == vhost:
+            if sample.labels.get("vhost") == vhost and math.isfinite(sample.value):
                 yield sample.labels["queue"], sample.name, sample.value
