@@ -58,9 +58,10 @@ class BrokerFigures:
     async def _ask(self, url: str) -> str:
         try:
             what = {"vhost": self._vhost, "family": FAMILY}
-            answer = await self._client.get(url.rstrip("/") + PATH, params=what, auth=self._nodes[url])
+            async with asyncio.timeout(_TIMEOUT_SECONDS):  # the client's own limit is one per step
+                answer = await self._client.get(url.rstrip("/") + PATH, params=what, auth=self._nodes[url])
             answer.raise_for_status()
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, TimeoutError) as error:
             detail = f"RabbitMQ at {url} does not tell its queues' figures: {error!r}; is rabbitmq_prometheus enabled?"
             raise BrokerUnavailableError(detail) from error
         return answer.text

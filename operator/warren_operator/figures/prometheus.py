@@ -8,6 +8,7 @@ Forbidden here: what follows from the figures.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -64,12 +65,13 @@ class PrometheusFigures:
             return {}
         try:
             text = query(queues, self._vhost, self._namespace)
-            answer = await self._client.post(f"{self._url}/api/v1/query", data={"query": text})
+            async with asyncio.timeout(_TIMEOUT_SECONDS):  # the client's own limit is one per step
+                answer = await self._client.post(f"{self._url}/api/v1/query", data={"query": text})
             answer.raise_for_status()
             document = answer.json()
             figures = read_answer(document)
             self._keep_time(document)
-        except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx2.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
             detail = f"Prometheus at {self._url} does not answer the query for the queues' figures: {error!r}"
             raise PrometheusUnavailableError(detail) from error
         return figures

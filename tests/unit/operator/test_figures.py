@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
 import pytest
 
-from tests.unit.operator.web import serving
+from tests.unit.operator.hasty import HastyLoop
+from tests.unit.operator.web import dribbling, serving
 from tests.unit.operator.world import World
+from warren.errors import BrokerUnavailableError
 from warren_operator.cluster import Kind, Scale
-from warren_operator.figures import Figure
+from warren_operator.figures import Figure, Figures
+from warren_operator.figures.broker import BrokerFigures
 from warren_operator.figures.counters import CountedTasks
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures, PrometheusUnavailableError, query, read_answer
@@ -138,6 +143,26 @@ async def test_whatever_is_not_prometheus_is_unavailable(
         closing.append(figures)
         with pytest.raises(PrometheusUnavailableError, match=url):
             await figures.read(["a"])
+
+
+@pytest.mark.parametrize(
+    ("made", "trouble"),
+    [(PrometheusFigures, PrometheusUnavailableError), (lambda url: BrokerFigures([url]), BrokerUnavailableError)],
+)
+def test_an_answer_that_only_dribbles_in_is_not_waited_for(
+    made: Callable[[str], Figures], trouble: type[Exception]
+) -> None:
+    async def ask(url: str) -> None:
+        figures = made(url)
+        try:
+            async with asyncio.timeout(100):
+                with pytest.raises(trouble):
+                    await figures.read(["a"])
+        finally:
+            await figures.close()
+
+    with dribbling() as url, asyncio.Runner(loop_factory=partial(HastyLoop, 50)) as runner:
+        runner.run(ask(url))
 
 
 async def test_a_password_of_prometheus_is_sent_and_never_told(closing: list[PrometheusFigures]) -> None:

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
-import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.unit.operator.hasty import HastyLoop
 from tests.unit.operator.web import serving
 from warren_operator.watch import watch
 
 FASTER: Final = 200
-"""So many seconds of the loop pass in one."""
 MINUTES: Final = 2
 """By its own default kopf ends the process after one."""
-
-
-class _Hasty(selectors.DefaultSelector):
-    """Waits for so much less than it is asked to."""
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(timeout / FASTER if timeout and timeout > 0 else timeout)
-
-
-class HastyLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock goes faster."""
-
-    def __init__(self) -> None:
-        super().__init__(_Hasty())
-
-    def time(self) -> float:
-        return time.monotonic() * FASTER
 
 
 @pytest.fixture
@@ -71,7 +53,7 @@ def test_an_api_that_refuses_for_minutes_does_not_end_the_operator(kubeconfig: P
         await asyncio.gather(watching, return_exceptions=True)
         return ended
 
-    with serving(refusal, 503) as url, asyncio.Runner(loop_factory=HastyLoop) as runner:
+    with serving(refusal, 503) as url, asyncio.Runner(loop_factory=partial(HastyLoop, FASTER)) as runner:
         kubeconfig.write_text(_leading_to(url))
         ended = runner.run(watched())
     assert asked

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 
 @contextmanager
@@ -40,3 +41,25 @@ def serving(body: bytes | Callable[[], bytes], status: int = 200, *, password: s
         http.shutdown()
         thread.join()
         http.server_close()
+
+
+@contextmanager
+def dribbling() -> Iterator[str]:
+    """Give the address of a server that begins an answer and goes on with a byte at a time."""
+    done = Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def dribble() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while not done.wait(0.002):
+                    connection.sendall(b" ")
+
+        thread = Thread(target=dribble, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            done.set()
+            thread.join()
