@@ -156,9 +156,9 @@ def essential(message: Message) -> Message:
     return replace(message, headers=dict(list(headers.items())[:MOST_ESSENTIAL]))
 
 
-def cut(text: str) -> str:
-    """Return as much of a text as is told of it."""
-    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}..."
+def cut(text: str, most: int = MOST_SAID) -> str:
+    """Return as much of a text as is told of it: so many characters."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def encode_reply(record: Record) -> Message:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from warren.message import cut
 from warren_operator.pool.demand import Demand, demand
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _raised_by_hand(seen: Observation, spec: ConsumerPoolSpec, history: History)
 def _pause(seen: Observation, spec: ConsumerPoolSpec, wish: str) -> Decision:
     if wish.isdecimal() and len(wish) <= _MOST_CHARACTERS and int(wish) <= _MOST_REPLICAS:
         return Decision(int(wish), Reason.PAUSED, f"an annotation holds {spec.queue} at {wish} replicas", int(wish))
-    said = wish if len(wish) <= _MOST_CHARACTERS else f"{wish[:_MOST_CHARACTERS]}..."
+    said = cut(wish, _MOST_CHARACTERS)
     message = f"an annotation that pauses {spec.queue} says {said!r}, which is no number of replicas; nothing changes"
     return Decision(seen.replicas, Reason.PAUSED, message, seen.replicas)
 
