@@ -55,13 +55,14 @@ def _soak(options: argparse.Namespace, seed: int, state: Path) -> Outcome:
     events = plan.one_by_one(seed, faults) if options.each else plan.at_random(seed, options.seconds, faults)
     release = next((known for known in RELEASES if known.rabbitmq == options.rabbitmq), own_release())
     site = Site.create(state, options.base, release)
-    background, watch = Background(), Watch(site.servers.records_url)
-    for proxy in (*site.proxies.values(), *site.store_proxies.values()):
-        background.begin(proxy.run())
+    watch = Watch(site.servers.records_url)
     load = Load(site.url, seed, options.in_flight, options.rate, options.most, watch.open.add, lambda: len(watch.open))
-    with site.running():
-        soak = Soak(site, load, watch, background, options.patience, _say)
-        return soak.run(events, 0 if options.each else options.seconds)
+    with Background() as background:
+        for proxy in (*site.proxies.values(), *site.store_proxies.values()):
+            background.begin(proxy.run())
+        with site.running():
+            soak = Soak(site, load, watch, background, options.patience, _say)
+            return soak.run(events, 0 if options.each else options.seconds)
 
 
 def _say(text: str) -> None:

@@ -9,18 +9,30 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
 
 class Background:
-    """Runs coroutines until the process ends."""
+    """Runs coroutines. Use it as a context manager: at its end they are cancelled, and have ended."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._running: list[Future[None]] = []
-        threading.Thread(target=self._loop.run_forever, name="soak", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="soak", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all that runs."""
+        self.result(_all_ended())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run the work beside everything else."""
@@ -43,3 +55,10 @@ class Background:
 
 async def _called(function: Callable[[], None]) -> None:
     function()
+
+
+async def _all_ended() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -7,23 +7,37 @@ is swallowed; what connects afterwards goes through.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 CHUNK = 65536
 
 
 class Proxy:
-    """Forwards one loopback port to another."""
+    """Forwards one loopback port to another, while it runs."""
 
     def __init__(self, port: int, to: int) -> None:
         self.port = port
         self._to = to
         self._hole = asyncio.Event()
+        self._joined: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        async with self.running():
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve inside the block. At its end it hangs up; what connects then is refused, until it serves again."""
         server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        await server.serve_forever()
+        try:
+            yield
+        finally:
+            server.close()
+            for joined in self._joined:
+                joined.cancel()
+            await asyncio.gather(*self._joined, return_exceptions=True)
 
     def cut(self) -> None:
         """Become a black hole."""
@@ -33,7 +47,12 @@ class Proxy:
         """Forward what connects from now on."""
         self._hole = asyncio.Event()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = asyncio.create_task(self._serve(reader, writer))
+        self._joined.add(serving)
+        serving.add_done_callback(self._joined.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hole = self._hole
         try:
             if hole.is_set():

@@ -81,15 +81,12 @@ async def test_a_queue_that_is_gone_when_the_connection_comes_back(
 async def test_a_connection_that_falls_silent(crew: Crew, client: Client, workspace: Workspace) -> None:
     url = urlsplit(workspace.broker_url("warren-consumer"))
     proxy = Proxy(free_port(), url.port or 0)
-    passing = asyncio.create_task(proxy.run())
     through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
-    async with consuming(crew, workspace, WARREN_BROKER_URL=through) as port:
+    async with proxy.running(), consuming(crew, workspace, WARREN_BROKER_URL=through) as port:
         proxy.cut()
         await lost(port, SILENCE_SECONDS)
         proxy.mend()
         await back(port, client, crew)
-    passing.cancel()
-    await asyncio.gather(passing, return_exceptions=True)
 
 
 @asynccontextmanager

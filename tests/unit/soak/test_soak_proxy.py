@@ -11,33 +11,24 @@ from tools.stack.server import is_free
 PORTS = range(27_900, 27_990)
 
 
-class Upper:
-    """A server that answers each line in capitals."""
+async def capitals(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer each line in capitals."""
+    while line := await reader.readline():
+        writer.write(line.upper())
+    writer.close()
 
-    def __init__(self) -> None:
-        self.writers: list[asyncio.StreamWriter] = []
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
-        while line := await reader.readline():
-            writer.write(line.upper())
-        writer.close()
+@pytest.fixture(name="stopped")
+async def _stopped() -> AsyncIterator[Proxy]:
+    server = await asyncio.start_server(capitals, "127.0.0.1", 0)
+    yield Proxy(next(filter(is_free, PORTS)), server.sockets[0].getsockname()[1])
+    server.close()
 
 
 @pytest.fixture(name="proxy")
-async def _proxy() -> AsyncIterator[Proxy]:
-    upper = Upper()
-    server = await asyncio.start_server(upper.answer, "127.0.0.1", 0)
-    proxy = Proxy(next(filter(is_free, PORTS)), server.sockets[0].getsockname()[1])
-    serving = asyncio.create_task(proxy.run())
-    await asyncio.sleep(0.05)
-    yield proxy
-    for writer in upper.writers:
-        writer.close()
-    await asyncio.sleep(0.1)
-    serving.cancel()
-    server.close()
-    await asyncio.gather(serving, return_exceptions=True)
+async def _proxy(stopped: Proxy) -> AsyncIterator[Proxy]:
+    async with stopped.running():
+        yield stopped
 
 
 class Caller:
@@ -77,3 +68,25 @@ async def test_what_was_open_stays_dead_without_a_word_and_what_connects_later_w
         await before.ask(b"hello?\n")
     for caller in (before, meanwhile, after):
         caller.writer.close()
+
+
+async def test_at_its_end_it_hangs_up_and_refuses_until_it_runs_again_and_leaves_nothing_behind(stopped: Proxy) -> None:
+    before = asyncio.all_tasks()
+    async with stopped.running():
+        caller, dead = await Caller.to(stopped), await Caller.to(stopped)
+        assert await caller.ask(b"hello\n") == b"HELLO\n"
+        stopped.cut()
+        with pytest.raises(TimeoutError):
+            await dead.ask(b"hello?\n")
+    for one in (caller, dead):
+        assert await one.reader.read() == b""
+        one.writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await Caller.to(stopped)
+    stopped.mend()
+    async with stopped.running():
+        again = await Caller.to(stopped)
+        assert await again.ask(b"hello\n") == b"HELLO\n"
+        again.writer.close()
+    await asyncio.sleep(0.05)  # the server learns that all is over
+    assert asyncio.all_tasks() == before
