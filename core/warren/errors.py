@@ -263,9 +263,9 @@ class TaskPoisonError(TaskFailedError):
 
 
 class ClientClosedError(WarrenError):
-    """A client was used after it was closed, waited for an answer meanwhile, or was made before its process was forked.
+    """A client was closed before it was used, or while it waited for an answer; or it belongs elsewhere.
 
-    Only programs that use one meet this.
+    That is to a parent process, which used it before the fork, or to another event loop. Only programs meet this.
     """
 
     code = "client-closed"

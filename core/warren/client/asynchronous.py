@@ -48,7 +48,7 @@ Options = TaskOptions | Mapping[str, Any]
 
 
 class AsyncClient:
-    """Submits tasks and predictions. Use it as an asynchronous context manager.
+    """Submits tasks and predictions. Use it as an asynchronous context manager, on one event loop.
 
     `url` is the API's (`http://...`, for anyone), or the broker's (`amqp://...`, inside the trust domain), which needs
     `records` (`redis://...`) besides, the installation's `pools` as `WARREN_POOLS` names them and, for predictions, the
@@ -70,10 +70,10 @@ class AsyncClient:
         self._gateway = _closable(_gateway(url, api_key, records, bucket, pools, patience))
 
     @classmethod
-    def over(cls, gateway: Gateway) -> Self:
-        """Return a client that uses this gateway."""
+    def over(cls, gateway: Gateway, *, any_loop: bool = False) -> Self:
+        """Return a client that uses this gateway, `any_loop` where that may be used on several event loops."""
         client = cls.__new__(cls)
-        client._gateway = _closable(gateway)  # noqa: SLF001 - its own
+        client._gateway = _closable(gateway, any_loop=any_loop)  # noqa: SLF001 - its own
         return client
 
     async def __aenter__(self) -> Self:
@@ -289,8 +289,8 @@ class AsyncJob(Generic[R]):
         return result_value(self._large)
 
 
-def _closable(gateway: Gateway) -> Gateway:
-    return cast("Gateway", Closable(gateway))
+def _closable(gateway: Gateway, *, any_loop: bool = False) -> Gateway:
+    return cast("Gateway", Closable(gateway, any_loop=any_loop))
 
 
 def _gateway(  # noqa: PLR0913, PLR0917 - what a client is made from

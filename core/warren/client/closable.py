@@ -1,6 +1,7 @@
 """A gateway that is closed for good: calls under way end then, and later ones are refused.
 
-It belongs to the process that used it first: in one that was forked off, its connections would be read by two.
+It belongs to the process that used it first: in one that was forked off, its connections would be read by two. And it
+belongs to the event loop that used it first, unless its own gateway is used across loops.
 
 Forbidden here: how Warren is reached.
 """
@@ -23,13 +24,20 @@ CLOSED: Final = "the client was closed: tasks that it submitted go on, and anoth
 
 FORKED: Final = "this client was in use before the fork, and stayed with the parent; make one in this process"
 
+OTHER_LOOP: Final = (
+    "this client belongs to the event loop that used it first, and this is another one: make one in each, by "
+    "`async with AsyncClient(...)` within what asyncio.run() runs, or use Client(...).asynchronous(), good on any loop"
+)
+
 
 class Closable:
     """A gateway whose calls raise `ClientClosedError` once it is closed, those that wait for an answer too."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, *, any_loop: bool = False) -> None:
         self._gateway = gateway
+        self._any_loop = any_loop
         self._process: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._callers: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -38,8 +46,16 @@ class Closable:
         await self._call(self._gateway.open)
 
     async def close(self) -> None:
-        """Let go of all connections, once; in a forked process nothing is done: they are the parent's."""
-        if self._closed or self._elsewhere:
+        """Let go of all connections, once, unless they are a parent process', or ended with their loop.
+
+        Raises:
+            ClientClosedError: they are another loop's, which has not ended.
+
+        """
+        refusal = self._refusal()
+        if refusal == OTHER_LOOP and self._loop and not self._loop.is_closed():
+            raise ClientClosedError(refusal)
+        if refusal:
             return
         self._closed = True
         for caller in self._callers:
@@ -51,14 +67,19 @@ class Closable:
         call: Callable[..., Coroutine[Any, Any, Any]] = getattr(self._gateway, name)
         return lambda *args, **named: self._call(call, *args, **named)
 
-    @property
-    def _elsewhere(self) -> bool:
-        return self._process not in {None, os.getpid()}
+    def _refusal(self) -> str | None:
+        """Return why nothing can be asked for here; None if it can."""
+        if self._closed:
+            return CLOSED
+        if self._process not in {None, os.getpid()}:
+            return FORKED
+        return OTHER_LOOP if self._loop not in {None, asyncio.get_running_loop()} else None
 
     async def _call(self, call: Callable[..., Coroutine[Any, Any, T]], *args: object, **named: object) -> T:
-        if self._closed or self._elsewhere:
-            raise ClientClosedError(CLOSED if self._closed else FORKED)
+        if refusal := self._refusal():
+            raise ClientClosedError(refusal)
         self._process = os.getpid()
+        self._loop = None if self._any_loop else asyncio.get_running_loop()
         caller = cast("asyncio.Task[Any]", asyncio.current_task())
         before = caller.cancelling()
         self._callers.add(caller)

@@ -63,8 +63,11 @@ class Client:
         self.close()
 
     def asynchronous(self) -> AsyncClient:
-        """Return a client for a program of asyncio, over this one's connections; this one closes them."""
-        return AsyncClient.over(cast("Gateway", Across(self._thread, self._client.gateway)))
+        """Return a client for programs of asyncio, of any number of loops, over this one's connections.
+
+        This one closes them.
+        """
+        return AsyncClient.over(cast("Gateway", Across(self._thread, self._client.gateway)), any_loop=True)
 
     def close(self) -> None:
         """Disconnect, for good. What other threads wait for raises `ClientClosedError`, and so do all later calls."""

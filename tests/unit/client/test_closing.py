@@ -180,6 +180,28 @@ async def test_closing_an_asynchronous_client_ends_what_waits(silence: Silence) 
             await client.__aenter__()
 
 
+def test_an_asynchronous_client_is_of_one_loop(silence: Silence) -> None:
+    client = silence.client()
+    elsewhere = pytest.raises(
+        ClientClosedError, match=r"another one: make one in each.*Client\(\.\.\.\)\.asynchronous\(\)"
+    )
+    with asyncio.Runner() as first:
+        job = first.run(client.submit("echo"))
+        for use in (lambda: client.submit("echo"), job.get, client.__aenter__, client.close):
+            with elsewhere:
+                asyncio.run(use())
+        assert first.run(client.submit("echo")).id == "1"
+    with elsewhere:
+        asyncio.run(job.get())
+    asyncio.run(client.close())  # its connections have ended with their loop
+
+
+def test_an_asynchronous_client_of_an_ordinary_one_is_of_any_loop(client: Client) -> None:
+    with client:
+        both = client.asynchronous()
+        assert [asyncio.run(both.submit("echo")).id for _ in range(2)] == ["1", "1"]
+
+
 async def test_a_task_that_met_the_closing_may_go_on(silence: Silence) -> None:
     """What ended it was no cancellation: a limit that it sets afterwards is kept."""
     client = silence.client()
