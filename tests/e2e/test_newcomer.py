@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import docker
+from tests.e2e import docker, registry
 from tests.e2e.diary import Diary
 from tests.e2e.release import Release
 from tests.e2e.shell import OWN
 from tests.pages import block, put, typed
+from tools.images.buildah import identity
 from tools.images.components import version
 from tools.images.docker import usable
 from tools.node import install
@@ -65,11 +66,15 @@ def test_the_commands_for_those_who_have_docker(folder: Path, tmp_path: Path) ->
     }  # fmt: skip
     built = block("docs/functions.md", "docker build").partition("helm ")[0]
     assert block("examples/audio_length/README.md", "docker build").startswith(built), "so it is run once"
-    with docker.standing_in(tmp_path) as (programs, pushed):
+    names = ["tally:1", *(f"warren-{name}:{version()}" for name in ("audio-length", "lottery-results", "node-worker"))]
+    with (
+        registry.serving() as there,
+        docker.standing_in(tmp_path, team := f"{there.address}/team") as programs,
+    ):
         environment = OWN | {"PATH": f"{programs}:{OWN['PATH']}"}
         for page, changes in pages.items():
-            done = typed(put(block(page, "docker build"), *changes).partition("helm ")[0], environment, folder)
+            commands = put(block(page, "docker build"), ("registry.example.com/team", team), *changes)
+            done = typed(commands.partition("helm ")[0], environment, folder)
             assert done.returncode == 0, f"{page}: {done.stdout}{done.stderr}"
-    own = {"warren-audio-length", "warren-lottery-results", "warren-node-worker"}
-    known = {"tally:1", *(f"{name}:{version()}" for name in own)}
-    assert set(pushed.read_text().split()) == {f"{docker.REGISTRY}/{name}" for name in known}
+        images = [f"{team}/{name}" for name in names]
+        assert there.images() == {image: identity(image) for image in images}
