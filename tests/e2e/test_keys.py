@@ -102,9 +102,10 @@ class Keys:
 def _url(release: Release, diary: Diary) -> Iterator[str]:
     """The API of a release that asks for keys, of which there are none yet."""
     settings = ("set", "env", PRODUCER)
-    with diary.stage("helm upgrade with producer.keys.enabled=true"):
+    with diary.stage("helm upgrade with producer.keys.enabled=true, and system.callbackAllow, out of the pages"):
         release.namespace.run(*settings, *(f"{name}={value}" for name, value in SETTINGS.items()))
-        release.upgrade("producer.keys.enabled=true", f"system.callbackAllow={{{RECEIVER}}}")
+        own(_of_the_page("helm"))
+        own(f"{put(block('docs/webhooks.md', 'helm '), ('hooks.default.svc', RECEIVER)).strip()} --wait --timeout=180s")
     try:
         with release.namespace.forwarded("warren-producer", 8000) as address:
             yield f"http://{address}"
@@ -142,7 +143,7 @@ def test_who_may_call_is_decided_by_a_secret(url: str, namespace: Namespace, dia
         200,
         200,
     ]
-    namespace.run("create", "secret", "generic", SECRET)
+    own(_of_the_page("kubectl"))
     keys = Keys(namespace, url)
     began = time.monotonic()
     ann, bob = keys.create("ann"), keys.create("bob")
@@ -222,10 +223,15 @@ def test_a_webhook_is_signed_by_the_secrets_of_its_tasks_key(url: str, keys: Key
     assert _called(ci, url).splitlines()[0] == '"hello"'
 
 
+def _of_the_page(program: str) -> str:
+    """Return the command of this program that docs/keys.md has its reader type in Kubernetes."""
+    (command,) = [each for each in commands("docs/keys.md", "warren keys create ci") if each.startswith(f"{program} ")]
+    return command
+
+
 def _as_the_page_makes_it() -> Key:
     """Return a key that docs/keys.md has its reader make, after the command that this prints was typed."""
-    (command,) = [each for each in commands("docs/keys.md", "warren keys create ci") if each.startswith("warren ")]
-    said = own(command)
+    said = own(_of_the_page("warren"))
     (patch,) = re.findall(r"^ +(kubectl .*stringData.*)$", said, re.MULTILINE)
     own(patch)
     (text,), (secret,) = (
