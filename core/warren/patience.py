@@ -24,7 +24,7 @@ async def patiently(call: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Make a call that may be repeated until it is answered, for so long at most; return the answer.
 
     Raises:
-        UnavailableError: there was none, and the next try would come too late.
+        UnavailableError: there was none, and the next try would come too late, or waiting does not help.
 
     """
     pause, give_up = FIRST_PAUSE_SECONDS, time.monotonic() + seconds
@@ -32,8 +32,10 @@ async def patiently(call: Callable[[], Awaitable[T]], seconds: float) -> T:
         try:
             return await call()
         except UnavailableError as error:
+            if error.retry_after is None:
+                raise
             longest = math.inf if isinstance(error, RateLimitedError) else LONGEST_PAUSE_SECONDS
-            wait = max(pause, min(error.retry_after or 0, longest))  # sooner, a key's limit only refuses once more
+            wait = max(pause, min(error.retry_after, longest))  # sooner, a key's limit only refuses once more
             if time.monotonic() + wait > give_up:
                 raise
         await asyncio.sleep(wait)

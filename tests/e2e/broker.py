@@ -29,6 +29,17 @@ def peers(namespace: Namespace) -> set[str]:
 
 
 @contextmanager
+def refusing(namespace: Namespace, account: str) -> Iterator[None]:
+    """Hang up on an account of the broker's, and let it connect no more meanwhile."""
+    rabbitmqctl(namespace, "set_user_limits", account, '{"max-connections": 0}')
+    try:
+        rabbitmqctl(namespace, "close_all_user_connections", account, "a test of clients")
+        yield
+    finally:
+        rabbitmqctl(namespace, "clear_user_limits", account, "max-connections")
+
+
+@contextmanager
 def full(namespace: Namespace, queue: str, messages: int) -> Iterator[None]:
     """Let a queue hold only so many messages meanwhile, as somebody does who writes a policy of their own."""
     limit = json.dumps({"max-length": messages, "delivery-limit": DELIVERY_LIMIT})

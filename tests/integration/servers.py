@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import redis
 
+from tests.soak.proxy import Proxy
 from tools.stack import steps, web
 from tools.stack.embedded import API_OFFSET
 from tools.stack.packages import Release
@@ -96,6 +98,13 @@ def workspace(servers: ServerSet, name: str) -> Iterator[Workspace]:
         yield own
     finally:
         own.clear()
+
+
+def through_a_proxy(url: str) -> tuple[Proxy, str]:
+    """Return a proxy before the server at this address, for a test to run, and the address that leads through it."""
+    parts = urlsplit(url)
+    proxy = Proxy(free_port(), parts.port or 0)
+    return proxy, parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
 
 
 def control(servers: ServerSet, *arguments: str) -> str:

@@ -54,7 +54,8 @@ class AsyncClient:
     `records` (`redis://...`) besides, the installation's `pools` as `WARREN_POOLS` names them and, for predictions, the
     AWS SDK's variables and the models' `bucket`.
     `api_key` is the key for the API, where it asks for one; unless given, that of the environment, `WARREN_API_KEY`.
-    `patience` is how many seconds a call is repeated while nothing answers; a repeat never submits twice.
+    `patience` is how many seconds a call is repeated while nothing answers; a repeat never submits twice. Straight to
+    the broker, connecting is such a call; credentials that are refused are told at once.
     """
 
     def __init__(  # noqa: PLR0913 - what a client is made from

@@ -52,7 +52,7 @@ def configure(  # noqa: PLR0913 - what a client is made from
     Raises:
         SettingsError: no URL is given, and the environment has none.
         InvalidRequestError: a URL is wrong.
-        UnavailableError: the broker does not answer.
+        UnavailableError: the broker did not answer for `patience` seconds, or refuses the credentials.
 
     """
     if url is None:

@@ -71,10 +71,15 @@ class DirectGateway:
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
-        """Connect, and begin to listen for replies."""
+        """Connect, and begin to listen for replies.
+
+        Raises:
+            BrokerUnavailableError: the broker did not answer for a while, or refuses the credentials.
+
+        """
         self._stack.push_async_callback(self._records.close)
         self._stack.push_async_callback(self._broker.close)
-        await self._broker.open()
+        await self._again(self._broker.open)
         await self._stack.enter_async_context(self._watch)
         await self._watch.ready()
 

@@ -75,6 +75,9 @@ _POLICY: Final = re.compile(r'"key";q=(\d+)')
 WINDOW_SECONDS: Final = 10
 """After how many seconds it may make as many again."""
 
+_LATER: Final = frozenset({429, 502, 503, 504})
+"""The statuses of what may succeed later, even where no time is told."""
+
 Document = TypeVar("Document", bound=BaseModel)
 
 Lane = AbstractAsyncContextManager[None]
@@ -273,7 +276,7 @@ class WebGateway:
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             what = str(error) or type(error).__name__
             detail = f"no answer from {self._url}: {what}; is this the API's address, and is the producer running?"
-            raise UnavailableError(detail, retry_after=None) from error
+            raise UnavailableError(detail, retry_after=0) from error
         if policy := _POLICY.match(answer.headers.get("RateLimit-Policy", "")):
             self._most = min(CALL_ITEMS, max(1, int(policy[1]) // 4))
         if not answer.is_success:
@@ -332,6 +335,8 @@ def _wait(seconds: float) -> dict[str, str]:
 
 def _fault(answer: httpx2.Response) -> WarrenError:
     retry_after = seconds_of(answer.headers.get("Retry-After", ""), time.time())
+    if retry_after is None and answer.status_code in _LATER:
+        retry_after = 0
     if answer.headers.get("Content-Type", "").startswith(PROBLEM_JSON):
         try:
             return Problem.model_validate_json(answer.content).fault(retry_after)
@@ -344,7 +349,7 @@ def _unnamed(answer: httpx2.Response, retry_after: float | None) -> WarrenError:
     detail = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}, and not as Warren's API does"
     if answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:  # of something before the producer
         return RateLimitedError(detail, retry_after=retry_after)
-    if answer.status_code in {502, 503, 504}:
+    if answer.status_code in _LATER:
         return UnavailableError(detail, retry_after=retry_after)
     kind = {404: NotFoundError, 413: PayloadTooLargeError}.get(answer.status_code, WarrenError)
     return kind(detail)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 from tests.integration.consumer.conftest import Client, apply_topology, until
 from tests.integration.consumer.crew import Crew, ask, dependencies
-from tests.integration.servers import Workspace, control, free_port
-from tests.soak.proxy import Proxy
+from tests.integration.servers import Workspace, control, free_port, through_a_proxy
 from tools.stack import web
 
 NOTICED_SECONDS = 8.0
@@ -79,9 +77,7 @@ async def test_a_queue_that_is_gone_when_the_connection_comes_back(
 
 
 async def test_a_connection_that_falls_silent(crew: Crew, client: Client, workspace: Workspace) -> None:
-    url = urlsplit(workspace.broker_url("warren-consumer"))
-    proxy = Proxy(free_port(), url.port or 0)
-    through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
+    proxy, through = through_a_proxy(workspace.broker_url("warren-consumer"))
     async with proxy.running(), consuming(crew, workspace, WARREN_BROKER_URL=through) as port:
         proxy.cut()
         await lost(port, SILENCE_SECONDS)

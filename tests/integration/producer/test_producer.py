@@ -6,7 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -14,12 +15,14 @@ import orjson
 import pytest
 
 from tests.integration.producer.conftest import Consumer, Producer, apply_topology, consuming, producing
-from tests.integration.servers import Workspace
+from tests.integration.servers import Workspace, through_a_proxy
 from warren import AsyncClient, Client
-from warren.errors import ClientClosedError, RecordsUnavailableError, UnroutableError
+from warren.errors import BrokerUnavailableError, ClientClosedError, RecordsUnavailableError, UnroutableError
 from warren.record import State
 
 ECHO = {"task": "echo", "args": {"text": "hello"}}
+AWAY_SECONDS = 2.0
+"""Longer than a publish waits for the connection that is being made again, and than the pause before the next try."""
 
 
 @contextmanager
@@ -231,6 +234,47 @@ async def test_straight_to_the_broker_a_store_that_hangs_costs_a_wait(workspace:
             workspace.servers.store.thaw()
         jobs = await asyncio.gather(*submits)
         assert {await job.status() for job in jobs} == {State.QUEUED}
+
+
+async def test_straight_to_the_broker_one_that_hangs_up_and_is_away_costs_a_wait(
+    workspace: Workspace, consumer: Consumer
+) -> None:
+    await asyncio.to_thread(apply_topology, workspace)
+    proxy, broker = through_a_proxy(workspace.broker_url("warren-producer"))
+    connected = partial(AsyncClient, broker, records=workspace.records_url)
+
+    async def submitted_by_another() -> str:
+        async with connected() as other:
+            return await submitted_by(other)
+
+    async with AsyncExitStack() as line:
+        await line.enter_async_context(proxy.running())
+        async with connected() as client, connected(patience=0) as hasty:
+            await line.aclose()
+            with pytest.raises(BrokerUnavailableError):
+                await submitted_by(hasty)
+            works = [*(submitted_by(client) for _ in range(20)), submitted_by_another()]
+            submits = [asyncio.create_task(work) for work in works]
+            await asyncio.sleep(AWAY_SECONDS)
+            assert not any(submit.done() for submit in submits)
+            await line.enter_async_context(proxy.running())
+            ids = set(await asyncio.gather(*submits))
+            async with consumer.working():
+                assert await client.gather(map(client.job, ids), timeout=20) == [{"text": "hello"}] * len(submits)
+    assert consumer.deliveries == len(submits)
+
+
+async def submitted_by(client: AsyncClient) -> str:
+    """Submit a task and return its id."""
+    return (await client.submit("echo", text="hello")).id
+
+
+async def test_straight_to_the_broker_credentials_that_it_refuses_are_told_at_once(workspace: Workspace) -> None:
+    wrong = workspace.broker_url("warren-producer").replace("@", "wrong@")
+    client = AsyncClient(wrong, records=workspace.records_url)
+    with within(4), pytest.raises(BrokerUnavailableError, match="refuses the credentials"):
+        await client.__aenter__()
+    await client.close()
 
 
 def test_straight_to_the_broker_without_a_queue(workspace: Workspace) -> None:
