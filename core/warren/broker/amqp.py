@@ -151,8 +151,8 @@ class AmqpBroker:
 
 
 async def _open(connection: AbstractRobustConnection, where: str) -> AbstractRobustChannel:
-    channel = connection.channel(publisher_confirms=False)
     try:
+        channel = connection.channel(publisher_confirms=False)  # raises where the connection is being made again
         async with asyncio.timeout(CONNECT_SECONDS):
             await channel.initialize()
     except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:

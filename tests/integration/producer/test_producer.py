@@ -237,7 +237,7 @@ async def test_straight_to_the_broker_a_store_that_hangs_costs_a_wait(workspace:
 
 
 async def test_straight_to_the_broker_one_that_hangs_up_and_is_away_costs_a_wait(
-    workspace: Workspace, consumer: Consumer
+    workspace: Workspace, consumer: Consumer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await asyncio.to_thread(apply_topology, workspace)
     proxy, broker = through_a_proxy(workspace.broker_url("warren-producer"))
@@ -262,6 +262,7 @@ async def test_straight_to_the_broker_one_that_hangs_up_and_is_away_costs_a_wait
             async with consumer.working():
                 assert await client.gather(map(client.job, ids), timeout=20) == [{"text": "hello"}] * len(submits)
     assert consumer.deliveries == len(submits)
+    assert "met a fault" not in capsys.readouterr().out, "it is nothing that is not provided for"
 
 
 async def submitted_by(client: AsyncClient) -> str:
