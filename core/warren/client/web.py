@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx2
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from warren.client.answers import fault_of, read, unnamed
 from warren.client.batch import CALL_ITEMS, AcceptedItem, BatchAnswer, BatchItem, Fate, packed
 from warren.client.dead_letter import (
     DeadLetter,
@@ -34,19 +35,17 @@ from warren.client.dead_letter import (
 )
 from warren.client.deliveries import WebhookDocument
 from warren.client.documents import TaskDocument, TaskRequest, json_bytes
-from warren.client.problem import PROBLEM_JSON, Problem
 from warren.client.turns import Turns
 from warren.errors import (
     BatchTooLargeError,
     InvalidRequestError,
-    NotFoundError,
     PayloadTooLargeError,
     RateLimitedError,
     UnavailableError,
     WarrenError,
 )
 from warren.keys import KEY_EXAMPLE, key_id
-from warren.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, patiently, seconds_of
+from warren.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, patiently
 from warren.prediction import PredictResponse
 from warren.tasks import JSON, Payload, new_task_id
 
@@ -74,11 +73,6 @@ _POLICY: Final = re.compile(r'"key";q=(\d+)')
 
 WINDOW_SECONDS: Final = 10
 """After how many seconds it may make as many again."""
-
-_LATER: Final = frozenset({429, 502, 503, 504})
-"""The statuses of what may succeed later, even where no time is told."""
-
-Document = TypeVar("Document", bound=BaseModel)
 
 Lane = AbstractAsyncContextManager[None]
 """What calls of one kind go through, so that only so many are under way."""
@@ -127,7 +121,7 @@ class WebGateway:
         options = request.options.model_dump(mode="json", exclude_unset=True)
         body = json_bytes({"task": request.task, "args": request.args, "options": options})
         headers = {"Content-Type": JSON, "Idempotency-Key": key}
-        return _read(TaskDocument, await self._call("POST", "/v1/tasks", content=body, headers=headers)).id
+        return read(TaskDocument, await self._call("POST", "/v1/tasks", content=body, headers=headers)).id
 
     async def submit_many(self, items: Sequence[BatchItem]) -> list[Fate[str]]:
         """Accept tasks, each for itself and once per its idempotency key; return their ids, or why not, in order."""
@@ -158,15 +152,15 @@ class WebGateway:
 
     async def cancel(self, task_id: str) -> TaskDocument:
         """Cancel a task unless it has ended; return how it stands."""
-        return _read(TaskDocument, await self._call("DELETE", _task(task_id)))
+        return read(TaskDocument, await self._call("DELETE", _task(task_id)))
 
     async def deliveries(self, task_id: str) -> WebhookDocument:
         """Return what became of a task's webhook."""
-        return _read(WebhookDocument, await self._call("GET", f"{_task(task_id)}/deliveries"))
+        return read(WebhookDocument, await self._call("GET", f"{_task(task_id)}/deliveries"))
 
     async def redeliver(self, task_id: str) -> WebhookDocument:
         """Send the webhook of a task that has ended once more."""
-        return _read(WebhookDocument, await self._call("POST", f"{_task(task_id)}/deliveries"))
+        return read(WebhookDocument, await self._call("POST", f"{_task(task_id)}/deliveries"))
 
     async def predict(self, model: str, payload: Payload, seconds: float) -> PredictResponse:
         """Run a model on inputs, within the seconds; once, however often it is asked for before the answer comes."""
@@ -179,26 +173,26 @@ class WebGateway:
             seconds=seconds,
             lane=self._predictions,
         )
-        return _read(PredictResponse, answer)
+        return read(PredictResponse, answer)
 
     async def dead_letters(self, query: DeadLetterQuery) -> DeadLetterPage:
         """Return a page of the dead letters."""
         answer = await self._call("GET", DEAD_LETTERS, params=query.model_dump(exclude_none=True))
-        return _read(DeadLetterPage, answer)
+        return read(DeadLetterPage, answer)
 
     async def dead_letter(self, task_id: str) -> DeadLetterDetail:
         """Return all that is known of a dead letter."""
-        return _read(DeadLetterDetail, await self._call("GET", _dead_letter(task_id)))
+        return read(DeadLetterDetail, await self._call("GET", _dead_letter(task_id)))
 
     async def replay(self, task_id: str, how: Replay) -> TaskDocument:
         """Submit a failed task anew; return how the new one stands."""
-        return _read(TaskDocument, await self._call("POST", f"{_dead_letter(task_id)}/replay", **_json(how)))
+        return read(TaskDocument, await self._call("POST", f"{_dead_letter(task_id)}/replay", **_json(how)))
 
     async def replay_many(self, which: ReplayMany) -> Treatment:
         """Submit failed tasks anew: of ids as many as go in one call, and then there are `more`."""
         some = which.model_copy(update={"ids": which.ids[: self._most]})
         try:
-            treatment = _read(Treatment, await self._call("POST", f"{DEAD_LETTERS}/replay", **_json(some)))
+            treatment = read(Treatment, await self._call("POST", f"{DEAD_LETTERS}/replay", **_json(some)))
         except BatchTooLargeError:
             if len(some.ids) <= self._most:
                 raise
@@ -207,17 +201,17 @@ class WebGateway:
 
     async def discard(self, task_id: str) -> DeadLetter:
         """Strike a dead letter off and drop its payload."""
-        return _read(DeadLetter, await self._call("DELETE", _dead_letter(task_id)))
+        return read(DeadLetter, await self._call("DELETE", _dead_letter(task_id)))
 
     async def discard_many(self, which: DiscardMany) -> Treatment:
         """Strike dead letters off and drop their payloads."""
         query = {"id": list(which.ids), **which.filter.model_dump(exclude_none=True)}
         query |= which.model_dump(include={"all", "limit"}, exclude_defaults=True)
-        return _read(Treatment, await self._call("DELETE", DEAD_LETTERS, params=query))
+        return read(Treatment, await self._call("DELETE", DEAD_LETTERS, params=query))
 
     async def _look(self, task_id: str, seconds: float, lane: Lane) -> TaskDocument:
         answer = await self._call("GET", _task(task_id), headers=_wait(seconds), seconds=seconds, lane=lane)
-        return _read(TaskDocument, answer)
+        return read(TaskDocument, answer)
 
     async def _submit_all(self, items: Mapping[int, BatchItem]) -> dict[int, Fate[str]]:
         """Send the items in as many calls as it takes; once nothing answers, the rest waits for another time."""
@@ -250,9 +244,9 @@ class WebGateway:
     async def _submit_part(self, count: int, body: bytes) -> list[Fate[str]]:
         parts = {"content": body, "headers": {"Content-Type": JSON}, "timeout": BATCH_SECONDS}
         answer = await self._call_once("POST", "/v1/tasks/batch", parts)
-        told = _read(BatchAnswer, answer).tasks
+        told = read(BatchAnswer, answer).tasks
         if len(told) != count:
-            raise _unnamed(answer, None)
+            raise unnamed(answer, None)
         return [item.id if isinstance(item, AcceptedItem) else item.error.fault() for item in told]
 
     async def _call(
@@ -280,7 +274,7 @@ class WebGateway:
         if policy := _POLICY.match(answer.headers.get("RateLimit-Policy", "")):
             self._most = min(CALL_ITEMS, max(1, int(policy[1]) // 4))
         if not answer.is_success:
-            raise _fault(answer)
+            raise fault_of(answer)
         return answer
 
 
@@ -317,13 +311,6 @@ def _json(document: BaseModel) -> dict[str, Any]:
     return {"content": body, "headers": {"Content-Type": JSON}}
 
 
-def _read(kind: type[Document], answer: httpx2.Response) -> Document:
-    try:
-        return kind.model_validate_json(answer.content)
-    except ValidationError as error:
-        raise _unnamed(answer, None) from error
-
-
 def _asked(fates: Iterable[Fate[str]]) -> float:
     """Return for how many seconds those that were refused for their API key's limit are to wait."""
     return max((fate.retry_after or 0 for fate in fates if isinstance(fate, RateLimitedError)), default=0)
@@ -331,25 +318,3 @@ def _asked(fates: Iterable[Fate[str]]) -> float:
 
 def _wait(seconds: float) -> dict[str, str]:
     return {"Prefer": f"wait={max(1, round(seconds))}"} if seconds > 0 else {}
-
-
-def _fault(answer: httpx2.Response) -> WarrenError:
-    retry_after = seconds_of(answer.headers.get("Retry-After", ""), time.time())
-    if retry_after is None and answer.status_code in _LATER:
-        retry_after = 0
-    if answer.headers.get("Content-Type", "").startswith(PROBLEM_JSON):
-        try:
-            return Problem.model_validate_json(answer.content).fault(retry_after)
-        except ValidationError:
-            pass
-    return _unnamed(answer, retry_after)
-
-
-def _unnamed(answer: httpx2.Response, retry_after: float | None) -> WarrenError:
-    detail = f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}, and not as Warren's API does"
-    if answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:  # of something before the producer
-        return RateLimitedError(detail, retry_after=retry_after)
-    if answer.status_code in _LATER:
-        return UnavailableError(detail, retry_after=retry_after)
-    kind = {404: NotFoundError, 413: PayloadTooLargeError}.get(answer.status_code, WarrenError)
-    return kind(detail)
