@@ -1,6 +1,9 @@
 """Reading data sets: what becomes of columns, and what is refused."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +11,10 @@ import pytest
 from pyarrow import parquet
 
 from warren_consumer.handler import TaskFault
-from warren_consumer.training import problem, table
+from warren_consumer.training import table
 
-SPLIT = problem.Split(held_out_fraction=0.2, seed=0)
+if TYPE_CHECKING:
+    from warren_consumer.training.problem import Problem
 
 
 def read(tmp_path: Path, text: str, target: str = "y") -> table.Table:
@@ -102,12 +106,17 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
         table.read(path, "parquet", "y")
 
 
-def rows(values: list[str]) -> str:
-    return "x,y\n" + "".join(f"{n},{value}\n" for n, value in enumerate(values))
+def posed(tmp_path: Path, values: list[str], *, classes: bool = True) -> Problem:
+    """Return the problem of a table with these targets."""
+    from warren_consumer.training import problem  # noqa: PLC0415 - scikit-learn is for the process that runs this
+
+    text = "x,y\n" + "".join(f"{n},{value}\n" for n, value in enumerate(values))
+    pose = problem.classification if classes else problem.regression
+    return pose(read(tmp_path, text), "y", problem.Split(held_out_fraction=0.2, seed=0))
 
 
 def test_every_class_is_trained_on_and_held_out(tmp_path: Path) -> None:
-    found = problem.classification(read(tmp_path, rows(["a"] * 46 + ["b", "b", "c", "c"])), "y", SPLIT)
+    found = posed(tmp_path, ["a"] * 46 + ["b", "b", "c", "c"])
     assert found.labels == ("a", "b", "c")
     assert set(found.target[found.train]) == {0, 1, 2}
     assert len(found.held_out) == 10
@@ -115,8 +124,8 @@ def test_every_class_is_trained_on_and_held_out(tmp_path: Path) -> None:
 
 
 def test_classes_may_be_whole_numbers_or_truth_values(tmp_path: Path) -> None:
-    assert problem.classification(read(tmp_path, rows(["0", "1"] * 10)), "y", SPLIT).labels == ("0", "1")
-    assert problem.classification(read(tmp_path, rows(["true", "false"] * 10)), "y", SPLIT).labels == ("false", "true")
+    assert posed(tmp_path, ["0", "1"] * 10).labels == ("0", "1")
+    assert posed(tmp_path, ["true", "false"] * 10).labels == ("false", "true")
 
 
 @pytest.mark.parametrize(
@@ -130,12 +139,12 @@ def test_classes_may_be_whole_numbers_or_truth_values(tmp_path: Path) -> None:
 )
 def test_targets_that_are_no_classes(tmp_path: Path, values: list[str], code: str, said: str) -> None:
     with pytest.raises(TaskFault, match=said) as caught:
-        problem.classification(read(tmp_path, rows(values)), "y", SPLIT)
+        posed(tmp_path, values)
     assert caught.value.code == code
 
 
 def test_a_regression_needs_numbers(tmp_path: Path) -> None:
     with pytest.raises(TaskFault, match="texts or truth values"):
-        problem.regression(read(tmp_path, rows(["a", "b"] * 10)), "y", SPLIT)
+        posed(tmp_path, ["a", "b"] * 10, classes=False)
     with pytest.raises(TaskFault, match="infinite"):
-        problem.regression(read(tmp_path, rows(["1", "inf"] * 10)), "y", SPLIT)
+        posed(tmp_path, ["1", "inf"] * 10, classes=False)
