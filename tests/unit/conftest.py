@@ -1,10 +1,14 @@
 """What makes many small tests in one process fast."""
 
+import asyncio
 import gc
 import os
+from collections.abc import AsyncIterator
 
 import pytest
 import structlog
+
+from tests.unit.hurry import hurried
 
 gc.disable()  # what is imported from here on stays
 
@@ -18,7 +22,6 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave what was imported out of later collections of garbage, and go through all the rest less often."""
     gc.enable()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(700, 10, 100)
 
@@ -32,6 +35,7 @@ def _plain_tracebacks() -> None:
 
 
 @pytest.fixture
-def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test come soon to what comes with the next look at the records, for want of a reply or an event."""
-    monkeypatch.setattr("warren.client.watch.SWEEP_SECONDS", 0.05)
+async def hurry() -> AsyncIterator[None]:
+    """Let what a test waits for on its loop be over sooner: pauses between tries, polls, limits of time."""
+    with hurried(asyncio.get_running_loop()):
+        yield

@@ -109,6 +109,7 @@ async def test_a_client_carries_the_key_that_it_is_given_or_that_of_the_environm
     assert [request.headers.get("Authorization") for request in seen] == [f"Bearer {other}", f"Bearer {mine}", None]
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_too_many_requests_are_made_again_and_refusals_are_not() -> None:
     seen: list[httpx2.Request] = []
     task = {"id": "x", "task": "echo", "pool": "cpu", "status": "queued"}

@@ -19,6 +19,8 @@ from warren.errors import (
     WrongPoolError,
 )
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 Judge = Callable[[dict[str, object]], WarrenError | None]
 
 

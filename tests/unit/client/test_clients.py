@@ -75,6 +75,7 @@ async def test_submitting_sends_what_the_api_reads() -> None:
     assert job.id == "1"
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_lost_connection_never_submits_twice() -> None:
     lost = (httpx2.ConnectError("refused"), httpx2.ReadError("cut"), problem(503, "broker-unavailable"))
     api = Api(*lost, document("queued"))
@@ -91,6 +92,7 @@ async def test_an_answer_that_cannot_be_unpacked_is_none() -> None:
     assert len({request.headers["Idempotency-Key"] for request in api.requests}) == 1 < len(api.requests)
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_lost_connection_never_predicts_twice() -> None:
     found = httpx2.Response(200, json={"model": "iris", "version": "1", "predictions": [{"label": "setosa"}]})
     api = Api(httpx2.ReadError("cut"), found, found)
@@ -101,6 +103,7 @@ async def test_a_lost_connection_never_predicts_twice() -> None:
     assert first == again != other
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_patience_ends() -> None:
     api = Api(httpx2.ConnectError("refused"))
     async with api.client(patience=0.2) as client:
@@ -110,6 +113,7 @@ async def test_patience_ends() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.usefixtures("hurry")
 async def test_a_proxy_that_asks_for_patience_is_asked_again(status: int) -> None:
     soon = format_datetime(datetime.now(UTC), usegmt=True)
     busy = [

@@ -16,6 +16,8 @@ from warren.client.turns import GLANCES, PLACES
 from warren.client.web import CALLS_AT_ONCE
 from warren.record import State
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 CROWD = 2 * PLACES
 SOON = 1.5
 TURN_SECONDS = 1

@@ -19,6 +19,8 @@ from warren.records.memory import MemoryRecords
 from warren.tasks import Task
 from warren.topology import EVENTS, LISTEN_PREFIX, topology
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 SOON = 1.0
 NEVER = 1e6
 
@@ -123,7 +125,6 @@ async def test_an_event_ends_the_wait_for_a_task_that_was_submitted_elsewhere(
     assert (await asyncio.wait_for(waiting, SOON)).state is State.SUCCEEDED
 
 
-@pytest.mark.usefixtures("frequent_looks")
 async def test_without_any_word_the_records_are_read(watch: Watch, records: MemoryRecords) -> None:
     task = await submitted(records)
     waiting = asyncio.create_task(watch.wait(task.id, NEVER))
@@ -249,7 +250,6 @@ async def test_a_task_that_is_not_there(watch: Watch) -> None:
     assert watch.viewers == 0
 
 
-@pytest.mark.usefixtures("frequent_looks")
 async def test_a_record_that_vanishes_ends_the_view(watch: Watch, records: MemoryRecords) -> None:
     task = await submitted(records)
     waiting = asyncio.create_task(watch.wait(task.id, NEVER))
@@ -263,7 +263,6 @@ async def test_a_record_that_vanishes_ends_the_view(watch: Watch, records: Memor
         await waiting
 
 
-@pytest.mark.usefixtures("frequent_looks")
 async def test_while_the_records_are_away_views_stay_as_they_are(watch: Watch, records: MemoryRecords) -> None:
     task = await submitted(records)
     async with watch.follow(task.id) as view:

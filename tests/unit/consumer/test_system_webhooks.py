@@ -163,6 +163,7 @@ async def test_a_url_that_leads_inside_is_given_up_at_once(
     assert "hush" not in said.out + said.err
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_an_answer_counts_by_its_head_however_slowly_its_body_drips(
     case: SystemCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +181,7 @@ async def test_an_answer_counts_by_its_head_however_slowly_its_body_drips(
         await is_(case, task, WebhookState.DELIVERED)
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_receiver_that_stands_still_keeps_nobody_waiting(case: SystemCase) -> None:
     stuck, tasks = asyncio.Event(), []
 

@@ -97,6 +97,7 @@ async def test_a_foreign_message_cannot_read_what_is_no_payload(stage: Stage, ke
     assert (record.error.code, stage.began) == ("payload-forbidden", [])
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_storage_that_is_away_for_a_moment_costs_no_attempt(stage: Stage) -> None:
     knows_size(stage)
     task = await stage.submit(body=LARGE)
@@ -125,6 +126,7 @@ async def test_a_storage_that_stays_away_is_tried_again_later(stage: Stage, monk
     assert (await stage.record(task)).state is State.SUCCEEDED
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_fetching_counts_as_the_attempts_time(stage: Stage) -> None:
     knows_size(stage)
     task = await stage.submit(body=LARGE, timeout_seconds=0.2)

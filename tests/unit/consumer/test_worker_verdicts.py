@@ -366,6 +366,7 @@ async def test_events_that_wait_keep_no_results(stage: Stage) -> None:
     assert kept < 2_000_000
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_store_that_is_away_holds_up_claims_but_loses_nothing(stage: Stage) -> None:
     stage.knows_work()
     stage.gate.set()

@@ -82,6 +82,7 @@ async def test_a_delivery_that_is_broken_off_is_void() -> None:
     assert [frame.name for _, frame in passed] == ["Basic.Deliver", "ContentHeader", "ContentBody"]
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_aiormq_hears_of_a_peer_that_sends_nothing_but_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROOF_SECONDS", 0.05)
     stream, taken = asyncio.StreamReader(), list[Tapped]()

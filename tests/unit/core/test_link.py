@@ -11,6 +11,7 @@ from warren.broker.link import Link
 from warren.errors import BrokerUnavailableError
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_an_attempt_that_was_given_up_is_not_made_again_behind_ones_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.1)
     monkeypatch.setattr(module, "RECONNECT_SECONDS", 0.05)

@@ -267,6 +267,7 @@ async def test_an_answer_is_read_no_further_than_wanted() -> None:
 
 
 @pytest.mark.parametrize("when", ["in the head", "in the body", "never"])
+@pytest.mark.usefixtures("hurry")
 async def test_a_receiver_that_drips_is_cut_off(when: str) -> None:
     async def drip(_: Received, writer: asyncio.StreamWriter) -> None:
         if when == "in the body":

@@ -44,6 +44,7 @@ async def test_a_delay_is_not_rounded_up_twice() -> None:
     assert [round(wait, 3) for wait, _ in broker.delayed] == [5]
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_with_patience_what_is_away_for_a_while_costs_a_wait() -> None:
     broker, records = MemoryBroker(topology([POOL])), MemoryRecords()
     submitter = Submitter(broker, records, Payloads(MemoryObjects(), "warren"), patience=5)

@@ -14,6 +14,8 @@ from warren.tasks import Payload, Priority, Task, TaskOptions
 from warren.topology import TASKS, topology
 from warren.transfer import transfer
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 @pytest.fixture(name="broker")
 def _broker(monkeypatch: pytest.MonkeyPatch) -> MemoryBroker:

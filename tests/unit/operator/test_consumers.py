@@ -13,7 +13,7 @@ from tests.unit.operator.web import serving
 from warren_consumer.metrics import Metrics
 from warren_operator.figures.consumers import WebConsumers
 
-PATIENCE = 2.0
+PATIENCE = 1.0
 """Seconds; who answers needs none of it."""
 
 

@@ -21,6 +21,8 @@ from warren.topology import EVENTS, topology
 from warren_operator.cluster import Kind, Scale
 from warren_operator.figures import Figure
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 GPU = "warren.tasks.gpu"
 BUSY = {"10.0.0.1:9090": 0}
 """A process of the pool, and what it works on."""

@@ -16,6 +16,8 @@ from warren.tasks import Payload, Task
 from warren_operator.composition import Operator
 from warren_operator.figures import Figure
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 
 @asynccontextmanager
 async def listening(world: World, scrape_seconds: float = 2) -> AsyncIterator[Operator]:

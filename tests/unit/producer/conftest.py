@@ -135,12 +135,6 @@ def spacious_house(house: House) -> House:
     return house
 
 
-@pytest.fixture
-def short_waits(house: House) -> None:
-    """Let `Prefer: wait=1`, the shortest that can be asked for, be over sooner."""
-    house.settings = house.settings.model_copy(update={"max_wait_seconds": 0.2})
-
-
 @asynccontextmanager
 async def serving(house: House, keyring: Keyring | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     """Run a producer that stands on the house; yield an HTTP client of it."""

@@ -108,6 +108,7 @@ async def test_while_something_is_away_a_batch_is_503_as_a_whole(
     assert int(response.headers["Retry-After"]) >= 1
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_what_goes_away_in_the_middle_refuses_the_rest_at_once(
     spacious_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

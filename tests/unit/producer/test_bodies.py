@@ -15,6 +15,8 @@ from warren_producer.bodies import FEW_BYTES, SENDER, SMALL_BYTES, BodyLimit
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 LIMIT = 100_000
 WHOLE: Message = {"type": "http.request", "body": b"x" * LIMIT, "more_body": False}
 

@@ -21,7 +21,7 @@ async def client(api: httpx2.AsyncClient) -> AsyncIterator[AsyncClient]:
         yield connected
 
 
-@pytest.mark.usefixtures("frequent_looks")
+@pytest.mark.usefixtures("hurry")
 async def test_a_task_from_submission_to_result(client: AsyncClient, house: House) -> None:
     job = await client.submit("echo", text="hello")
     assert await job.status() is State.QUEUED

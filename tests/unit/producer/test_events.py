@@ -64,7 +64,7 @@ async def streaming(api: httpx2.AsyncClient, task_id: str) -> AsyncIterator[Raw]
     await asyncio.wait_for(request, 2)
 
 
-@pytest.mark.usefixtures("frequent_looks")
+@pytest.mark.usefixtures("hurry")
 async def test_a_task_is_told_from_its_state_to_its_end(api: httpx2.AsyncClient, house: House) -> None:
     task_id = await submitted(api)
     async with streaming(api, task_id) as raw:

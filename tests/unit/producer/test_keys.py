@@ -222,7 +222,7 @@ async def test_predictions_are_their_callers(gate: Gate, house: House, tmp_path:
     assert (await waited).status_code == 200
 
 
-@pytest.mark.usefixtures("frequent_looks")
+@pytest.mark.usefixtures("hurry")
 async def test_waiting_for_a_task_and_following_it_with_a_key(house: House, tmp_path: Path) -> None:
     house.settings = house.settings.model_copy(update={"max_waiting": 4})
     async with guarded(house, tmp_path) as gate:
@@ -263,7 +263,7 @@ async def test_a_key_that_sends_slowly_keeps_nobody_elses_body_out(house: House,
         held.cancel()
 
 
-@pytest.mark.usefixtures("frequent_looks")
+@pytest.mark.usefixtures("hurry")
 async def test_a_stream_ends_when_its_key_is_no_longer_valid(gate: Gate, house: House) -> None:
     ann = await gate.admit("ann")
     task_id = await submit(gate, ann)
@@ -385,6 +385,7 @@ async def test_each_task_of_a_batch_counts_as_a_request(gate: Gate, house: House
     assert "RateLimit" in (await sent(1)).headers
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_client_splits_a_batch_by_what_its_key_may_send_at_once(spacious_house: House, tmp_path: Path) -> None:
     async with guarded(spacious_house, tmp_path) as gate:
         ci = await gate.admit("ci", requests_per_second=40)
@@ -436,6 +437,7 @@ async def test_a_replay_of_nothing_counts_as_one_request(gate: Gate) -> None:
     ]
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_a_client_splits_a_replay_by_what_its_key_may_send_at_once(gate: Gate, house: House) -> None:
     ids = await failed(gate, house, await gate.admit("ci"), 42)
     admin = await gate.admit("root", *ADMIN, requests_per_second=4)

@@ -54,7 +54,7 @@ async def test_an_unknown_version_is_404(api: httpx2.AsyncClient) -> None:
     assert (await api.post("/v1/models/iris@9/predict", json=ROWS)).status_code == 404
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_prediction_that_nobody_answers_is_504_and_expires(api: httpx2.AsyncClient, house: House) -> None:
     response = await api.post("/v1/models/iris/predict", json=ROWS, headers={"Prefer": "wait=1"})
     assert (response.status_code, response.json()["code"]) == (504, "timeout")
@@ -259,7 +259,7 @@ async def test_a_large_prediction_comes_whole(api: httpx2.AsyncClient, house: Ho
     assert response.headers["Warren-Task"] == task.id
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_prediction_that_cannot_be_waited_for_is_said_to_be_refused(api: httpx2.AsyncClient) -> None:
     submits = [api.post("/v1/tasks", json={"task": "echo"}, headers={"Prefer": "wait=1"}) for _ in range(2)]
     waiting = [asyncio.create_task(submit) for submit in submits]

@@ -83,7 +83,7 @@ async def test_a_prediction_that_nobody_can_wait_for_is_not_accepted(
         one.cancel()
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_pool_that_sleeps_is_not_overloaded(
     api: httpx2.AsyncClient, house: House, load: Load, tmp_path: Path
 ) -> None:

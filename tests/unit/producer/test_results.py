@@ -106,7 +106,7 @@ async def test_a_type_is_passed_on_as_it_is(api: httpx2.AsyncClient, house: Hous
     assert (await api.get(f"/v1/tasks/{task_id}/result")).headers["Content-Type"] == kind
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_result_may_be_waited_for(api: httpx2.AsyncClient, house: House) -> None:
     task_id = await submitted(api)
     early = await api.get(f"/v1/tasks/{task_id}/result", headers={"Prefer": "wait=1"})

@@ -37,7 +37,7 @@ async def test_waiting_answers_with_the_finished_record_by_the_reply(api: httpx2
     assert time.monotonic() - start < 0.4, "the sweep, not the reply, ended the wait"
 
 
-@pytest.mark.usefixtures("frequent_looks")
+@pytest.mark.usefixtures("hurry")
 async def test_waiting_does_not_need_the_reply(api: httpx2.AsyncClient, house: House) -> None:
     response, _ = await asyncio.gather(
         api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}),
@@ -46,7 +46,7 @@ async def test_waiting_does_not_need_the_reply(api: httpx2.AsyncClient, house: H
     assert response.json()["status"] == "succeeded"
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_wait_that_passes_is_answered_202(api: httpx2.AsyncClient) -> None:
     response = await api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=1"})
     assert response.status_code == 202
@@ -148,7 +148,7 @@ async def test_reading_an_unknown_task(api: httpx2.AsyncClient) -> None:
     assert response.json()["instance"] == "/v1/tasks/nope"
 
 
-@pytest.mark.usefixtures("frequent_looks")
+@pytest.mark.usefixtures("hurry")
 async def test_a_long_poll_is_answered_when_the_task_ends(api: httpx2.AsyncClient, house: House) -> None:
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     response, _ = await asyncio.gather(
@@ -157,21 +157,21 @@ async def test_a_long_poll_is_answered_when_the_task_ends(api: httpx2.AsyncClien
     assert response.json()["result"] == 1
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_long_poll_that_passes_tells_how_it_stands(api: httpx2.AsyncClient) -> None:
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     response = await api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=1"})
     assert (response.status_code, response.json()["status"]) == (200, "queued")
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_too_many_waits_are_refused_at_once(api: httpx2.AsyncClient) -> None:
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     waits = [api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=1"}) for _ in range(3)]
     assert sorted(response.status_code for response in await asyncio.gather(*waits)) == [200, 200, 503]
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_task_that_was_accepted_is_never_said_not_to_be(api: httpx2.AsyncClient, house: House) -> None:
     waits = [api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=1"}) for _ in range(3)]
     responses = await asyncio.gather(*waits)
@@ -179,7 +179,7 @@ async def test_a_task_that_was_accepted_is_never_said_not_to_be(api: httpx2.Asyn
     assert len({response.headers["Location"] for response in responses}) == len(responses)
 
 
-@pytest.mark.usefixtures("short_waits")
+@pytest.mark.usefixtures("hurry")
 async def test_a_store_that_goes_away_during_the_wait_costs_the_answer_only(
     api: httpx2.AsyncClient, house: House
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 from tests.soak.proxy import Proxy
 from tools.stack.server import is_free
 
+pytestmark = pytest.mark.usefixtures("hurry")
+
 PORTS = range(27_900, 27_990)
 
 

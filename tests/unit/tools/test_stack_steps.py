@@ -13,6 +13,11 @@ from tools.stack.steps import EXPECTED, MainJob, StepError
 PREDICTIONS = {"predictions": [{"label": label} for label in EXPECTED]}
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.stack.steps._PAUSE_SECONDS", 0.05)
+
+
 @contextmanager
 def answering(*answers: tuple[int, object]) -> Iterator[str]:
     """Serve these answers one after another, the last for ever, and yield the URL."""
