@@ -30,7 +30,7 @@ test: venv ## every test: unit, integration, contract and, on a real Kubernetes,
 	@$(RUN) -m tools.suite
 
 test-unit: venv ## the fast tests
-	@$(RUN) -m pytest tests/unit examples -q -n auto $(ARGS)
+	@$(RUN) -m pytest tests/unit examples -q -n auto --dist worksteal $(ARGS)
 
 test-integration: venv ## tests against real servers
 	@$(RUN) -m tools.suite servers cluster integration alone

@@ -80,12 +80,15 @@ def _pytest(
 PARALLEL = ("-n", "auto")
 """For tests that share no server."""
 
+BY_NEIGHBOURS = (*PARALLEL, "--dist", "worksteal")
+"""For tests of which neighbours need the same libraries: what takes long to import is imported once, not everywhere."""
+
 BY_LINE = ("-n", "3", "--dist", "loadscope")
 """For tests that share servers (see tests/integration/conftest.py). With two it takes 40 % longer: they wait a lot.
 With four, two processors are busy for nine tenths of the time: little is to be gained, and bounds are missed."""
 
 STAGES = (
-    _pytest("unit", 120, beside=PARALLEL),
+    _pytest("unit", 120, beside=BY_NEIGHBOURS),
     Stage("examples", ("-m", "pytest", "examples"), 120, counts=True, beside=PARALLEL),
     Stage("servers", ("-m", "tools.stack.prepare"), 900),
     Stage("cluster", ("-m", "tools.cluster", "up"), 1800),

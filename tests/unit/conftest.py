@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,12 +10,6 @@ import structlog
 from tests.unit.hurry import hurried
 
 gc.disable()  # what is imported from here on stays
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Have `-n auto` be one process more than there are processors: now and then each of them waits for a clock."""
-    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

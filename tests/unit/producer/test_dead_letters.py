@@ -401,6 +401,7 @@ async def test_nobody_empties_the_dead_letters_by_accident(client: AsyncClient, 
     assert len(await client.dead_letters().discard_many(every=True)) == 1
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_the_client_goes_through_all_pages_and_batches(client: AsyncClient, house: House) -> None:
     ids = {(await fail(house)).id for _ in range(250)}
     assert {letter.id async for letter in client.dead_letters()} == ids
