@@ -55,10 +55,11 @@ class RabbitDepths:
     async def _ask(self, url: str) -> Counter[str]:
         try:
             what = {"vhost": self._vhost, "family": FAMILY}
-            answer = await self._client.get(url.rstrip("/") + PATH, params=what, auth=self._nodes[url])
+            async with asyncio.timeout(TIMEOUT_SECONDS):  # the client's own limit is one per step
+                answer = await self._client.get(url.rstrip("/") + PATH, params=what, auth=self._nodes[url])
             answer.raise_for_status()
             return parse(answer.text, self._vhost)
-        except (httpx2.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, TimeoutError, ValueError) as error:
             detail = (
                 f"the broker at {url} does not tell what its queues hold: {error!r}; is rabbitmq_prometheus enabled?"
             )
