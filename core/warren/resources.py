@@ -315,9 +315,21 @@ def written(document: Mapping[str, Any]) -> ConsumerPoolSpec:
         name = min(map(str, unknown))
         raise InvalidRequestError(f"{name}: there is no such field beside spec (known are {', '.join(sorted(_TOP))})")
     try:
-        return ConsumerPoolSpec.model_validate(document["spec"], strict=True)  # the API server makes no number of "3"
+        # The API server makes no number of "3".
+        return ConsumerPoolSpec.model_validate(_whole(document["spec"]), strict=True)
     except ValidationError as error:
         raise _refusal(error, "spec") from error
+
+
+def _whole(value: object) -> object:
+    """Return what YAML holds as it reaches the API server: there `20.0` is the integer 20."""
+    match value:
+        case dict():
+            return {name: _whole(inner) for name, inner in value.items()}
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
 
 
 def _refusal(error: ValidationError, *place: str) -> InvalidRequestError:

@@ -78,6 +78,16 @@ def test_a_mistake_is_told_in_words(
     assert said in result.stderr
 
 
+def test_whole_numbers_are_integers_however_they_are_written(tmp_path: Path, pool: Path) -> None:
+    """The API server gets `20.0` as 20."""
+    floats, trace = tmp_path / "floats.yaml", tmp_path / "t.csv"
+    floats.write_text(f"{SPEC[:-1]}, maxReplicas: 20.0, scaleDown: {{stabilizationSeconds: 6.0e+1}}}}")
+    trace.write_text("1,1\n")
+    told = [run("--pool", path, "--trace", trace, "--output", "json") for path in (pool, floats)]
+    assert told[1].exit_code == 0, told[1].output
+    assert told[0].stdout == told[1].stdout
+
+
 SPEC = "spec: {queue: q, scaleTargetRef: {name: d}}"
 
 
@@ -95,6 +105,7 @@ SPEC = "spec: {queue: q, scaleTargetRef: {name: d}}"
         ("spec: {queue: q}", "spec.scaleTargetRef: Field required"),
         (f"{SPEC[:-1]}, scaleDown: {{seconds: 5}}}}", "spec.scaleDown.seconds: there is no such field (it is 5)"),
         (f"{SPEC[:-1]}, maxReplica: 5}}", "spec.maxReplica: there is no such field (it is 5)"),
+        (f"{SPEC[:-1]}, maxReplicas: 2.5}}", "spec.maxReplicas: Input should be a valid integer (it is 2.5)"),
         (f"{SPEC[:-1]}, minReplicas: '3'}}", "spec.minReplicas: Input should be a valid integer (it is '3')"),
         (f"{SPEC[:-1]}, concurrency: true}}", "spec.concurrency: Input should be a valid integer (it is True)"),
         (f"{SPEC[:-1]}, target: {{waitSeconds: .inf}}}}", "spec.target.waitSeconds: inf s are more than 366 days"),
