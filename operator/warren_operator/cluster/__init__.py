@@ -37,10 +37,20 @@ class ConflictError(WarrenError):
 
 
 class ClusterUnavailableError(UnavailableError):
-    """The API server does not answer, or refuses the operator's credentials."""
+    """The API server does not answer, or cannot do what it is asked for now."""
 
     code = "cluster-unavailable"
     title = "Kubernetes API unavailable"
+
+
+class ClusterRefusedError(ClusterUnavailableError):
+    """The API server refuses what it is asked for, until somebody changes a policy, a quota or the operator's Role.
+
+    Nothing was done.
+    """
+
+    code = "cluster-refused"
+    title = "Refused by the Kubernetes API"
 
 
 class ResourceNotFoundError(NotFoundError):
@@ -119,8 +129,9 @@ def version(document: Document) -> int:
 class Cluster(Protocol):
     """The resources of one namespace.
 
-    Every method raises `ClusterUnavailableError` when the API server does not answer, and `ResourceNotFoundError` when
-    the resource it is about is gone. Those that write a document raise `ConflictError` if it has changed since.
+    Every method raises `ClusterUnavailableError` when the API server does not answer, `ClusterRefusedError` when it
+    refuses, and `ResourceNotFoundError` when the resource it is about is gone. Those that write a document raise
+    `ConflictError` if it has changed since.
     """
 
     async def list(self, kind: Kind) -> Listing:

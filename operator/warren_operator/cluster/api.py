@@ -24,6 +24,7 @@ from warren.resources import API_VERSION, GROUP, VERSION
 from warren_operator.cluster import (
     DELETION_COST,
     METRICS_PORT,
+    ClusterRefusedError,
     ClusterUnavailableError,
     ConflictError,
     Document,
@@ -41,6 +42,8 @@ MANAGER: Final = "warren-operator"
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _TIMEOUT_SECONDS: Final = 10.0
+_REFUSALS: Final = frozenset(range(400, 500)) - {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+"""Statuses after which the same call fails again; a server that has too much to do says the other two."""
 _HINT: Final = ": the CRDs are missing (kubectl apply --server-side -f manifests/crds)"
 
 
@@ -252,6 +255,8 @@ def faults(what: str) -> Iterator[None]:
         if error.status == HTTPStatus.CONFLICT:
             raise ConflictError(f"{what} has changed since it was read") from error
         said = f"{detail}: {error.body}" if error.body else detail
-        raise ClusterUnavailableError(f"the Kubernetes API refused {said[:500]}") from error
+        if error.status in _REFUSALS:
+            raise ClusterRefusedError(f"the Kubernetes API refused {said[:500]}") from error
+        raise ClusterUnavailableError(f"the Kubernetes API failed at {said[:500]}") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise ClusterUnavailableError(f"the Kubernetes API does not answer ({what}): {error!r}") from error

@@ -17,7 +17,7 @@ import structlog
 from warren.errors import InvalidRequestError, UnavailableError
 from warren.resources import Condition, MLJob, MLJobStatus, Phase, parse, status_document
 from warren_operator import metrics
-from warren_operator.cluster import ConflictError, Document, Kind, ResourceNotFoundError
+from warren_operator.cluster import ClusterRefusedError, ConflictError, Document, Kind, ResourceNotFoundError
 from warren_operator.conditions import moment
 from warren_operator.mljob.decision import FINALIZER
 
@@ -87,7 +87,7 @@ class JobReconciler:
             outcome = "gone"
             self._watched.drop(document)
         except UnavailableError as error:
-            outcome = "unavailable"
+            outcome = "refused" if isinstance(error, ClusterRefusedError) else "unavailable"
             _LOG.warning("an MLJob was not reconciled", job=document["metadata"]["name"], detail=error.detail)
         except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
             outcome = "error"

@@ -17,7 +17,7 @@ from warren.errors import InvalidRequestError, UnavailableError, UnroutableError
 from warren.resources import ConsumerPool, parse, status_document
 from warren.topology import TASKS
 from warren_operator import metrics
-from warren_operator.cluster import ConflictError, Document, Kind, Notice, ResourceNotFoundError
+from warren_operator.cluster import ClusterRefusedError, ConflictError, Document, Kind, Notice, ResourceNotFoundError
 from warren_operator.figures.counters import CountedTasks
 from warren_operator.loop import each
 from warren_operator.pool.crew import Crews
@@ -26,7 +26,7 @@ from warren_operator.pool.ownership import owners
 from warren_operator.pool.scaling import step
 from warren_operator.pool.series import Series
 from warren_operator.pool.standing import Standing
-from warren_operator.pool.status import Look, decided, outranked, turned, without_target
+from warren_operator.pool.status import Look, decided, outranked, scale_refused, turned, without_target
 from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
@@ -192,16 +192,16 @@ class PoolReconciler:
 
     async def _reconcile(self, document: Document, pool: ConsumerPool, standing: Standing) -> None:
         """Let no pool's trouble become every pool's."""
-        outcome = "ok"
         try:
             figure, unknown = self._figure(pool)
             status = await self._scale(document, pool, standing, figure, unknown)
             await self._write(document, pool, status)
+            outcome = "refused" if scale_refused(status) else "ok"
         except (ConflictError, ResourceNotFoundError) as error:
             outcome = "conflict" if isinstance(error, ConflictError) else "gone"
             await self._watched.refresh(document)  # what is gone may be its Deployment
         except UnavailableError as error:
-            outcome = "unavailable"
+            outcome = "refused" if isinstance(error, ClusterRefusedError) else "unavailable"
             _LOG.warning("a pool was not reconciled", pool=pool.metadata.name, detail=error.detail)
         except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
             outcome = "error"
@@ -328,7 +328,7 @@ class PoolReconciler:
         try:
             await self._prepare(pool, scale, decision)
             await self._cluster.write_scale(target, decision.replicas)
-        except UnavailableError as error:
+        except ClusterRefusedError as error:
             _LOG.warning("a pool was not scaled", pool=pool.metadata.name, detail=error.detail)
             return error.detail
         metrics.SCALINGS.labels(pool.metadata.name, "up" if decision.replicas > replicas else "down").inc()

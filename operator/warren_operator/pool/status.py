@@ -26,6 +26,7 @@ METRICS_AVAILABLE: Final = "MetricsAvailable"
 ACTIVE: Final = "Active"
 LIMITED: Final = "Limited"
 STALLED: Final = "Stalled"
+SCALE_REFUSED: Final = "ScaleRefused"
 UNTAKEN_SECONDS: Final = 60.0
 """A pool with replicas is stalled when nobody takes a waiting task for so long, or for thrice the start of a pod."""
 
@@ -50,7 +51,13 @@ class Look:
     complaint: str = ""
     """What the scheduler says of pods that it found no node for, if there are any."""
     refused: str = ""
-    """Why what was decided could not be set, if it could not."""
+    """Why the API server refuses to set what was decided, if it does."""
+
+
+def scale_refused(status: ConsumerPoolStatus) -> bool:
+    """Return whether the status tells that what was decided is refused."""
+    stalled = find(status.conditions, STALLED)
+    return stalled is not None and stalled.reason == SCALE_REFUSED
 
 
 def told_before(status: ConsumerPoolStatus) -> bool:
@@ -210,7 +217,7 @@ def _limited(seen: Observation, decision: Decision, complaint: str) -> _State:
 
 def _stalled(seen: Observation, history: History, refused: str) -> _State:
     if refused:
-        return _State(STALLED, "ScaleRefused", refused, holds=True)
+        return _State(STALLED, SCALE_REFUSED, refused, holds=True)
     if not seen.known:
         return _State(STALLED, Reason.METRICS_UNKNOWN, "whether tasks wait and are taken is not known", holds=None)
     since, patience = history.untaken_since, max(UNTAKEN_SECONDS, 3 * history.start_seconds)

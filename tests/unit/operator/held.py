@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from warren.clock import Clock
-from warren_operator.cluster import ClusterUnavailableError, Document, Kind, Scale
+from warren_operator.cluster import ClusterRefusedError, ClusterUnavailableError, Document, Kind, Scale
 from warren_operator.cluster.memory import MemoryCluster
 
 
@@ -24,8 +24,12 @@ class HeldCluster(MemoryCluster):
         """A pool that is deleted right before it is read."""
         self.denied: set[str] = set()
         """Deployments and pods that a policy lets nobody change."""
+        self.read_only = False
+        """Whether the operator's Role lets it change no status."""
         self.short_lived = ""
         """A Deployment that is deleted right before it is scaled."""
+        self.unanswered = ""
+        """A Deployment of which the next write is done, but not answered."""
         self.away = False
         """Whether no Deployment's scale can be read just now."""
         self.looks = 0
@@ -42,6 +46,12 @@ class HeldCluster(MemoryCluster):
         if name == self.vanishing:
             self.remove(kind, name)
         return await super().get(kind, name)
+
+    async def write_status(self, kind: Kind, document: Document, status: Document) -> Document:
+        """Write it, where the Role allows that."""
+        if self.read_only:
+            raise ClusterRefusedError(f"the Kubernetes API refused the status of {kind}: 403 Forbidden")
+        return await super().write_status(kind, document, status)
 
     async def scale(self, deployment: str) -> Scale:
         """Answer when it may."""
@@ -60,6 +70,9 @@ class HeldCluster(MemoryCluster):
             del self.deployments[deployment]
         self.looks -= 1  # the one in memory reads before it writes
         await super().write_scale(deployment, replicas)
+        if deployment == self.unanswered:
+            self.unanswered = ""
+            raise ClusterUnavailableError(f"the Kubernetes API does not answer ({deployment!r})")
         await self._hold("write", deployment)
 
     async def write_cost(self, pod: str, cost: int) -> None:
@@ -69,7 +82,7 @@ class HeldCluster(MemoryCluster):
 
     def _admit(self, name: str) -> None:
         if name in self.denied:
-            raise ClusterUnavailableError(f"the Kubernetes API refused {name!r}: 403 Forbidden: denied by policy")
+            raise ClusterRefusedError(f"the Kubernetes API refused {name!r}: 403 Forbidden: denied by policy")
 
     async def _hold(self, verb: str, deployment: str) -> None:
         if self.held == (verb, deployment):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import REGISTRY
 
+from tests.unit.operator.held import HeldCluster
 from tests.unit.operator.world import IRIS, KilledError, World, request_of
 from warren.record import Renewal, State
 from warren.resources import Phase
@@ -199,6 +201,23 @@ async def test_an_outage_of_the_broker_costs_a_wait(world: World) -> None:
     await world.look(seconds=30)
     assert world.job().status.phase is Phase.QUEUED
     assert world.waiting == 1
+
+
+async def test_a_role_that_lacks_a_permission_is_counted_as_a_refusal(world: World) -> None:
+    def reconciles(outcome: str) -> float:
+        labels = {"resource": "mljob", "outcome": outcome}
+        return REGISTRY.get_sample_value("warren_operator_reconciles_total", labels) or 0
+
+    world.cluster = cluster = HeldCluster(world.clock)
+    world.restart()
+    create(world)
+    cluster.read_only = True
+    before = reconciles("refused"), reconciles("unavailable")
+    await world.look()
+    assert (reconciles("refused"), reconciles("unavailable")) == (before[0] + 1, before[1])
+    cluster.read_only = False
+    await world.look(seconds=30)
+    assert world.job().status.phase is Phase.QUEUED
 
 
 async def test_an_outage_of_the_store_changes_no_phase(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.unit.operator.held import HeldCluster
 from tests.unit.operator.test_pool_life import QUEUE, condition, create, status
@@ -33,6 +34,11 @@ def cluster(world: World) -> HeldCluster:
 
 def wanted(cluster: HeldCluster, deployment: str) -> int:
     return cluster.deployments[deployment].wanted
+
+
+def reconciles(outcome: str) -> float:
+    labels = {"resource": "consumerpool", "outcome": outcome}
+    return REGISTRY.get_sample_value("warren_operator_reconciles_total", labels) or 0
 
 
 async def test_a_fault_that_nobody_thought_of_stops_no_other_pool(world: World, cluster: HeldCluster) -> None:
@@ -96,7 +102,9 @@ async def test_one_that_is_edited_and_deleted_meanwhile_stops_no_other(world: Wo
 
 async def test_a_scale_that_is_refused_is_told_and_stops_no_other(world: World, cluster: HeldCluster) -> None:
     cluster.denied.add("consumer")
+    before = reconciles("ok"), reconciles("refused")
     await world.look()
+    assert (reconciles("ok"), reconciles("refused")) == (before[0] + 1, before[1] + 1)
     assert (wanted(cluster, "gpu"), wanted(cluster, "consumer")) == (1, 0)
     assert condition(world, "Stalled") == ("True", "ScaleRefused")
     assert (status(world).ready, status(world).replicas, status(world).desired_replicas) == (5, 0, 3)
@@ -106,6 +114,19 @@ async def test_a_scale_that_is_refused_is_told_and_stops_no_other(world: World, 
     cluster.denied.clear()
     await world.look(seconds=2)
     assert (wanted(cluster, "consumer"), condition(world, "Stalled")) == (3, ("False", "Working"))
+
+
+async def test_an_answer_that_is_lost_is_no_refusal(world: World, cluster: HeldCluster) -> None:
+    await world.look(seconds=2)
+    cluster.deployments["consumer"] = Scale(0, 0)
+    cluster.notices.clear()
+    cluster.unanswered = "consumer"
+    before = reconciles("unavailable"), reconciles("refused")
+    await world.look(seconds=2)
+    assert (reconciles("unavailable"), reconciles("refused")) == (before[0] + 1, before[1])
+    await world.look(seconds=2)
+    assert (wanted(cluster, "consumer"), condition(world, "Stalled")) == (3, ("False", "Working"))
+    assert [notice for name, notice in cluster.notices if name == "cpu" and notice.type == "Warning"] == []
 
 
 async def test_a_deletion_cost_that_is_refused_keeps_all_and_is_told(world: World, cluster: HeldCluster) -> None:
