@@ -16,6 +16,7 @@ from warren.records import LEASE_SECONDS
 from warren.settings import (
     MOST_SECONDS,
     BrokerSettings,
+    HttpUrls,
     PoolsSettings,
     RecordsSettings,
     Settings,
@@ -36,7 +37,7 @@ class ConsumerSettings(Settings, BrokerSettings, RecordsSettings, StorageSetting
 
     pool: str
     """The pool to work for: one of `pools`, or `system`."""
-    broker_metrics_url: Annotated[str, Field(pattern=r"^https?://\S+( +https?://\S+)*$")] | None = None
+    broker_metrics_url: HttpUrls | None = None
     """Where RabbitMQ's plugin `rabbitmq_prometheus` answers, `http://host:15692`; of a cluster every node, by spaces.
     None: the system pool does not look for lost tasks."""
     concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None

@@ -13,8 +13,9 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from warren.address import checked
 from warren.errors import SettingsError
 from warren.objects import ObjectUri
 from warren.pool import DEFAULT_POOLS, Pool, parse_pools
@@ -36,6 +37,18 @@ Words = Annotated[tuple[str, ...], BeforeValidator(words)]
 """Words, by spaces or commas."""
 
 
+Url = Annotated[str, AfterValidator(checked)]
+"""The URL of a server, maybe with credentials."""
+
+
+def _all_checked(urls: str) -> str:
+    return " ".join(map(checked, urls.split()))
+
+
+HttpUrls = Annotated[str, Field(pattern=r"^https?://\S+( +https?://\S+)*$"), AfterValidator(_all_checked)]
+"""URLs of servers that speak HTTP, by spaces."""
+
+
 def _pools(value: object) -> object:
     return parse_pools(value) if isinstance(value, str) else value
 
@@ -52,21 +65,21 @@ class Settings(BaseModel):
 class BrokerSettings(BaseModel):
     """Where RabbitMQ is."""
 
-    broker_url: str = Field(pattern="^amqps?://")
+    broker_url: Url = Field(pattern="^amqps?://")
     """`amqp://user:password@host:5672/vhost`"""
 
 
 class ManagementSettings(BaseModel):
     """Where RabbitMQ's management API is, for policies."""
 
-    broker_management_url: str = Field(pattern="^https?://")
+    broker_management_url: Url = Field(pattern="^https?://")
     """`http://user:password@host:15672`"""
 
 
 class RecordsSettings(BaseModel):
     """Where the store of the task records is."""
 
-    records_url: str = Field(pattern="^(rediss?|unix)://")
+    records_url: Url = Field(pattern="^(rediss?|unix)://")
     """`redis://user:password@host:6379/0`"""
     result_ttl_seconds: float = Field(RESULT_TTL_SECONDS, ge=LEAST_RESULT_TTL_SECONDS, le=MOST_RESULT_TTL_SECONDS)
     """How long an ended record is kept after the ack of its message. Five minutes at least: a duplicate of the message

@@ -5,12 +5,11 @@ Forbidden here: defaults that only fit one deployment, reading the environment a
 
 from __future__ import annotations
 
-from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from warren.settings import BrokerSettings, PoolsSettings, RecordsSettings, Settings, StorageSettings
+from warren.settings import BrokerSettings, HttpUrls, PoolsSettings, RecordsSettings, Settings, StorageSettings, Url
 
 _FRESH_PERIODS = 3
 """A figure older than this many scrapes is unknown."""
@@ -21,12 +20,12 @@ class OperatorSettings(BrokerSettings, RecordsSettings, StorageSettings, PoolsSe
 
     namespace: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
     """The one namespace that it works in."""
-    prometheus_url: str = Field(pattern="^https?://")
+    prometheus_url: Url = Field(pattern="^https?://")
     """Where the broker's figures come from."""
-    broker_metrics_url: Annotated[str, Field(pattern=r"^https?://\S+( +https?://\S+)*$")] | None = None
+    broker_metrics_url: HttpUrls | None = None
     """Where RabbitMQ's plugin `rabbitmq_prometheus` answers, `http://host:15692`; of a cluster every node, by spaces.
     It is asked while Prometheus is away. None: then pools stay as they are."""
-    scrape_seconds: float = Field(2.0, gt=0)
+    scrape_seconds: float = Field(2.0, gt=0, le=60)
     """How often that Prometheus scrapes the broker; figures older than three times this are not relied on."""
     tick_seconds: float = Field(2.0, gt=0, le=30)
     """How often pools are decided on and the records of unfinished MLJobs read."""

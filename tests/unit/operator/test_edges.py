@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "WARREN_PROMETHEUS_URL": "http://p",
 }
 
+SCHEMES = {"BROKER": "amqp", "RECORDS": "redis", "PROMETHEUS": "http", "BROKER_METRICS": "https"}
+
 
 def test_settings_from_the_environment() -> None:
     settings = load(OperatorSettings, ENVIRONMENT)
@@ -45,6 +47,24 @@ def test_settings_from_the_environment() -> None:
 def test_a_missing_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="WARREN_PROMETHEUS_URL: required"):
         load(OperatorSettings, {name: value for name, value in ENVIRONMENT.items() if "PROMETHEUS" not in name})
+
+
+@pytest.mark.parametrize("name", ["SCRAPE", "TICK", "RESYNC", "RESULT_TTL"])
+@pytest.mark.parametrize("seconds", ["0", "-1", "1e18", "inf", "nan"])
+def test_a_time_that_is_none_is_refused(name: str, seconds: str) -> None:
+    with pytest.raises(SettingsError, match=f"WARREN_{name}_SECONDS"):
+        load(OperatorSettings, {**ENVIRONMENT, f"WARREN_{name}_SECONDS": seconds})
+
+
+@pytest.mark.parametrize("name", ["BROKER", "RECORDS", "PROMETHEUS", "BROKER_METRICS"])
+@pytest.mark.parametrize("sign", "/#?[]")
+def test_a_password_that_breaks_its_url_stops_the_start_and_is_not_told(name: str, sign: str) -> None:
+    url = f"{SCHEMES[name]}://ann:se{sign}cret@host:15692"
+    if name == "BROKER_METRICS":
+        url = f"http://well:15692 {url}"
+    with pytest.raises(SettingsError, match=f"^WARREN_{name}_URL: .*percent-encoded") as caught:
+        load(OperatorSettings, {**ENVIRONMENT, f"WARREN_{name}_URL": url})
+    assert not any(part in caught.value.detail for part in ("se" + sign, "cret", "ann"))
 
 
 def document(name: str, version: int, uid: str = "u") -> dict[str, Any]:
