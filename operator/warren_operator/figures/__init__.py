@@ -42,6 +42,8 @@ class Figure:
     """Tasks finished so far by each process that reports itself; it begins at 0 whenever one starts."""
     dropped: Mapping[str, float] = field(default_factory=dict)
     """The same of tasks that it took from the queue and did not work on: they had ended, or were to be set aside."""
+    scraped_at: float | None = None
+    """When the broker was scraped, by Prometheus' clock: it tells scrapes apart. None: the broker itself was asked."""
 
 
 class Figures(Protocol):

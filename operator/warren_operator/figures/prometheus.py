@@ -161,6 +161,7 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
             leaving=frozenset(process for process, slots in processes["slots"].get(queue, {}).items() if not slots),
             finished=processes["finished"].get(queue, {}),
             dropped=processes["dropped"].get(queue, {}),
+            scraped_at=figures["time"],
         )
         for queue, figures in values.items()
         if {"ready", "unacked", "time"} <= figures.keys()

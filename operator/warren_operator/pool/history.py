@@ -37,8 +37,6 @@ _LASTING_SECONDS: Final = 600.0
 _NEWEST_START: Final = 0.3
 """How much the newest start counts beside all before it."""
 _MOST_RAISES: Final = 20
-_SAME_SECONDS: Final = 0.5
-"""By so much the times may differ that two answers give for one scrape."""
 _OVERDUE: Final = 3.0
 """A pod that takes so many times as long as others is not counted on any longer."""
 
@@ -64,9 +62,7 @@ class History:
     last: Observation | None = None
     looked_at: float = 0.0
     told_at: float = 0.0
-    """When figures were last looked at that nobody had seen before ..."""
-    measured_at: float = -math.inf
-    """... and when those of the last look were measured."""
+    """When figures were last looked at that nobody had seen before; `last` holds those."""
     arrived: tuple[tuple[float, float], ...] = ()
     """When, and how many tasks had arrived by then, counted from some beginning."""
     slots: Measure = Measure()
@@ -104,13 +100,12 @@ class History:
         new = self._raised(seen, now)
         if seen.known:
             new = replace(new, untaken_since=_untaken(new, seen, now))
-        if seen.known and self._is_told_by(seen, now):
+        if seen.known and self._is_told_by(seen):
             new = replace(new, arrived=_arrivals(new.arrived, seen, now))
             new = replace(_measured(new, seen, now, concurrency), told_at=now)
         if not seen.known and self.untaken_since is not None:
             new = replace(new, untaken_since=self.untaken_since + now - self.looked_at)  # what was not seen is no wait
-        last = seen if seen.known else replace(seen, finished=None)
-        return replace(new, last=last, looked_at=now, measured_at=now - seen.age)
+        return replace(new, last=self._last(seen), looked_at=now)
 
     def advised(self, wish: int, now: float, stabilization_seconds: float) -> History:
         """Return the history with one more recommendation; those that can matter no longer are forgotten."""
@@ -170,10 +165,20 @@ class History:
                 coming.append((now - asked, more))
         return coming
 
-    def _is_told_by(self, seen: Observation, now: float) -> bool:
-        """Whether the figures are others than at the last look: between two scrapes nobody tells anything."""
-        same = self.last is not None and _figures(self.last) == _figures(seen)
-        return not same or abs(now - seen.age - self.measured_at) > _SAME_SECONDS
+    def _is_told_by(self, seen: Observation) -> bool:
+        """Whether the broker has been scraped since the last look.
+
+        Consumers are scraped at other moments: at each of those, what they finished is of another time than what waits.
+        """
+        return self.last is None or seen.scraped_at is None or seen.scraped_at != self.last.scraped_at
+
+    def _last(self, seen: Observation) -> Observation:
+        """Return what the next look is compared with: figures of one scrape of the broker, and how the pool is set."""
+        if not seen.known:
+            return replace(seen, finished=None)
+        if self.last is None or self._is_told_by(seen):
+            return seen
+        return replace(self.last, replicas=seen.replicas, woken=seen.woken, paused=seen.paused)
 
     def _rate(self, seconds: float) -> tuple[float, float] | None:
         """Return arrivals per second over about the last `seconds`, and over how long exactly."""
@@ -195,11 +200,6 @@ class History:
                 start = (1 - _NEWEST_START) * start + _NEWEST_START * min(now - asked, _OVERDUE * start)
         waiting = tuple((asked, min(count, seen.replicas)) for asked, count in raises if up < min(count, seen.replicas))
         return replace(self, raises=waiting[-_MOST_RAISES:], start_seconds=start)
-
-
-def _figures(seen: Observation) -> Observation:
-    """Return of what was seen only what was measured."""
-    return replace(seen, replicas=0, woken=False, paused=None, age=0.0)
 
 
 def _untaken(history: History, seen: Observation, now: float) -> float | None:

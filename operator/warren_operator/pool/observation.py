@@ -38,8 +38,8 @@ class Observation:
     """Tasks that they ever took from the queue and did not work on: those arrived, and say nothing of speeds."""
     paused: str | None = None
     """The annotation that holds a count of replicas, as somebody wrote it."""
-    age: float = 0.0
-    """For how many seconds the broker's figures have been known."""
+    scraped_at: float | None = None
+    """Which scrape the broker's figures are of. None: of none; the broker told them itself."""
 
     @property
     def known(self) -> bool:

@@ -319,7 +319,7 @@ class PoolReconciler:
             outgoing=sum(figure.busy.get(process, 0) for process in figure.leaving),
             silent=silent,
             paused=pool.paused,
-            age=figure.age + now - self._known[0],
+            scraped_at=figure.scraped_at,
         )
 
     async def _apply(self, document: Document, pool: ConsumerPool, scale: Scale, decision: Decision) -> str:

@@ -66,14 +66,16 @@ class Warren:
         spec: ConsumerPoolSpec,
         statistics_seconds: int = STATISTICS_SECONDS,
         scrape_seconds: int = SCRAPE_SECONDS,
+        shift_seconds: int = 0,
     ) -> None:
+        """Take how often figures are made and scraped, and how long after the consumers RabbitMQ is."""
         self._spec = spec
         self._scrape_seconds = scrape_seconds
+        self._shift_seconds = shift_seconds
         self.rest = min(spec.max_replicas, max(spec.min_replicas, -(-spec.spare_slots // spec.concurrency)))
         self._depths = Depths(statistics_seconds)
         self._history = History()
         self._scraped = Observation(0, 0, 0, 0.0, 0, 0)
-        self._scraped_at = 0
         self._wakenings = Wakenings(max(LATE_SECONDS, 3 * scrape_seconds))
         self._heard = 0
 
@@ -83,17 +85,7 @@ class Warren:
         if plant.arrived > self._heard:
             self._heard = plant.arrived
             self._wakenings.hear(self._spec.queue, plant.now)
-        if second % self._scrape_seconds == 0:
-            self._scraped_at = second
-            self._scraped = Observation(
-                0,
-                self._depths.ready,
-                self._depths.unacked,
-                plant.finished,
-                plant.running,
-                plant.consumers,
-                outgoing=plant.outgoing,
-            )
+        self._scrape(plant, second)
         if second % TICK_SECONDS == 1 % TICK_SECONDS:
             self._decide(plant)
 
@@ -102,6 +94,20 @@ class Warren:
         self._wakenings.hear(self._spec.queue, plant.now)
         self._wakenings.count(self._spec.queue, plant.ready, plant.now)
         self._decide(plant)
+
+    def _scrape(self, plant: Plant, second: int) -> None:
+        """Let Prometheus scrape the consumers and RabbitMQ, each when it is due."""
+        if second % self._scrape_seconds == 0:
+            self._scraped = replace(
+                self._scraped,
+                finished=plant.finished,
+                running=plant.running,
+                consumers=plant.consumers,
+                outgoing=plant.outgoing,
+            )
+        if second % self._scrape_seconds == self._shift_seconds:
+            depths = self._depths
+            self._scraped = replace(self._scraped, ready=depths.ready, unacked=depths.unacked, scraped_at=second)
 
     def _decide(self, plant: Plant) -> None:
         told, queue, now = self._scraped, self._spec.queue, plant.now
@@ -112,7 +118,6 @@ class Warren:
             if told.consumers
             else self._wakenings.ready(queue, told.ready or 0, told.unacked or 0, now),
             woken=self._wakenings.heard(queue, now),
-            age=now - self._scraped_at,
         )
         decision, self._history = step(seen, self._spec, self._history, now)
         if decision.replicas != plant.replicas:

@@ -33,7 +33,7 @@ def told(figure: str, process: str, value: float) -> dict[str, Any]:
 
 def test_an_answer_is_read() -> None:
     samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
-    assert read_answer({"data": {"result": samples}}) == {"a": Figure(3, 1, 2.5)}
+    assert read_answer({"data": {"result": samples}}) == {"a": Figure(3, 1, 2.5, scraped_at=997.5)}
 
 
 def test_a_queue_with_a_figure_missing_is_unknown() -> None:
@@ -45,7 +45,7 @@ def test_a_figure_that_is_no_number_is_that_queues_trouble_alone(value: str) -> 
     samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
     samples += [sample("b", "ready", float(value)), sample("b", "unacked", 0), sample("b", "time", 997.5)]
     samples.append(told("running", "1.2.3.4:9100", float(value)))
-    assert read_answer({"data": {"result": samples}}) == {"a": Figure(3, 1, 2.5)}
+    assert read_answer({"data": {"result": samples}}) == {"a": Figure(3, 1, 2.5, scraped_at=997.5)}
 
 
 def test_what_consumers_tell_is_read_with_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.operator.test_pool_life import QUEUE, condition, create, status
 from tests.unit.operator.test_pool_pods import SELECTOR
 from tests.unit.operator.world import SETTINGS, World
@@ -81,7 +83,9 @@ async def test_what_ended_before_anybody_worked_on_it_arrived_as_well(world: Wor
     assert (status(world).arrival_rate, status(world).service_seconds) == (100, 0.12)
 
 
-async def test_looks_between_two_scrapes_are_no_news(world: World) -> None:
+@pytest.mark.parametrize("late", [0, 0.8])
+async def test_looks_between_two_scrapes_are_no_news(world: World, late: float) -> None:
+    """An answer that took `late` seconds tells of an older scrape than it says."""
     world.operator = Operator(world.ports(), SETTINGS.model_copy(update={"scrape_seconds": 30}))
     create(world, concurrency=1, maxReplicas=100, target={"waitSeconds": 5})
     be_there(world, UP)
@@ -89,7 +93,8 @@ async def test_looks_between_two_scrapes_are_no_news(world: World) -> None:
         scraped = second - second % 30
         finished = {f"10.0.0.{number}:8001": float(scraped) for number in range(UP)}
         busy = dict.fromkeys(finished, 1)
-        figure = Figure(0, UP, age=second - scraped, running=UP, consumers=UP, busy=busy, finished=finished)
+        age = max(0.0, second - scraped - (late if second % 10 == 0 else 0))
+        figure = Figure(0, UP, age, UP, busy, UP, finished=finished, scraped_at=scraped)
         world.figures.queues[QUEUE] = figure
         await world.look(seconds=2)
         assert UP <= wanted(world) <= UP + 4

@@ -148,6 +148,16 @@ def test_nobody_takes_what_waits() -> None:
         assert history.after(seen, 20, CONCURRENCY).untaken_since is None
 
 
+def test_what_consumers_tell_between_two_scrapes_of_the_broker_counts_at_the_next() -> None:
+    """5 wait and 10/s are done and arrive; the consumers are scraped 4 s after the broker."""
+    history = History()
+    for now in range(10, 120, 2):
+        finished = 10.0 * (now - (now - 4) % 10)
+        history = history.after(Observation(5, 5, 10, finished, 10, 5, scraped_at=now - now % 10), now, CONCURRENCY)
+        assert history.arrival_rate == (None if now < 20 else pytest.approx(10))
+    assert (history.service_seconds, history.capacity(CONCURRENCY)) == pytest.approx((1, 2))
+
+
 def looked(history: History, looks: list[tuple[float, float, int]], up: int = 1) -> History:
     """Go on with looks at a time, at what was finished by then, and at what runs."""
     for now, finished, running in looks:

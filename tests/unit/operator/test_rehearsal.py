@@ -298,11 +298,15 @@ def test_the_last_pod_stays_until_the_figures_can_show_what_was_told() -> None:
     assert 22 <= outcome.curve[2][0] < 26
 
 
-@pytest.mark.parametrize("scrape", [2, 15, 30, 60])
-def test_a_prometheus_that_scrapes_seldom_is_no_reason_to_swing(scrape: int) -> None:
+@pytest.mark.parametrize(
+    ("scrape", "shift"),
+    [(2, 0), (2, 1), (5, 1), (10, 5), (15, 0), (15, 5), (30, 0), (30, 15), (30, 29), (60, 0), (60, 30), (60, 59)],
+)
+def test_a_prometheus_that_scrapes_seldom_is_no_reason_to_swing(scrape: int, shift: int) -> None:
+    """Nor is it that RabbitMQ is scraped at other moments than the consumers."""
     spec = pool()
     trace = generate(Recipe(Shape.STEADY, seed=3, rate=10, seconds=900, service_seconds=1))
-    outcome = rehearse(trace, spec, 10, Warren(spec, scrape_seconds=scrape))
+    outcome = rehearse(trace, spec, 10, Warren(spec, scrape_seconds=scrape, shift_seconds=shift))
     settled = [replicas for at, replicas in outcome.curve if 300 < at < 900]
     assert (max(settled, default=0) <= 20, len(settled) <= 10) == (True, True), settled
 

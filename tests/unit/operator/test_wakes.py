@@ -55,7 +55,7 @@ async def test_a_submitted_task_wakes_the_pool_at_once(world: World) -> None:
 
 async def test_what_waits_by_then_counts(world: World) -> None:
     create(world)
-    world.figures.queues[QUEUE] = Figure(0, 0, age=1)
+    world.figures.queues[QUEUE] = Figure(0, 0, age=1, scraped_at=5.0)
     async with listening(world) as operator:
         await submit(world, 7)
         await operator.wakes.pass_on("cpu")
