@@ -23,7 +23,7 @@ class Bar:
             TimeElapsedColumn(),
             console=Console(stderr=True),
             # What others print meanwhile is shown above the bar, unless it goes elsewhere: into a file, say.
-            redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
+            redirect_stdout=shown and _printed_on_terminal(),
             disable=not shown,
         )
         self._bar = self._progress.add_task("", total=total)
@@ -45,3 +45,11 @@ class Bar:
         self._failed += not succeeded
         told = f"{self._failed} without success" if self._failed else ""
         self._progress.update(self._bar, advance=1, description=told)
+
+
+def _printed_on_terminal() -> bool:
+    """Tell whether standard output is a terminal; one that is closed, or no file, is none."""
+    try:
+        return sys.stdout.isatty()
+    except (AttributeError, ValueError):
+        return False

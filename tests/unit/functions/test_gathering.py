@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -185,6 +187,33 @@ async def test_what_is_printed_beside_the_bar_goes_where_it_was_sent(
     told = capsys.readouterr()
     assert "1/1" in told.err
     assert told.out == "a result\n"
+
+
+class Plain:
+    """What some programs put in the place of standard output."""
+
+    def write(self, text: str) -> None:
+        """Take what is printed."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+
+def closed() -> io.StringIO:
+    output = io.StringIO()
+    output.close()
+    return output
+
+
+@pytest.mark.parametrize("output", [None, closed(), Plain()])
+@pytest.mark.parametrize("progress", [False, True])
+async def test_jobs_are_gathered_whatever_standard_output_is(
+    monkeypatch: pytest.MonkeyPatch, output: object, *, progress: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdout", output)
+    tasks = Tasks()
+    tasks.end("0", State.SUCCEEDED)
+    assert len(await gathering.gather(tasks.jobs(1), progress=progress)) == 1
 
 
 @task()
