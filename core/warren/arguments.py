@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from types import UnionType
+from functools import reduce
+from operator import or_
+from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
@@ -114,9 +116,9 @@ class Returned:
 
         """
         annotation = _signature(function).return_annotation
-        plain = annotation is inspect.Signature.empty or _may_be(annotation, Payload)
+        self._may_be_payload = _may_be(annotation, Payload)
         try:
-            self._type: TypeAdapter[Any] = TypeAdapter(Any if plain else annotation)
+            self._type: TypeAdapter[Any] = TypeAdapter(_value(annotation))
             secret = _holds_secrets(self._type)
         except PydanticUserError:  # a class of which pydantic knows nothing: its JSON is shown as it is
             self._type, secret = TypeAdapter(Any), False
@@ -125,6 +127,8 @@ class Returned:
 
     def read(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value into any value
         """Return a result as what the function's annotation says: a model, a date; bytes stay what they are.
+
+        If that may be a payload, JSON that is nothing else of what the annotation says stays what it is, too.
 
         Raises:
             InvalidResultError: the function returned something else.
@@ -135,11 +139,13 @@ class Returned:
         try:
             return self._type.validate_json(to_json(value))
         except ValidationError as error:
+            if self._may_be_payload:
+                return value
             detail = f"the result is not what the function's annotation says: {_explain(error, whole='result')}"
             raise InvalidResultError(detail) from error
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of the result."""
+        """Return the JSON schema of the result; a payload's, of which nothing is known, is left out of a union."""
         return _schema(lambda: self._type.json_schema(mode="serialization"))
 
 
@@ -209,6 +215,25 @@ def _may_be(annotation: object, kind: type) -> bool:
     if get_origin(annotation) in {Union, UnionType}:
         return any(_may_be(one, kind) for one in get_args(annotation))
     return annotation is kind
+
+
+def _value(annotation: object) -> Any:  # noqa: ANN401 - what pydantic takes for a type
+    """Return what a result is read as that is annotated so: a payload's JSON value may be any."""
+    if annotation is inspect.Signature.empty:
+        return Any
+    if not _may_be(annotation, Payload):
+        return annotation
+    rest = _besides(annotation, Payload)
+    return Any if all(one is NoneType for one in rest) else reduce(or_, rest)
+
+
+def _besides(annotation: object, kind: type) -> tuple[Any, ...]:
+    """Return what an annotation says besides a class that it is, or that is one of its union."""
+    if not _may_be(annotation, kind):
+        return (annotation,)
+    if get_origin(annotation) is Annotated:
+        return _besides(get_args(annotation)[0], kind)
+    return tuple(rest for one in get_args(annotation) for rest in _besides(one, kind))
 
 
 def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> tuple[Any, Any]:

@@ -227,7 +227,7 @@ class AsyncJob(Generic[R]):
 
     @overload
     async def get(
-        self: AsyncJob[Payload] | AsyncJob[Coroutine[Any, Any, Payload]],
+        self: AsyncJob[Payload | T] | AsyncJob[Coroutine[Any, Any, Payload | T]],
         timeout: float | None = None,  # noqa: ASYNC109 - it is passed on
     ) -> Any: ...  # noqa: ANN401 - a payload's JSON value, or its bytes
 

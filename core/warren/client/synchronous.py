@@ -159,7 +159,7 @@ class Job(Generic[R]):
         return self._thread.run(self._job.wait(timeout))
 
     @overload
-    def get(self: Job[Payload] | Job[Coroutine[Any, Any, Payload]], timeout: float | None = None) -> Any: ...  # noqa: ANN401 - a payload's JSON value, or its bytes
+    def get(self: Job[Payload | T] | Job[Coroutine[Any, Any, Payload | T]], timeout: float | None = None) -> Any: ...  # noqa: ANN401 - a payload's JSON value, or its bytes
 
     @overload
     def get(self: Job[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Generator
 from datetime import date
-from typing import Any
+from typing import Annotated, Any, assert_type
 
 import pytest
 from pydantic import BaseModel
@@ -106,6 +106,16 @@ def picture() -> Payload:
 @task()
 def document(text: str) -> Payload | None:
     return Payload(text.encode()) if text else None
+
+
+@task()
+def sent_or_drawn(parcel: Parcel | None) -> Payload | Parcel:
+    return parcel or Payload(b'{"drawn": true}')
+
+
+@task()
+def perhaps_sent(parcel: Parcel | None) -> Annotated[Payload | Parcel | None, "as the carrier says"]:
+    return parcel
 
 
 @task()
@@ -238,8 +248,8 @@ def test_results_that_are_not_json() -> None:
     with eager():
         assert picture.delay().get() == b"\x89PNG"
         assert document.returned.schema() == {}
-        documents: list[object] = [document.delay(text).get() for text in ('{"a": 1}', "")]
-        assert documents == [{"a": 1}, None]
+        assert assert_type(document.delay('{"a": 1}').get(), Any) == {"a": 1}
+        assert document.delay("").get() is None
         with pytest.raises(InvalidResultError):
             strange.delay().get()
         with pytest.raises(InvalidResultError):
@@ -248,6 +258,24 @@ def test_results_that_are_not_json() -> None:
             of_no_type.delay().get()
         with pytest.raises(InvalidRequestError, match="NaN or infinity"):
             half.delay(float("inf"))
+
+
+def test_a_result_that_is_no_payload_is_what_the_annotation_says() -> None:
+    parcel = Parcel(sent=date(2026, 11, 21))
+    assert sent_or_drawn.returned.schema() == Parcel.model_json_schema()
+    assert {"type": "null"} in perhaps_sent.returned.schema()["anyOf"]
+    with eager():
+        assert assert_type(sent_or_drawn.delay(parcel).get(), Any) == parcel
+        assert perhaps_sent.delay(parcel).get() == parcel
+        assert perhaps_sent.delay(None).get() is None
+        assert sent_or_drawn.delay(None).get() == {"drawn": True}
+
+
+async def test_a_result_that_is_no_payload_is_what_the_annotation_says_within_a_loop() -> None:
+    parcel = Parcel(sent=date(2026, 11, 21))
+    with eager():
+        assert assert_type(await (await sent_or_drawn.adelay(parcel)).get(), Any) == parcel
+        assert assert_type(await (await document.adelay('{"a": 1}')).get(), Any) == {"a": 1}
 
 
 def test_no_task_runs_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
