@@ -71,7 +71,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - one parameter per port
 
     With a keyring, only who has one of its keys may call.
     """
-    types = TaskTypes(functions)
+    types = TaskTypes(functions, problems.log_failed_check)
     watch = Watch(broker, records, limit=settings.max_waiting)
     checks: dict[str, Check] = {
         "broker": partial(_probe, broker),

@@ -9,6 +9,7 @@ import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -52,6 +53,8 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     504: {"model": Problem, "description": "The prediction did not end within its time limit."},
 }
 
+log = structlog.get_logger(__name__)
+
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the descriptions of these statuses, for a route's `responses`."""
@@ -70,6 +73,11 @@ def on_fault(path: str, fault: WarrenError, headers: Mapping[str, str] | None = 
     """Return the answer to a request that met a fault."""
     after = {} if fault.retry_after is None else {"Retry-After": str(max(1, math.ceil(fault.retry_after)))}
     return _answer(Problem.of(fault, path), {**(headers or {}), **after})
+
+
+def log_failed_check(task: str, error: Exception) -> None:
+    """Tell whoever runs the producer what a task's own check failed with; its submitter gets one line of it."""
+    log.warning("a task's own check of its arguments failed", task=task, exc_info=error)
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ Forbidden here: functions; `warren.function` describes those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Self
 
@@ -16,6 +16,9 @@ from warren.client.problem import FieldProblem, InvalidFieldsError
 from warren.errors import InvalidRequestError
 from warren.settlement import shown
 from warren.training import TRAIN_TASK, TrainRequest
+
+Failed = Callable[[str, Exception], None]
+"""Is told the name of a task whose own check of its arguments failed, and with what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class TaskType:
     timeout_seconds: float | None = None
     process: bool = False
 
-    def check(self, args: dict[str, Any]) -> None:
-        """Return if these are such arguments.
+    def check(self, args: dict[str, Any], failed: Failed | None = None) -> None:
+        """Return if these are such arguments; `failed` is told where that could not be found out.
 
         Raises:
             InvalidRequestError: they are not; it names each that is wrong, as `args.<name>`.
@@ -52,6 +55,8 @@ class TaskType:
         except ValidationError as error:
             raise InvalidFieldsError.of(error, "args") from error
         except Exception as error:  # of a validator in the task's own package, which did not expect this
+            if failed:
+                failed(self.name, error)
             told = f"the check of the task {self.name} failed on them: {shown(error)}"
             raise InvalidFieldsError((FieldProblem(field="args", message=told),)) from error
 
@@ -67,7 +72,8 @@ TRAIN: Final = TaskType(
 class TaskTypes:
     """The kinds of tasks that are known here; a task of another kind may be known to its consumers."""
 
-    def __init__(self, types: Iterable[TaskType] = ()) -> None:
+    def __init__(self, types: Iterable[TaskType] = (), failed: Failed | None = None) -> None:
+        self._failed = failed
         self._types = {kind.name: kind for kind in (TRAIN, *types)}
 
     def __iter__(self) -> Iterator[TaskType]:
@@ -88,7 +94,7 @@ class TaskTypes:
         """
         kind = self._types.get(request.task)
         if kind is not None:
-            kind.check(request.args)
+            kind.check(request.args, self._failed)
 
 
 class TaskTypeDocument(BaseModel):

@@ -11,6 +11,7 @@ import jsonschema
 import orjson
 import pytest
 from pydantic import BeforeValidator
+from structlog.testing import capture_logs
 
 from tests.unit.producer import conftest
 from tests.unit.producer.conftest import House, answer, serving
@@ -61,14 +62,17 @@ async def test_a_check_of_a_tasks_own_that_fails_is_no_fault_of_the_producers(
     monkeypatch.setattr(conftest, "FUNCTIONS", [sing.type])
     wrong = {"task": "sing", "args": {"song": 3}}
     batch = [wrong, {"task": "sing", "args": {"song": " la "}}]
-    async with serving(house) as api:
-        response = await api.post("/v1/tasks", json=wrong)
-        told = (await api.post("/v1/tasks/batch", json={"tasks": batch})).json()
+    with capture_logs() as logs:
+        async with serving(house) as api:
+            response = await api.post("/v1/tasks", json=wrong)
+            told = (await api.post("/v1/tasks/batch", json={"tasks": batch})).json()
     assert response.status_code == 422
     [problem] = response.json()["errors"]
     assert problem["field"] == "args"
     assert "AttributeError" in problem["message"]
     assert (told["accepted"], told["refused"]) == (1, 1)
+    warned = [line for line in logs if line["log_level"] == "warning"]
+    assert [(line["task"], type(line["exc_info"])) for line in warned] == [("sing", AttributeError)] * 2
 
 
 async def test_right_arguments_travel_as_they_were_sent(api: httpx2.AsyncClient, house: House) -> None:
