@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -24,7 +24,7 @@ CLOSE_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 PROBE_SECONDS = 10.0
 """How long a dependency is waited for that neither answers nor refuses: readiness is about all of them, and a process
-that notes nothing for a while is taken for one that hangs."""
+that notes nothing for a while is taken for one that hangs. Its answer is noted whenever it comes."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,7 @@ class Member(Protocol):
 
 
 Probe = Callable[[], Awaitable[object]]
+"""Ends by itself, sooner or later: until then it is not begun again."""
 
 
 @dataclass(slots=True)
@@ -76,6 +77,8 @@ class Runtime:
     hand_back_seconds: float
     _stopping: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _hurry: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _asked: dict[str, asyncio.Future[object]] = field(init=False, default_factory=dict)
+    """The probes under way, of `_watch`."""
 
     def obey_signals(self) -> None:
         """Stop in good order at SIGTERM and SIGINT, and without finishing anything at the second one."""
@@ -107,9 +110,10 @@ class Runtime:
             worn = self.worn()
             await self._shut_down(working)
         finally:
-            for task in (*loops, stopping, working):
-                task.cancel()
-            await asyncio.gather(*loops, stopping, working, return_exceptions=True)
+            left: list[asyncio.Future[Any]] = [*loops, stopping, working, *self._asked.values()]
+            for each in left:
+                each.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
         if worn:
             raise UnavailableError(worn, retry_after=None)
 
@@ -171,13 +175,17 @@ class Runtime:
             self.stop()
 
     async def _probe(self, name: str) -> None:
+        """Note how a dependency answers. One that does not is waited for on: each probe may hold a thread meanwhile."""
+        if name not in self._asked:
+            self._asked[name] = asyncio.ensure_future(self.probes[name]())
+        await asyncio.wait({self._asked[name]}, timeout=PROBE_SECONDS)
+        if not self._asked[name].done():
+            self.health.note(name, f"no answer within {PROBE_SECONDS:g} s")
+            return
         try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                await self.probes[name]()
+            self._asked.pop(name).result()
         except UnavailableError as error:
             self.health.note(name, error.detail)
-        except TimeoutError:
-            self.health.note(name, f"no answer within {PROBE_SECONDS:g} s")
         else:
             self.health.note(name, None)
 

@@ -87,6 +87,40 @@ async def test_a_dependency_that_says_nothing_hides_nothing_else(stage: Stage, m
     await running
 
 
+async def test_a_dependency_that_says_nothing_is_asked_once_until_it_answers(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROBE_SECONDS", 0.01)
+    process = runtime(stage)
+    running = asyncio.create_task(process.run())
+    await until(lambda: process.health.ready)
+    asked: list[asyncio.Future[None]] = []
+    pings = 0
+
+    def storage() -> asyncio.Future[None]:
+        asked.append(asyncio.get_running_loop().create_future())
+        return asked[-1]
+
+    async def broker() -> None:
+        nonlocal pings
+        pings += 1
+        await stage.broker.ping()
+
+    process.probes = {**process.probes, "broker": broker, "storage": storage}
+    await until(lambda: "no answer within 0.01 s" in str(process.health.document()["dependencies"]))
+    before = pings
+    await until(lambda: pings > before + 3)
+    assert len(asked) == 1
+    asked[0].set_exception(UnavailableError("the bucket is gone"))
+    await until(lambda: "the bucket is gone" in str(process.health.document()["dependencies"]))
+    await until(lambda: len(asked) == 2)
+    asked[1].set_result(None)
+    await until(lambda: len(asked) == 3)
+    process.stop()
+    await running
+    assert asked[2].cancelled()
+
+
 async def test_what_waiting_cannot_mend_ends_it(stage: Stage) -> None:
     async def refuse() -> None:
         raise BrokerUnavailableError("the credentials are refused", retry_after=None)
