@@ -16,7 +16,7 @@ import structlog
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 _MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """An event's most: a manifest with many labels and categories is a long line."""
@@ -109,6 +109,7 @@ class Child:
         # process group holds it still.
         await asyncio.wait({self._logging}, timeout=_LOG_SECONDS)
         self._logging.cancel()
+        await asyncio.wait({self._logging})
         return code
 
     def _signal(self, number: signal.Signals) -> None:
@@ -119,23 +120,27 @@ class Child:
         """Write what the child prints into the log, line by line."""
         printed = self._process.stderr
         assert printed is not None  # noqa: S101 - it is a pipe
-        async for line in _lines(printed):
+        begun = b""
+        try:
+            while piece := await printed.read(_PIECE_BYTES):
+                *lines, begun = _lines(begun + piece)
+                self._log_lines(purpose, lines)
+                await asyncio.sleep(0)  # what is here already is read without a pause
+        finally:  # canceled, too: its end does not come while another process holds it
+            self._log_lines(purpose, [begun] if begun else [])
+
+    def _log_lines(self, purpose: str, lines: Iterable[bytes]) -> None:
+        for line in lines:
             text = line.rstrip(b"\r\n").decode(errors="replace")
             _log.info("output of a child process", purpose=purpose, pid=self.pid, line=text)
 
 
-async def _lines(printed: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Give what is printed line by line, however it comes; the last one may have no end."""
-    begun = b""
-    while piece := await printed.read(_PIECE_BYTES):
-        lines = (begun + piece).splitlines(keepends=True)
-        whole = lines[-1].endswith((b"\r", b"\n")) or len(lines[-1]) >= _LONGEST_LINE_BYTES
-        begun = b"" if whole else lines.pop()
-        for line in lines:
-            yield line
-        await asyncio.sleep(0)  # what is here already is read without a pause
-    if begun:
-        yield begun
+def _lines(printed: bytes) -> list[bytes]:
+    """Return the lines of what was printed, and at last what more may come to: after CR, LF may."""
+    lines = printed.splitlines(keepends=True)
+    last = lines[-1]
+    whole = last.endswith(b"\n") or (len(last) >= _LONGEST_LINE_BYTES and not last.endswith(b"\r"))
+    return [*lines, b""] if whole else lines
 
 
 def death(code: int) -> str:
