@@ -10,19 +10,19 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.e2e.api_keys import READ_SECONDS, SECRET, SOON, Key, Keys, status
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
 from tests.e2e.receiver import DEAF, NAME, PORT, SYSTEM, answers, receiving
 from tests.e2e.release import Release
-from tests.e2e.shell import PRODUCER, Shell, own
+from tests.e2e.shell import PRODUCER, own
 from tests.pages import block, commands, put
 from warren.client import Client, Job
 from warren.errors import TaskNotFoundError, UnauthorizedError
@@ -30,14 +30,8 @@ from warren.webhook import WebhookState
 
 pytestmark = pytest.mark.timeout(400)
 
-SECRET = "warren-keys"
-READERS = "app.kubernetes.io/component in (producer, system)"
 RECEIVER = f"{NAME}.warren.svc.cluster.local"
 """By a name that no other test allows, or takes for refused."""
-SOON = 90
-"""Within how many seconds a kubelet writes a Secret that changed into the pods, even if nothing hurries it."""
-READ_SECONDS = 3
-"""Within how many seconds of that the pods have read it: they do every 2 s."""
 WAITS, HELD = 8, 4
 """How many requests may wait in this installation, and how many of one key do while no other wants to."""
 BODIES, LARGE = 1024 * 1024, 100_000
@@ -49,53 +43,6 @@ RATE, RATED_SECONDS = 2, 3
 """How many requests a slow key may make each second, and for how long that is looked at."""
 TOLD = 12
 """More webhooks than all keys together may have on their way to one host."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key, the item of the Secret that holds its entry, and what webhooks are signed with if it submits."""
-
-    text: str
-    file: str
-    webhook_secret: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What carries it."""
-        return {"Authorization": f"Bearer {self.text}"}
-
-
-class Keys:
-    """The Secret, through the commands that a person uses."""
-
-    def __init__(self, namespace: Namespace, url: str) -> None:
-        self._namespace = namespace
-        self._shell = Shell(namespace)
-        self._url = url
-
-    def create(self, name: str, *arguments: str) -> Key:
-        """Make a key, put its entry into the Secret, and return it."""
-        made = self._shell.document("keys", "create", name, *arguments)
-        self._change(made["patch"])
-        return Key(made["key"], made["file"], next(iter(made["entry"].get("webhook_secrets", [])), ""))
-
-    def take_away(self, key: Key) -> None:
-        """Take a key's entry out of the Secret."""
-        self._change({"data": {key.file: None}})
-
-    def await_all(self, last: Key) -> None:
-        """Return when the key that was created last counts everywhere, and so all others."""
-        until("the key is let in", lambda: status(self._url, last) == 200, seconds=SOON)
-        until("the system pool has its entry", lambda: last.file in self._listed(), seconds=SOON)
-        time.sleep(READ_SECONDS)
-
-    def _listed(self) -> str:
-        return self._namespace.execute(f"deployment/{SYSTEM}", "ls", "/etc/warren/keys").stdout
-
-    def _change(self, patch: dict[str, dict[str, str | None]]) -> None:
-        self._namespace.run("patch", "secret", SECRET, "-p", json.dumps(patch))
-        # As docs/keys.md says: a pod that changes is looked at anew at once, with its Secrets.
-        self._namespace.run("annotate", "pods", "-l", READERS, f"warren.dev/keys={time.time()}", "--overwrite")
 
 
 @pytest.fixture(scope="module", name="url")
@@ -130,11 +77,6 @@ def _pair(keys: Keys) -> tuple[Key, Key]:
     ann, bob = keys.create("ann"), keys.create("bob")
     keys.await_all(bob)
     return ann, bob
-
-
-def status(url: str, key: Key | None = None) -> int:
-    """Return how a request is answered."""
-    return httpx2.get(f"{url}/v1/pools", headers=key.headers if key else {}, timeout=10).status_code
 
 
 def test_who_may_call_is_decided_by_a_secret(url: str, namespace: Namespace, diary: Diary) -> None:
