@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.operator.held import HeldCluster
 from tests.unit.operator.test_pool_life import QUEUE, create, status
-from tests.unit.operator.test_wakes import listening, submit, until
+from tests.unit.operator.test_wakes import listening, submit, until, wanted
 from tests.unit.operator.world import World
 from warren.broker import Depth
 from warren.broker.memory import MemoryBroker, MemorySubscription
@@ -66,10 +66,6 @@ def cluster(world: World) -> HeldCluster:
 
 def scalings(world: World) -> list[str]:
     return [notice.reason for _, notice in world.cluster.notices if notice.reason.startswith("Scaled")]
-
-
-def wanted(world: World, deployment: str = "consumer") -> int:
-    return world.cluster.deployments[deployment].wanted
 
 
 def create_gpu(world: World) -> None:
@@ -255,31 +251,6 @@ async def test_a_hint_before_the_first_look_says_nothing_of_figures_that_were_no
     await world.operator.pool_round()
     assert scalings(world) == ["ScaledWoken"]
     assert [notice.reason for _, notice in world.cluster.notices if notice.type == "Warning"] == []
-
-
-async def test_what_was_published_before_it_listened_is_found(world: World) -> None:
-    create(world)
-    world.figures.queues[QUEUE] = Figure(0, 0, age=1)
-    await submit(world)
-    async with listening(world) as operator:
-        assert wanted(world) == 0
-        await operator.pool_round()
-        assert wanted(world) == 1
-
-
-async def test_what_was_published_while_it_was_deaf_is_found(world: World) -> None:
-    create(world)
-    world.figures.queues[QUEUE] = Figure(0, 0, age=1)
-    async with listening(world) as operator:
-        await operator.pool_round()
-        await world.broker.lose_connection()
-        await asyncio.sleep(0.01)
-        await submit(world)
-        await operator.pool_round()
-        assert wanted(world) == 0
-        await asyncio.sleep(1.2)
-        await operator.pool_round()
-        assert wanted(world) == 1
 
 
 async def test_only_queues_that_producers_tell_of_are_asked(world: World) -> None:

@@ -39,6 +39,10 @@ async def submit(world: World, count: int = 1) -> None:
         await submitter.submit(Task(name="add", pool="cpu", payload=Payload(str(number).encode())))
 
 
+def wanted(world: World, deployment: str = "consumer") -> int:
+    return world.cluster.deployments[deployment].wanted
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not holds():  # noqa: ASYNC110 - the cluster in memory tells nobody
@@ -130,3 +134,28 @@ async def test_it_listens_again_after_the_broker_was_away(world: World, monkeypa
         await asyncio.sleep(0.3)
         await submit(world)
         await until(lambda: world.cluster.deployments["consumer"].wanted == 1)
+
+
+async def test_what_was_published_before_it_listened_is_found(world: World) -> None:
+    create(world)
+    world.figures.queues[QUEUE] = Figure(0, 0, age=1)
+    await submit(world)
+    async with listening(world) as operator:
+        assert wanted(world) == 0
+        await operator.pool_round()
+        assert wanted(world) == 1
+
+
+async def test_what_was_published_while_it_was_deaf_is_found(world: World) -> None:
+    create(world)
+    world.figures.queues[QUEUE] = Figure(0, 0, age=1)
+    async with listening(world) as operator:
+        await operator.pool_round()
+        await world.broker.lose_connection()
+        await asyncio.sleep(0.01)
+        await submit(world)
+        await operator.pool_round()
+        assert wanted(world) == 0
+        await asyncio.sleep(1.2)
+        await operator.pool_round()
+        assert wanted(world) == 1
