@@ -26,7 +26,8 @@ pytestmark = pytest.mark.timeout(300)
 VALUES = Path(__file__).parents[2] / "examples" / "values.yaml"
 SONG = ("https://example.com/song.mp3", samples.AUDIO)
 DRAWS = ("https://lottery.example.com/results", samples.RESULTS)
-"""What the pages name, and what is there."""
+NOBODY = ('AUDIO_LENGTH_ALLOW: ""', f"AUDIO_LENGTH_ALLOW: {samples.HOST}")
+"""What the pages and the values name, and what is there."""
 DATES = ["2026-11-18", "2026-11-14", "2026-11-11"]
 LATEST = {"date": "2026-11-18", "numbers": [3, 8, 17, 21, 44, 59], "bonus": 30}
 
@@ -59,9 +60,12 @@ def test_both_pools_wake_up_and_work(namespace: Namespace, client: Client, diary
         assert _one_at_a_time(job.record() for job in jobs)
 
 
-def test_the_commands_of_the_docs(api: str) -> None:
+def test_the_commands_of_the_docs(api: str, tmp_path: Path) -> None:
+    theirs = tmp_path / "values.yaml"
+    theirs.write_text(put(VALUES.read_text(), ("image: ", "image: localhost/"), NOBODY, DRAWS))
+    here = (("registry.example.com/team", "localhost"), ("examples/values.yaml", str(theirs)))
     functions, audio, lottery = (
-        put(block(page, holds), ("registry.example.com/team", "localhost"), *changes).partition("helm ")[2]
+        put(block(page, holds), *here, *changes).partition("helm ")[2]
         for page, holds, *changes in (
             ("docs/functions.md", "docker build", SONG),
             ("examples/audio_length/README.md", "docker build", SONG),
