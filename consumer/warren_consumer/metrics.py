@@ -9,6 +9,8 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from warren_consumer.occupancy import Occupancy
+
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200)
 UNKNOWN = "unknown"
 """Stands for the names of tasks that this consumer does not know, so that strangers cannot add time series."""
@@ -20,7 +22,10 @@ class Metrics:
     def __init__(self, pool: str) -> None:
         self.registry = CollectorRegistry()
         self._pool = pool
-        self.running = self._gauge("warren_consumer_running_tasks", "Tasks that are being executed now")
+        self.occupancy = Occupancy(pool)
+        self.registry.register(self.occupancy)
+        running = self._gauge("warren_consumer_running_tasks", "Tasks that are being executed now")
+        running.set_function(lambda: self.occupancy.running)
         self.slots = self._gauge("warren_consumer_slots", "Tasks that this consumer takes on at once; 0: it stops")
         self._finished = Counter(
             "warren_consumer_finished_tasks",

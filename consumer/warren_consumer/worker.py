@@ -302,7 +302,7 @@ class Worker:
         name = held.task.name if held.task.name in self.registrations else UNKNOWN
         self.events.tell(record)
         began = time.monotonic()
-        with self.metrics.running.track_inprogress():
+        with self.metrics.occupancy.taken():
             ending = await self._execute(held, registration, record, lease)
         self.metrics.ran(name, time.monotonic() - began)
         if held.progress != held.told:

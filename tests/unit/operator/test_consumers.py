@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import pytest
 from prometheus_client import generate_latest
@@ -27,8 +28,10 @@ async def consumers() -> AsyncIterator[WebConsumers]:
 def told(running: int) -> bytes:
     """Return what a consumer of Warren's serves."""
     metrics = Metrics("cpu")
-    metrics.running.set(running)
-    return generate_latest(metrics.registry)
+    with ExitStack() as stack:
+        for _ in range(running):
+            stack.enter_context(metrics.occupancy.taken())
+        return generate_latest(metrics.registry)
 
 
 async def test_a_consumer_says_what_it_works_on(consumers: WebConsumers) -> None:
