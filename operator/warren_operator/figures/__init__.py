@@ -42,8 +42,15 @@ class Figure:
     """Tasks finished so far by each process that reports itself; it begins at 0 whenever one starts."""
     dropped: Mapping[str, float] = field(default_factory=dict)
     """The same of tasks that it took from the queue and did not work on: they had ended, or were to be set aside."""
+    busy_seconds: Mapping[str, float] = field(default_factory=dict)
+    """For how many seconds its slots have been taken, all together; missing of one whose version does not tell."""
     scraped_at: float | None = None
     """When the broker was scraped, by Prometheus' clock: it tells scrapes apart. None: the broker itself was asked."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether each process that works says for how long its slots have been taken."""
+        return bool(self.busy_seconds) and self.busy.keys() <= self.busy_seconds.keys()
 
 
 class Figures(Protocol):

@@ -16,8 +16,11 @@ _MOST_PROCESSES: Final = 1000
 """A process that misses a scrape is not taken for a new one; of more than so many, those that left first are."""
 
 
-class CountedTasks:
-    """How many tasks of each queue were seen to be counted. A process that was not seen before counts from 0 ..."""
+class Counted:
+    """How much of each queue was seen to be counted: tasks, or seconds.
+
+    A process that was not seen before counts from 0 ...
+    """
 
     def __init__(self, counts: Callable[[Figure], Mapping[str, float]], fresh_seconds: float) -> None:
         self._counts = counts

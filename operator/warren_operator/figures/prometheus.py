@@ -28,13 +28,14 @@ _READY: Final = "rabbitmq_detailed_queue_messages_ready"
 _UNACKED: Final = "rabbitmq_detailed_queue_messages_unacked"
 _FINISHED: Final = "warren_consumer_finished_tasks_total"
 _CLAIMS: Final = "warren_consumer_claims_total"
+_BUSY_SECONDS: Final = "warren_consumer_busy_seconds_total"
 _SLOTS: Final = "warren_consumer_slots"
 _PREFIX: Final = f"{TASKS}."
 _GIVEN_BACK: Final = "held|lost|shutdown"
 """Outcomes after which the task is still on the queue."""
 _DROPPED: Final = f"{Verdict.ENDED}|{Verdict.EXPIRED}|{Verdict.HELD}|{Verdict.POISON}"
 """Verdicts after which the task is no longer on the queue, though nobody worked on it."""
-_OF_EACH: Final = ("running", "finished", "dropped", "slots")
+_OF_EACH: Final = ("running", "finished", "dropped", "busy_seconds", "slots")
 """Figures that each process of a pool has of its own."""
 _TIMEOUT_SECONDS: Final = 2.0
 _CLOCKS_DIFFER_SECONDS: Final = 5.0
@@ -119,6 +120,7 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
         "running": f"sum by (pool, instance) ({RUNNING}{{{where}}})",
         "slots": f"sum by (pool, instance) ({_SLOTS}{{{where}}})",
         "finished": f'sum by (pool, instance) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
+        "busy_seconds": f"sum by (pool, instance) ({_BUSY_SECONDS}{{{where}}})",
         "dropped": f'sum by (pool, instance) ({_CLAIMS}{{{where},verdict=~"{_DROPPED}"}})',
     }
     for figure, expression in parts.items():
@@ -161,6 +163,7 @@ def read_answer(document: Any) -> dict[str, Figure]:  # noqa: ANN401 - it is wha
             leaving=frozenset(process for process, slots in processes["slots"].get(queue, {}).items() if not slots),
             finished=processes["finished"].get(queue, {}),
             dropped=processes["dropped"].get(queue, {}),
+            busy_seconds=processes["busy_seconds"].get(queue, {}),
             scraped_at=figures["time"],
         )
         for queue, figures in values.items()

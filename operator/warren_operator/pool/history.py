@@ -216,7 +216,7 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     if last is None or last.finished is None or seen.finished is None:
         return _not_full(history)
     done = max(0.0, seen.finished - last.finished)
-    taken = (last.running + seen.running) / 2 * passed
+    taken = _taken(last, seen, passed)
     new = replace(history, slots=history.slots.add(taken, done))
     up = seen.consumers or 0
     if not up or up != last.consumers or min(last.staying, seen.staying) < _BUSY_SHARE * up * concurrency:
@@ -225,11 +225,24 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
     if since is None:
         since, belief = history.told_at, history.belief(concurrency)
     full_taken, full_done = history.full_taken + taken, history.full_done + done
+    late = passed if history.full_since is not None else 0.0
+    if full_taken < _BUSY_SHARE * up * concurrency * (now - since - late):
+        return _not_full(new)
     new = replace(new, full_since=since, full_taken=full_taken, full_done=full_done, full_belief=belief)
     new = _surprised(new, now - since, concurrency)
     if now - since <= (new.service_seconds or math.inf):
         return new  # what was begun with the slots empty has not come to its end yet
     return _saturated(new, taken / concurrency, done, now, queued=min(last.work, seen.work) > up * concurrency)
+
+
+def _taken(last: Observation, seen: Observation, passed: float) -> float:
+    """Return for how many seconds slots were taken, all together.
+
+    Samples are no more than a guess: a load whose interval fits the looks shows them always full, or never.
+    """
+    if last.busy_seconds is None or seen.busy_seconds is None:
+        return (last.running + seen.running) / 2 * passed
+    return max(0.0, seen.busy_seconds - last.busy_seconds)
 
 
 def _not_full(history: History) -> History:

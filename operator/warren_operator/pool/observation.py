@@ -36,6 +36,8 @@ class Observation:
     """Some of its consumers are there but are not heard of (any longer): what they do is not known."""
     dropped: float = 0.0
     """Tasks that they ever took from the queue and did not work on: those arrived, and say nothing of speeds."""
+    busy_seconds: float | None = None
+    """For how many seconds its consumers' slots have ever been taken, all together, exactly. None: not all tell."""
     paused: str | None = None
     """The annotation that holds a count of replicas, as somebody wrote it."""
     scraped_at: float | None = None

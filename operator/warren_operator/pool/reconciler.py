@@ -18,7 +18,7 @@ from warren.resources import ConsumerPool, parse, status_document
 from warren.topology import TASKS
 from warren_operator import metrics
 from warren_operator.cluster import ClusterRefusedError, ConflictError, Document, Kind, Notice, ResourceNotFoundError
-from warren_operator.figures.counters import CountedTasks
+from warren_operator.figures.counters import Counted
 from warren_operator.loop import each
 from warren_operator.pool.crew import Crews
 from warren_operator.pool.observation import LATE_SECONDS, Observation
@@ -69,8 +69,9 @@ class PoolReconciler:
         self._clock = clock
         self._queues = frozenset(queues)
         self._fresh_seconds = fresh_seconds
-        self._finished = CountedTasks(attrgetter("finished"), fresh_seconds)
-        self._dropped = CountedTasks(attrgetter("dropped"), fresh_seconds)
+        self._finished = Counted(attrgetter("finished"), fresh_seconds)
+        self._dropped = Counted(attrgetter("dropped"), fresh_seconds)
+        self._busy_seconds = Counted(attrgetter("busy_seconds"), fresh_seconds)
         self._wakenings = Wakenings(max(LATE_SECONDS, fresh_seconds))
         self._crews = Crews(cluster, consumers)
         self._known: tuple[float, Mapping[str, Figure], str | None] = (0.0, {}, None)
@@ -90,8 +91,8 @@ class PoolReconciler:
         now = self._clock.monotonic()
         self._known = (now, figures, trouble)
         self._empty.observe(queues, figures, now)
-        self._finished.observe(queues, figures, now)
-        self._dropped.observe(queues, figures, now)
+        for counted in (self._finished, self._dropped, self._busy_seconds):
+            counted.observe(queues, figures, now)
         await each(self._one, [document for document, _ in pools], AT_ONCE)
         await self._catch_up(pools)
 
@@ -315,6 +316,7 @@ class PoolReconciler:
             figure.running,
             consumers,
             dropped=self._dropped.total(queue) or 0.0,
+            busy_seconds=self._busy_seconds.total(queue) if figure.exact else None,
             woken=woken,
             outgoing=sum(figure.busy.get(process, 0) for process in figure.leaving),
             silent=silent,

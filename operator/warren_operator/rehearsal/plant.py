@@ -53,6 +53,7 @@ class Plant:
         self._free = deque(self._pods * concurrency)
         self._serial = 0
         self._paid = 0.0
+        self._ended_less_begun = 0.0
 
     @property
     def replicas(self) -> int:
@@ -73,6 +74,11 @@ class Plant:
     def running(self) -> int:
         """Tasks under way."""
         return self.begun - self.finished
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how many seconds slots have been taken, all together."""
+        return self._ended_less_begun + self.running * self.now
 
     @property
     def next_arrival(self) -> float:
@@ -132,6 +138,7 @@ class Plant:
             pod.busy += 1
             self.waits.append(self.now - arrivals[self.begun])
             heapq.heappush(self._ends, (self.now + services[self.begun], self._next(), pod))
+            self._ended_less_begun -= self.now
             self.begun += 1
 
     def _up(self, pod: Pod) -> None:
@@ -140,6 +147,7 @@ class Plant:
 
     def _end(self, pod: Pod) -> None:
         self.finished += 1
+        self._ended_less_begun += self.now
         pod.busy -= 1
         if not pod.leaving:
             self._free.append(pod)

@@ -102,6 +102,7 @@ class Warren:
                 self._scraped,
                 finished=plant.finished,
                 running=plant.running,
+                busy_seconds=plant.busy_seconds,
                 consumers=plant.consumers,
                 outgoing=plant.outgoing,
             )

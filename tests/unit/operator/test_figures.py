@@ -18,7 +18,7 @@ from warren.errors import BrokerUnavailableError
 from warren_operator.cluster import Kind, Scale
 from warren_operator.figures import Figure, Figures
 from warren_operator.figures.broker import BrokerFigures
-from warren_operator.figures.counters import CountedTasks
+from warren_operator.figures.counters import Counted
 from warren_operator.figures.history import EmptyQueues
 from warren_operator.figures.prometheus import PrometheusFigures, PrometheusUnavailableError, query, read_answer
 
@@ -52,11 +52,12 @@ def test_what_consumers_tell_is_read_with_it() -> None:
     samples = [sample("a", "ready", 3), sample("a", "unacked", 1), sample("a", "time", 997.5)]
     for process, finished, slots in (("1.2.3.4:9100", 7, 4), ("1.2.3.5:9100", 8, 4)):
         samples += [told("finished", process, finished), told("slots", process, slots), told("running", process, 1)]
-    samples.append(told("dropped", "1.2.3.4:9100", 9))
+    samples += [told("dropped", "1.2.3.4:9100", 9), told("busy_seconds", "1.2.3.4:9100", 2.5)]
     figure = read_answer({"data": {"result": samples}})["a"]
     assert (figure.running, figure.consumers, figure.leaving) == (2, 2, frozenset())
     assert figure.finished == {"1.2.3.4:9100": 7, "1.2.3.5:9100": 8}
     assert figure.dropped == {"1.2.3.4:9100": 9}
+    assert figure.busy_seconds == {"1.2.3.4:9100": 2.5}
 
 
 @pytest.mark.parametrize(("slots", "consumers", "leaving"), [((4, 0), 1, {"b"}), ((0, 0), 0, {"a", "b"})])
@@ -73,7 +74,7 @@ def test_those_that_stop_serve_no_longer_but_still_run_what_they_have(
 
 def test_consumers_are_asked_for_by_pool_and_namespace() -> None:
     text = query(["warren.tasks.cpu", "celery"], "/", "team")
-    assert text.count('{pool=~"cpu",namespace=~"team|"') == 4
+    assert text.count('{pool=~"cpu",namespace=~"team|"') == 5
     assert 'verdict=~"ended|expired|held|poison"' in text
     assert "warren_consumer" not in query(["celery"], "/", "team")
 
@@ -83,7 +84,7 @@ def figure(consumers: int | None, **finished: float) -> Figure:
 
 
 def test_finished_tasks_are_counted_over_processes_that_come_and_go() -> None:
-    counted = CountedTasks(attrgetter("finished"), fresh_seconds=6)
+    counted = Counted(attrgetter("finished"), fresh_seconds=6)
     for now, seen, total in (
         (0, figure(None), None),
         (10, figure(1, a=10), 0),
@@ -102,7 +103,7 @@ def test_finished_tasks_are_counted_over_processes_that_come_and_go() -> None:
 
 
 def test_who_missed_the_first_scrapes_has_not_done_it_all_just_now() -> None:
-    counted = CountedTasks(attrgetter("finished"), fresh_seconds=6)
+    counted = Counted(attrgetter("finished"), fresh_seconds=6)
     counted.observe(["q"], {"q": figure(2, a=50_000, b=80_000)}, 0)
     counted.observe(["q"], {"q": figure(3, a=50_010, b=80_010, c=60_000)}, 4)
     assert counted.total("q") == 20
@@ -111,7 +112,7 @@ def test_who_missed_the_first_scrapes_has_not_done_it_all_just_now() -> None:
 
 
 def test_a_queue_that_nothing_was_finished_of_can_be_let_go() -> None:
-    counted = CountedTasks(attrgetter("finished"), fresh_seconds=6)
+    counted = Counted(attrgetter("finished"), fresh_seconds=6)
     counted.observe(["q"], {"q": figure(1)}, 0)
     counted.observe([], {}, 2)
     assert counted.total("q") is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from warren_operator.pool.history import START_SECONDS, History, Measure
@@ -58,6 +60,32 @@ def test_slots_that_happen_to_be_taken_at_two_looks_pass_for_no_slow_replica() -
         taken, finished = 10 if look % 4 < 2 else 6, 1000 + 16.0 * look
         history = history.after(Observation(5, 0, taken, finished, taken, 5), 100 + 2 * look, CONCURRENCY)
     assert history.capacity(CONCURRENCY) == pytest.approx(2, rel=0.03)
+
+
+def sampled_full(looks: int, *, busy: Callable[[int], float | None]) -> History:
+    """Twelve tasks a second and two slots that every look happens to find taken."""
+    history = History()
+    for now in range(looks):
+        history = history.after(Observation(1, 0, 2, 12.0 * now, 2, 1, busy_seconds=busy(now)), now, CONCURRENCY)
+    return history
+
+
+def test_samples_that_always_find_the_slots_taken_do_not_hide_that_they_are_not() -> None:
+    history = sampled_full(100, busy=lambda now: 0.6 * now)
+    assert history.service_seconds == pytest.approx(0.05)
+    assert history.capacity(CONCURRENCY) == pytest.approx(40)
+    assert history.full_since is None
+
+
+def test_older_consumers_speed_is_that_of_samples() -> None:
+    history = sampled_full(100, busy=lambda now: None if now % 2 else 0.6 * now)
+    assert history.service_seconds == pytest.approx(2 / 12)
+
+
+def test_consumers_that_are_scraped_at_other_moments_than_the_broker_stay_full() -> None:
+    """Every tenth look brings no news of them, the next one twice as much."""
+    history = sampled_full(100, busy=lambda now: 2.0 * (now - (now % 10 == 9)))
+    assert history.full_since == 0
 
 
 def test_nine_slots_of_ten_do_no_less_than_they_can() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 
 from tests.unit.operator.world import World
@@ -198,6 +199,25 @@ async def test_the_status_tells_the_figures_and_a_new_process_goes_on_from_them(
     await world.look(seconds=2)
     assert status(world).estimated_wait_seconds == 1.4
     assert status(world).reason == "Backlog"
+
+
+@pytest.mark.parametrize(("telling", "seconds"), [("ab", 0.02), ("a", 0.1)])
+async def test_how_long_tasks_take_is_exact_once_all_consumers_tell(world: World, telling: str, seconds: float) -> None:
+    """Each look happens to find a task under way in one of two consumers, which are idle most of the time."""
+    create(world, minReplicas=2)
+    for second in range(0, 80, 2):
+        world.figures.queues[QUEUE] = Figure(
+            0,
+            1,
+            age=1,
+            running=1,
+            busy={"a": 1, "b": 0},
+            consumers=2,
+            finished=dict.fromkeys("ab", 5.0 * second),
+            busy_seconds=dict.fromkeys(telling, 0.1 * second),
+        )
+        await world.look(seconds=2)
+    assert status(world).service_seconds == pytest.approx(seconds)
 
 
 async def test_a_paused_pool_keeps_its_count(world: World) -> None:

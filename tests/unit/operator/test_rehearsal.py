@@ -44,7 +44,10 @@ def test_the_plant_serves_in_order_once_a_pod_is_up() -> None:
     plant.scale(1)
     plant.advance(10)
     assert (plant.ready, plant.running, plant.consumers, plant.replicas) == (3, 0, 0, 1)
+    plant.advance(13)
+    assert (plant.running, plant.busy_seconds) == (2, 2 * 2.5)
     plant.advance(30)
+    assert plant.busy_seconds == pytest.approx(4 * 4)
     assert list(plant.waits) == [10.5, 9.5, 12.5, 0]
     assert (plant.finished, plant.consumers, plant.done) == (4, 1, True)
     assert plant.replica_seconds() == 29.5
@@ -319,6 +322,7 @@ def test_a_prometheus_that_scrapes_seldom_is_no_reason_to_swing(scrape: int, shi
     start=st.floats(1, 60),
     concurrency=st.integers(1, 8),
 )
+@example(rate=3.502802519647902, service=0.05, target=1.0, start=1.0, concurrency=1)  # its interval fits the looks
 def test_a_steady_load_is_served_without_flapping(
     rate: float, service: float, target: float, start: float, concurrency: int
 ) -> None:
