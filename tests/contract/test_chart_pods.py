@@ -128,6 +128,14 @@ def test_whatever_a_pod_refers_to_is_in_the_release() -> None:
         assert rendering.one("ServiceAccount", pod.spec["serviceAccountName"])
 
 
+def test_on_a_full_node_all_come_before_the_consumers_if_the_values_name_a_class_for_them() -> None:
+    classes = {str(pod): pod.spec.get("priorityClassName") for pod in release(everything=True).pods}
+    consumers = {name: one for name, one in classes.items() if "-consumer-" in name}
+    assert {one for name, one in classes.items() if name not in consumers} == {"platform"}
+    assert {name for name, one in consumers.items() if one} == {"Deployment/warren-consumer-audio"}
+    assert {one for one in consumers.values() if one} == {"batch"}
+
+
 def test_the_defaults_ask_for_one_core_at_most() -> None:
     # Jobs that run for a moment count as well: while they do, everything else is there too.
     asked = {

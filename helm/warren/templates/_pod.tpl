@@ -1,8 +1,11 @@
 {{/* Parts of pods. All of them satisfy the Pod Security level `restricted` with a read-only root. */}}
 
-{{/* The head of every pod's spec: (list $ uid). */}}
+{{/* The head of every pod's spec: (list $ uid), for consumers (list $ uid priorityClassName). */}}
 {{- define "warren.pod" -}}
 enableServiceLinks: false
+{{- with eq (len .) 3 | ternary (last .) (index . 0).Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 securityContext:
   runAsNonRoot: true
   runAsUser: {{ index . 1 }}
