@@ -129,8 +129,10 @@ def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: f
         f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "
         f"{rates.capacity:.2g}/s, a pod starts in {start:.0f} s"
     )
-    # What comes seldom is no work meanwhile: how long a pool stays up for it is for the stabilization time to say.
-    found = 0.0 if history.quiet and not seen.work else min(max(steady, draining, riding, some), most)
+    # What comes seldom is no work meanwhile: how long a pool stays up for it is for the stabilization time to say. And
+    # after it has slept for that long, arrivals of which nothing waits are late news of what was done before.
+    idle = not seen.work and (history.quiet or (history.unwanted and not seen.replicas))
+    found = 0.0 if idle else min(max(steady, draining, riding, some), most)
     return Demand(found, found * (1 + MARGIN), found, words)
 
 

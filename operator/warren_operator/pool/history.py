@@ -135,6 +135,11 @@ class History:
         return newest is not None and newest[0] == 0
 
     @property
+    def unwanted(self) -> bool:
+        """Whether nobody was recommended, neither last time nor within the stabilization time."""
+        return not any(count for _, count in self.wishes)
+
+    @property
     def service_seconds(self) -> float | None:
         """How long a task keeps a slot; None: not known (yet)."""
         return self.slots.seconds / self.slots.tasks if self.slots.tasks and self.slots.seconds else None

@@ -13,6 +13,7 @@ from tests.unit.operator.world import SETTINGS, World
 from warren.payloads import Payloads
 from warren.submission import Submitter
 from warren.tasks import Payload, Task
+from warren_operator.cluster import Scale
 from warren_operator.composition import Operator
 from warren_operator.figures import Figure
 
@@ -143,7 +144,7 @@ async def test_what_was_published_before_it_listened_is_found(world: World) -> N
     async with listening(world) as operator:
         assert wanted(world) == 0
         await operator.pool_round()
-        assert wanted(world) == 1
+        assert wanted(world)
 
 
 async def test_what_was_published_while_it_was_deaf_is_found(world: World) -> None:
@@ -158,4 +159,38 @@ async def test_what_was_published_while_it_was_deaf_is_found(world: World) -> No
         assert wanted(world) == 0
         await asyncio.sleep(1.2)
         await operator.pool_round()
-        assert wanted(world) == 1
+        assert wanted(world)
+
+
+async def test_late_news_of_what_was_done_wakes_nobody(world: World) -> None:
+    """Of the second consumer, which was told to go meanwhile, nothing is heard before its last scrape."""
+    create(world, scaleDown={"stabilizationSeconds": 5})
+    for second in range(0, 36, 2):
+        busy = int(second < 10)
+        told = Figure(0, busy, age=1, running=busy, busy={"a": busy}, consumers=1, finished={"a": 1.0 - busy})
+        world.figures.queues[QUEUE] = told
+        await world.look(seconds=2)
+    assert (status(world).service_seconds, wanted(world)) == (9, 0)
+    late = {"a": 1.0, "b": 4.0}
+    world.figures.queues[QUEUE] = Figure(
+        0, 0, age=1, busy=dict.fromkeys(late, 0), consumers=0, leaving=late, finished=late
+    )
+    await world.look(seconds=2)
+    assert (wanted(world), status(world).reason, status(world).arrival_rate) == (0, "Idle", 0.11)
+    world.figures.queues[QUEUE] = Figure(1, 0, age=1, consumers=0, finished=late)
+    await world.look(seconds=2)
+    assert wanted(world)
+
+
+async def test_a_pool_that_somebody_sets_to_zero_under_load_is_pulled_back_by_its_rate(world: World) -> None:
+    """Its tasks are so short that nothing waits or is under way when it is looked at."""
+    create(world)
+    for second in range(0, 60, 2):
+        finished, busy = {"a": 3.0 * second}, {"a": 0.15 * second}
+        told = Figure(0, 0, age=1, busy={"a": 0}, consumers=1, finished=finished, busy_seconds=busy)
+        world.figures.queues[QUEUE] = told
+        world.cluster.deployments["consumer"] = Scale(1, 1)
+        await world.look(seconds=2)
+    world.cluster.deployments["consumer"] = Scale(0, 0)
+    await world.look(seconds=2)
+    assert wanted(world) == 1
