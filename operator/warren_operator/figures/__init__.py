@@ -49,8 +49,9 @@ class Figure:
 
     @property
     def exact(self) -> bool:
-        """Whether each process that works says for how long its slots have been taken."""
-        return bool(self.busy_seconds) and self.busy.keys() <= self.busy_seconds.keys()
+        """Whether each process there is says for how long its slots have been taken: also if there is none."""
+        told = bool(self.busy_seconds) or self.consumers is None
+        return told and self.busy.keys() <= self.busy_seconds.keys()
 
 
 class Figures(Protocol):

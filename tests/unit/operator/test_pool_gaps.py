@@ -26,8 +26,8 @@ async def work(world: World, *, ready: int = 0, wait: int = 300, seconds: float 
     be_there(world, UP)
     for second in range(0, 120, 2):
         finished = {f"10.0.0.{number}:8001": second / seconds for number in range(UP)}
-        busy = dict.fromkeys(finished, 1)
-        figure = Figure(ready, UP, age=1, running=UP, consumers=UP, busy=busy, finished=finished)
+        busy, taken = dict.fromkeys(finished, 1), dict.fromkeys(finished, float(second))
+        figure = Figure(ready, UP, age=1, running=UP, consumers=UP, busy=busy, finished=finished, busy_seconds=taken)
         world.figures.queues[QUEUE] = figure
         await world.look(seconds=2)
 
@@ -70,6 +70,20 @@ async def test_the_first_task_of_a_pool_that_woke_is_no_reason_for_more(world: W
         await world.look(seconds=2)
         assert wanted(world) == woken
         assert (status(world).reason, condition(world, "MetricsAvailable")) == ("Backlog", ("True", "Fresh"))
+
+
+async def test_what_the_first_pod_that_woke_did_before_it_was_scraped_says_how_long_tasks_take(world: World) -> None:
+    await work(world, seconds=0.5)
+    be_there(world, 0)
+    for _ in range(40):
+        world.figures.queues[QUEUE] = Figure(0, 0, age=1)
+        await world.look(seconds=2)
+    new = {"10.0.0.20:8001": 2}
+    finished, taken = dict.fromkeys(new, 1000.0), dict.fromkeys(new, 100.0)
+    figure = Figure(0, 2, age=1, running=2, consumers=1, busy=new, finished=finished, busy_seconds=taken)
+    world.figures.queues[QUEUE] = figure
+    await world.look(seconds=2)
+    assert status(world).service_seconds == pytest.approx((100 + 100) / 1200, rel=0.1)
 
 
 async def test_what_ended_before_anybody_worked_on_it_arrived_as_well(world: World) -> None:
