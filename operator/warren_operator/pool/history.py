@@ -68,7 +68,7 @@ class History:
     slots: Measure = Measure()
     """Tasks finished per second of a taken slot."""
     replicas: Measure = Measure()
-    """Tasks finished per second of a replica whose slots were all taken."""
+    """Tasks finished per second of a replica whose slots were all taken while more waited."""
     full_since: float | None = None
     """Since when the same replicas have had (nearly) all their slots taken."""
     full_taken: float = 0.0
@@ -78,9 +78,7 @@ class History:
     full_belief: tuple[float, float] | None = None
     """What was believed by then: how many tasks a busy replica finishes per second, and how long a task takes."""
     saturated_at: float = -math.inf
-    """When that speed was last measured ..."""
-    queued_at: float = -math.inf
-    """... and when tasks waited meanwhile."""
+    """When that speed was last measured."""
     start_seconds: float = START_SECONDS
     raises: tuple[tuple[float, int], ...] = ()
     """When replicas were asked for that do not report themselves yet, and up to which number."""
@@ -235,9 +233,9 @@ def _measured(history: History, seen: Observation, now: float, concurrency: int)
         return _not_full(new)
     new = replace(new, full_since=since, full_taken=full_taken, full_done=full_done, full_belief=belief)
     new = _surprised(new, now - since, concurrency)
-    if now - since <= (new.service_seconds or math.inf):
-        return new  # what was begun with the slots empty has not come to its end yet
-    return _saturated(new, taken / concurrency, done, now, queued=min(last.work, seen.work) > up * concurrency)
+    settled = now - since > (new.service_seconds or math.inf)  # else what was begun with the slots empty goes on
+    queued = min(last.work, seen.work) > up * concurrency
+    return _saturated(new, taken / concurrency, done, now) if settled and queued else new
 
 
 def _taken(last: Observation, seen: Observation, passed: float) -> float:
@@ -255,18 +253,13 @@ def _not_full(history: History) -> History:
     return replace(history, full_since=None, full_taken=0.0, full_done=0.0, full_belief=None)
 
 
-def _saturated(history: History, seconds: float, done: float, now: float, *, queued: bool) -> History:
-    """Add what busy replicas did to their speed.
+def _saturated(history: History, seconds: float, done: float, now: float) -> History:
+    """Add what busy replicas did while tasks waited to their speed.
 
-    While nothing waits, fewer slots may have been taken in between than at both looks, and pass for slow ones. So that
-    counts only where the speed has not been measured while tasks waited.
+    Without a queue, (nearly) full slots are those that happen to be at some looks, and these would tell of the longest.
     """
-    doubted = now - history.queued_at > _LASTING_SECONDS
-    if not (queued or doubted):
-        return history
-    forget = (queued and doubted) or now - history.saturated_at > _LASTING_SECONDS
-    measure = (Measure() if forget else history.replicas).add(seconds, done)
-    return replace(history, replicas=measure, saturated_at=now, queued_at=now if queued else history.queued_at)
+    measure = Measure() if now - history.saturated_at > _LASTING_SECONDS else history.replicas
+    return replace(history, replicas=measure.add(seconds, done), saturated_at=now)
 
 
 def _surprised(history: History, full_seconds: float, concurrency: int) -> History:

@@ -53,9 +53,10 @@ def test_the_speed_of_a_busy_replica_is_measured() -> None:
     assert history.capacity(CONCURRENCY) == pytest.approx(10, rel=0.1)
 
 
-def test_slots_that_happen_to_be_taken_at_two_looks_pass_for_no_slow_replica() -> None:
-    """Nothing waits any longer: in between, fewer were taken."""
-    history = watch(History(), 0, 100, rate=10, seconds=1, up=5, ready=9)
+@pytest.mark.parametrize("ready", [9, 0])
+def test_slots_that_happen_to_be_taken_at_two_looks_pass_for_no_slow_replica(ready: int) -> None:
+    """Nothing waits any longer, or ever did: in between, fewer were taken."""
+    history = watch(History(), 0, 100, rate=10, seconds=1, up=5, ready=ready)
     for look in range(1, 100):
         taken, finished = 10 if look % 4 < 2 else 6, 1000 + 16.0 * look
         history = history.after(Observation(5, 0, taken, finished, taken, 5), 100 + 2 * look, CONCURRENCY)
