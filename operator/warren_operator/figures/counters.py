@@ -19,7 +19,7 @@ _MOST_PROCESSES: Final = 1000
 class Counted:
     """How much of each queue was seen to be counted: tasks, or seconds.
 
-    A process that was not seen before counts from 0 ...
+    A process that is there and has counted nothing yet stands at 0, and so does one that was not seen before ...
     """
 
     def __init__(self, counts: Callable[[Figure], Mapping[str, float]], fresh_seconds: float) -> None:
@@ -42,9 +42,10 @@ class Counted:
             before, new = self._seen.get(queue, {}), now - self._begun.setdefault(queue, now) <= self._fresh_seconds
             counts = self._counts(figure)
             for process, count in counts.items():
-                known = before.get(process, count if new else 0.0)
-                self._totals[queue] += count - known if count >= known else count
-            absent = {process: count for process, count in before.items() if process not in counts}
+                last = before.get(process, count if new else 0.0)
+                self._totals[queue] += count - last if count >= last else count
+            known = {**before, **dict.fromkeys(figure.busy.keys() - before.keys(), 0.0)}
+            absent = {process: count for process, count in known.items() if process not in counts}
             self._seen[queue] = dict([*absent.items(), *counts.items()][-_MOST_PROCESSES:])
 
     def total(self, queue: str) -> float | None:

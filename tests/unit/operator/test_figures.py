@@ -111,6 +111,16 @@ def test_who_missed_the_first_scrapes_has_not_done_it_all_just_now() -> None:
     assert counted.total("q") == 37
 
 
+def test_what_is_finished_first_by_those_that_were_there_counts() -> None:
+    """A process has no such series before it has finished something."""
+    counted = Counted(attrgetter("finished"), fresh_seconds=6)
+    counted.observe(["q"], {"q": Figure(0, 1, age=0, busy={"a": 1}, consumers=1)}, 0)
+    counted.observe(["q"], {"q": Figure(0, 1, age=0, busy={"a": 1}, consumers=1, finished={"a": 4})}, 2)
+    counted.observe(["q"], {"q": Figure(0, 1, age=0, busy={"a": 1}, consumers=1)}, 4)
+    counted.observe(["q"], {"q": Figure(0, 1, age=0, busy={"a": 1}, consumers=1, finished={"a": 5})}, 6)
+    assert counted.total("q") == 5
+
+
 def test_a_queue_that_nothing_was_finished_of_can_be_let_go() -> None:
     counted = Counted(attrgetter("finished"), fresh_seconds=6)
     counted.observe(["q"], {"q": figure(1)}, 0)
