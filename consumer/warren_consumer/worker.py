@@ -28,7 +28,7 @@ from warren_consumer.handler import Context
 from warren_consumer.handlers import Registration, refusal
 from warren_consumer.metrics import UNKNOWN
 from warren_consumer.patience import insist
-from warren_consumer.slots import Slots
+from warren_consumer.slots import ConsumerSlots, CrowdedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +83,7 @@ class Worker:
     closing: Closing
     events: Events
     metrics: Metrics
-    _slots: Slots = field(init=False)
+    _slots: ConsumerSlots = field(init=False)
     _held: dict[str, Assignment] = field(init=False, default_factory=dict)
     _tasks: dict[asyncio.Task[None], Assignment] = field(init=False, default_factory=dict)
     _burials: set[asyncio.Task[None]] = field(init=False, default_factory=set)
@@ -93,7 +93,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Prepare the slots."""
-        self._slots = Slots(self.terms.concurrency)
+        self._slots = ConsumerSlots(self.terms.concurrency)
         self.metrics.slots.set(self.terms.concurrency)
 
     @property
@@ -255,15 +255,19 @@ class Worker:
             hops = _counted(held.delivery.message, HOPS_HEADER, MAX_HOPS)
             await self.closing.put_back(held, 2.0**hops, {HOPS_HEADER: hops + 1})
             return
-        async with self._slots.taken(1):
-            claim = await self._claim(held, alone=self._slots.total == 1)
-            if claim is None or claim.verdict is not Verdict.ALONE:
+        try:
+            async with self._slots.taken(1):
+                claim = await self._claim(held, alone=self._slots.total == 1)
+                if claim is None or claim.verdict is not Verdict.ALONE:
+                    await self._act(held, held.registration, claim)
+                    return
+            held.waiting = True
+            async with self._slots.all_taken():
+                claim = await self._claim(held, alone=True)
                 await self._act(held, held.registration, claim)
-                return
-        held.waiting = True
-        async with self._slots.taken(self._slots.total):
-            claim = await self._claim(held, alone=True)
-            await self._act(held, held.registration, claim)
+        except CrowdedError as crowded:
+            held.waiting = False
+            await self.closing.put_back(held, crowded.pause_seconds)
 
     async def _claim(self, held: Assignment, *, alone: bool) -> Claim | None:
         held.waiting = False

@@ -4,8 +4,9 @@ A record is taken for one when it has not changed for two minutes and the queues
 been empty for four minutes, by the broker's own figures. What those figures do not show is covered:
 
 - A message on the delay ladder is in no queue that is looked at. Where the record says so (a delay, a retry) it is not
-  stale before its due time. Where it does not, a message is put back for 31 s in all (a task that no consumer knows)
-  or to the end of another's lease, and has been back for long when four minutes are over.
+  stale before its due time. Where it does not, a message is put back for 31 s in all (a task that no consumer knows),
+  for a minute (one that must be alone) or to the end of another's lease, and has been back for long when four minutes
+  are over.
 - An outage of the broker stops the ladder: on each of the lower levels the message then waits in full, however late it
   is already. So the broker must have told of the ladder without a break for as long as the record's delay, too.
 - What a full queue refuses, or one without a leader, is offered again after three minutes; until then the queue that

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
-from warren_consumer.slots import Slots
+import pytest
+
+from warren_consumer.slots import ALONE_AGAIN_SECONDS, ConsumerSlots, CrowdedError, Slots
 
 
 async def holding(slots: Slots, count: int, log: list[str], name: str, release: asyncio.Event) -> None:
@@ -65,3 +68,54 @@ async def test_one_that_is_canceled_as_its_turn_comes_gives_the_slot_on() -> Non
     second.cancel()
     await asyncio.gather(first, third)
     assert "c" in log
+
+
+async def test_one_that_waits_for_too_long_is_told_and_keeps_nothing(hurry: None) -> None:
+    slots, log, free = Slots(2), list[str](), asyncio.Event()
+    first = asyncio.create_task(holding(slots, 1, log, "a", free))
+    await turns()
+    with pytest.raises(CrowdedError):
+        async with slots.taken(2, seconds=3):
+            log.append("all")
+    second = asyncio.create_task(holding(slots, 1, log, "b", free))
+    await turns()
+    assert log == ["a", "b"]
+    free.set()
+    await asyncio.gather(first, second)
+    await holding(slots, 2, log, "all", free)
+    assert log == ["a", "b", "all"]
+
+
+async def test_slots_are_idle_for_half_of_the_time_at_most_and_one_is_alone_in_the_end(
+    hurry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warren_consumer.slots.ROOM_SECONDS", 1.0)
+    slots, free = ConsumerSlots(2), asyncio.Event()
+    other = asyncio.create_task(holding(slots, 1, [], "long", free))
+    await turns()
+    began, waits = time.monotonic(), list[float]()
+    while not waits or waits[-1] < 3.5:
+        asked = time.monotonic()
+        with pytest.raises(CrowdedError) as crowded:
+            async with slots.all_taken():
+                pass
+        waits.append(time.monotonic() - asked)
+        assert crowded.value.pause_seconds == ALONE_AGAIN_SECONDS
+        assert sum(waits) <= (time.monotonic() - began + max(waits)) / 2 + 0.5
+        await asyncio.sleep(0.2)
+    assert [wait for wait in waits if wait > 0.5] == pytest.approx([1, 2, 4], abs=0.4)
+    await asyncio.sleep(4)
+    free.set()
+    async with slots.all_taken():
+        assert other.done()
+
+
+async def test_one_that_is_alone_keeps_the_next_one_from_it_for_a_moment_only(hurry: None) -> None:
+    slots = ConsumerSlots(2)
+    async with slots.all_taken():
+        with pytest.raises(CrowdedError) as crowded:
+            async with slots.all_taken():
+                pass
+    assert crowded.value.pause_seconds < ALONE_AGAIN_SECONDS
+    async with slots.all_taken():
+        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import tracemalloc
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from warren.records import LEASE_SECONDS
 from warren.records.memory import MemoryRecords
 from warren.tasks import Task, TaskOptions
 from warren.topology import RESULTS, TASKS
+from warren_consumer.slots import ALONE_AGAIN_SECONDS, ROOM_SECONDS
 from warren_consumer.worker import HOPS_HEADER, MAX_HOPS, MAX_SURPRISES, SURPRISE_PAUSE_SECONDS
 
 
@@ -220,6 +222,61 @@ async def test_a_stream_of_tasks_does_not_starve_a_suspect(stage: Stage) -> None
         await until(lambda: stage.empty)
     assert stage.began.index(suspect.id) < 20
     assert len(stage.ended) == 201
+
+
+async def test_a_suspect_beside_a_long_task_leaves_the_slots_to_others_and_comes_again(
+    stage: Stage, hurry: None
+) -> None:
+    stage.knows_work()
+    for name in ("suspect", "short"):
+        stage.knows_work(name)
+        stage.gates[name].set()
+    long, suspect = await stage.submit(), Task("suspect", POOL.name)
+    async with stage.working(concurrency=3):
+        await until(lambda: stage.began == [long.id])
+        await lapse(stage, suspect, alone=False)
+        await stage.broker.publish(encode_task(suspect), exchange=TASKS, routing_key=POOL.name)
+        await until(lambda: len(stage.queue.unacked) == 2)
+        short = await stage.submit("short")
+        came = time.monotonic()
+        await _delayed(stage)
+        assert time.monotonic() - came == pytest.approx(ROOM_SECONDS, abs=2)
+        [(pause, _)] = stage.broker.delayed
+        assert round(pause) == ALONE_AGAIN_SECONDS
+        await until(lambda: stage.ended == [short.id])
+        stage.gate.set()
+        await until(lambda: len(stage.ended) == 2)
+        stage.advance(pause)
+        await until(lambda: stage.empty)
+    assert stage.ended == [short.id, long.id, suspect.id]
+
+
+async def test_what_waits_behind_a_task_that_is_alone_is_left_to_others(stage: Stage, hurry: None) -> None:
+    stage.knows_work()
+    stage.knows_work("suspect")
+    stage.gate.set()
+    suspect = Task("suspect", POOL.name)
+    await lapse(stage, suspect, alone=False)
+    await stage.broker.publish(encode_task(suspect), exchange=TASKS, routing_key=POOL.name)
+    async with stage.working("c1", concurrency=2):
+        await until(lambda: stage.began == [suspect.id])
+        task = await stage.submit()
+        await until(lambda: len(stage.queue.unacked) == 2)
+        async with stage.working("c2", concurrency=1):
+            came = time.monotonic()
+            await _delayed(stage)
+            assert time.monotonic() - came == pytest.approx(ROOM_SECONDS, abs=2)
+            stage.advance(1)
+            await until(lambda: stage.ended == [task.id] or len(stage.queue.unacked) == 2)
+        stage.gates["suspect"].set()
+        await until(lambda: stage.empty)
+
+
+async def _delayed(stage: Stage) -> None:
+    """Wait until a message is put back, in steps that can be hurried."""
+    async with asyncio.timeout(60):
+        while not stage.broker.delayed:  # noqa: ASYNC110 - it knows nothing of the test
+            await asyncio.sleep(0.5)
 
 
 async def test_three_lapses_alone_end_a_task_as_poison_with_a_reply(stage: Stage) -> None:
