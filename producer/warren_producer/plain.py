@@ -39,7 +39,7 @@ class PlainSubmit(APIRoute):
             if body is None or (key is not None and not 1 <= len(key) <= MAX_KEY):
                 return await usual(request)
             services = services_of(request)
-            preferences = preferred(request.headers.getlist("prefer"), services)
+            preferences = preferred(request.headers.getlist("prefer"), services, request)
             response: Response = await self.endpoint(body, services, preferences, key)
             return response
 

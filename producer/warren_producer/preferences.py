@@ -2,7 +2,7 @@
 
 As the standard says, what is not understood is not an error: it is as if it had not been sent.
 
-Forbidden here: waiting.
+Forbidden here: waiting for tasks.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
 from pydantic import WithJsonSchema
 
 from warren_producer.services import Given, Services
+
+if TYPE_CHECKING:
+    from starlette.types import Receive
+
+    from warren.client.watch import Gone
 
 _PART: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 """One preference of the header: a comma within quotes does not end it."""
@@ -28,14 +34,16 @@ class Preferences:
     wait: float | None = None
     """Seconds to wait for the end of the task, within the limit of the settings."""
     respond_async: bool = False
+    gone: Gone | None = None
+    """When the caller has closed the connection: nobody is there to be answered."""
 
     @classmethod
-    def parse(cls, header: str | None, longest: float) -> Preferences:
+    def parse(cls, header: str | None, longest: float, gone: Gone | None = None) -> Preferences:
         """Read the header; a longer wait than `longest` becomes that."""
         # Of a preference that is there twice the first counts.
         words = dict(_word(part) for part in reversed(_PART.findall(header or "")))
         wait = words.get("wait", "")
-        return cls(min(float(wait), longest) if wait.isdecimal() else None, "respond-async" in words)
+        return cls(min(float(wait), longest) if wait.isdecimal() else None, "respond-async" in words, gone)
 
     def applied(self) -> dict[str, str]:
         """Return the header that tells which preferences were met."""
@@ -49,12 +57,19 @@ def _word(part: str) -> tuple[str, str]:
     return name.strip().lower(), value.strip().strip('"')
 
 
-def preferred(headers: Sequence[str], services: Services) -> Preferences:
+def preferred(headers: Sequence[str], services: Services, request: Request) -> Preferences:
     """Return what the request's headers `Prefer` say together."""
-    return Preferences.parse(",".join(headers), services.max_wait_seconds)
+    return Preferences.parse(",".join(headers), services.max_wait_seconds, partial(_gone, request.receive))
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has closed the connection; what it may still send meanwhile is passed over."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _preferences(
+    request: Request,
     services: Given,
     prefer: Annotated[
         list[str] | None,
@@ -66,7 +81,7 @@ async def _preferences(
         ),
     ] = None,
 ) -> Preferences:
-    return preferred(prefer or (), services)
+    return preferred(prefer or (), services, request)
 
 
 Preferred = Annotated[Preferences, Depends(_preferences)]

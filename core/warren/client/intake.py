@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from warren.client.catalog import Catalog
     from warren.client.documents import TaskRequest
     from warren.client.view import View
-    from warren.client.watch import Watch
+    from warren.client.watch import Gone, Watch
     from warren.pool import Pool
     from warren.record import Record
     from warren.records import Records
@@ -54,6 +54,8 @@ class Order:
     """How long to wait for the task's end."""
     reply: bool = False
     """Whether somebody may wait later, so that a reply is worth its message."""
+    gone: Gone | None = None
+    """When nobody waits any more."""
 
 
 class Intake(ByCaller):
@@ -132,14 +134,14 @@ class Intake(ByCaller):
         record = await self._accept(payload, PREDICT_TASK, pool, options, order, model=str(reference))
         return await self._ended(record, order)
 
-    async def read(self, task_id: str, *, wait_seconds: float = 0) -> Record:
-        """Return a task's record, when it has ended or when the seconds are over.
+    async def read(self, task_id: str, *, wait_seconds: float = 0, gone: Gone | None = None) -> Record:
+        """Return a task's record, when it has ended or when the seconds are over, or with `gone`.
 
         Raises:
             TaskNotFoundError: there is no such task.
 
         """
-        return await self._watch.wait(task_id, wait_seconds, self._caller)
+        return await self._watch.wait(task_id, wait_seconds, self._caller, gone)
 
     @asynccontextmanager
     async def follow(self, task_id: str, *, idle_seconds: float) -> AsyncIterator[Changes]:
@@ -218,7 +220,7 @@ class Intake(ByCaller):
     async def _ended(self, record: Record, order: Order) -> Record:
         if order.wait_seconds <= 0:
             return record
-        return await self._watch.wait(record.id, order.wait_seconds, self._caller)
+        return await self._watch.wait(record.id, order.wait_seconds, self._caller, order.gone)
 
 
 def _check_inputs(payload: Payload) -> None:

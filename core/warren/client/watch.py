@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from itertools import chain
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import structlog
 
@@ -39,6 +39,9 @@ MOST_NAMES: Final = 50
 """With more different tasks in view, all events are listened to instead of theirs."""
 
 MAX_VIEWERS: Final = 10_000
+
+Gone: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""Returns once nobody is there any more to be answered."""
 
 log = structlog.get_logger(__name__)
 
@@ -102,8 +105,8 @@ class Watch:
         """
         await self._tried.wait()
 
-    async def wait(self, task_id: str, seconds: float, caller: Caller = ANYBODY) -> Record:
-        """Return the task's record when it has ended, or as it stands when the seconds are over.
+    async def wait(self, task_id: str, seconds: float, caller: Caller = ANYBODY, gone: Gone | None = None) -> Record:
+        """Return the task's record when it has ended, or as it stands when the seconds are over, or with `gone`.
 
         Raises:
             TaskNotFoundError: there is no such record for the caller.
@@ -114,8 +117,9 @@ class Watch:
         if seconds > 0:
             end = time.monotonic() + seconds
             async with self._view(task_id, caller) as view:
-                while not (view.over or self._over) and await view.changed(end - time.monotonic()):
-                    pass
+                with _until(gone, view):
+                    while not (view.over or self._over) and await view.changed(end - time.monotonic()):
+                        pass
                 if view.record.state.terminal:
                     return view.record
         return await self._read(task_id, caller)
@@ -266,6 +270,20 @@ class Watch:
                 for task_id, record in zip(ids, await self._records.read(ids), strict=True):
                     for view in self._views.get(task_id, ()):
                         view.show(record)
+
+
+@contextmanager
+def _until(gone: Gone | None, view: View) -> Iterator[None]:
+    """End the view once whoever looks is gone: its place is another's."""
+    if gone is None:
+        yield
+        return
+    going = asyncio.create_task(gone())
+    going.add_done_callback(lambda _: view.end())
+    try:
+        yield
+    finally:
+        going.cancel()
 
 
 @contextmanager

@@ -127,7 +127,7 @@ async def predict(
         preferences = replace(preferences, wait=None)
     at_once = preferences.respond_async or preferences.wait == 0
     seconds = None if at_once else preferences.wait or services.predict_seconds
-    order = Order(key=idempotency_key, wait_seconds=seconds or 0)
+    order = Order(key=idempotency_key, wait_seconds=seconds or 0, gone=preferences.gone)
     record = await services.intake.predict(model, payload, seconds, order)
     services.metrics.accept(record)
     if preferences.respond_async or (at_once and not record.state.terminal):

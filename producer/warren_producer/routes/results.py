@@ -44,7 +44,7 @@ async def result(task_id: TaskId, services: Given, preferences: Preferred) -> Re
 
     404 `no-result`: it failed, was canceled or expired. 409 `not-ended`: ask again. 410 `result-gone`: it was deleted.
     """
-    record = await services.intake.read(task_id, wait_seconds=preferences.wait or 0)
+    record = await services.intake.read(task_id, wait_seconds=preferences.wait or 0, gone=preferences.gone)
     return streamed(await services.results.stream(record), preferences.applied())
 
 

@@ -39,7 +39,7 @@ async def submit(
     """Accept a task. It goes to the pool that `options.pool` names, else to its own: `train` to a pool for training,
     a function to the pool that its package names.
     """  # noqa: D205 - this is the text of the page /docs
-    order = Order(key=idempotency_key, wait_seconds=preferences.wait or 0)
+    order = Order(key=idempotency_key, wait_seconds=preferences.wait or 0, gone=preferences.gone)
     record = await services.intake.submit(body, order)
     services.metrics.accept(record)
     return accepted(record, preferences)
@@ -64,7 +64,7 @@ router.add_api_route(
 @router.get("/{task_id}", summary="Read a task", response_model=TaskDocument, responses=problems(404, 503))
 async def read(task_id: TaskId, services: Given, preferences: Preferred) -> Response:
     """Tell how a task stands. With `Prefer: wait=N`, as soon as it has ended, or after N seconds."""
-    record = await services.intake.read(task_id, wait_seconds=preferences.wait or 0)
+    record = await services.intake.read(task_id, wait_seconds=preferences.wait or 0, gone=preferences.gone)
     return _document(record, HTTPStatus.OK, preferences.applied())
 
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx2
 import orjson
 import pytest
 
 from tests.unit.producer.conftest import House, answer, serving
+from tests.unit.producer.raw import Raw, asking
 from warren.record import Outcome, Progress, State
 from warren.tasks import Task
 
@@ -30,38 +30,11 @@ async def submitted(api: httpx2.AsyncClient) -> str:
     return str((await api.post("/v1/tasks", json=ECHO)).json()["id"])
 
 
-class Raw:
-    """One request, straight to the application: what it sends is seen as it is sent, and the client can leave."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-        self.status = 0
-        self.gone = asyncio.Event()
-
-    async def receive(self) -> dict[str, Any]:
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Any) -> None:
-        self.status = message.get("status", self.status)
-        self.sent += message.get("body", b"")
-
-    async def until(self, words: bytes) -> None:
-        async with asyncio.timeout(2):
-            while words not in self.sent:  # noqa: ASYNC110 - the application tells nobody
-                await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def streaming(api: httpx2.AsyncClient, task_id: str) -> AsyncIterator[Raw]:
     """Follow a task inside of the block."""
-    raw, app = Raw(), api._transport.app  # type: ignore[attr-defined]  # noqa: SLF001 - httpx hides it
-    path = f"/v1/tasks/{task_id}/events"
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "asgi": {}}
-    request = asyncio.create_task(app(scope, raw.receive, raw.send))
-    yield raw
-    raw.gone.set()
-    await asyncio.wait_for(request, 2)
+    async with asking(api, "GET", f"/v1/tasks/{task_id}/events") as raw:
+        yield raw
 
 
 @pytest.mark.usefixtures("hurry")

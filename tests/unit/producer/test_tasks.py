@@ -2,14 +2,18 @@
 
 import asyncio
 import gzip
+import re
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.unit.producer.conftest import House, answer, fault, serving
+from tests.unit.producer.raw import asking
 from warren.broker.memory import MemoryBroker
 from warren.pool import Pool
+from warren.tasks import JSON
 from warren.topology import topology
 
 ECHO = {"task": "echo", "args": {"text": "hello"}}
@@ -169,6 +173,35 @@ async def test_too_many_waits_are_refused_at_once(api: httpx2.AsyncClient) -> No
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     waits = [api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=1"}) for _ in range(3)]
     assert sorted(response.status_code for response in await asyncio.gather(*waits)) == [200, 200, 503]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/tasks", b'{"task":"echo"}'),
+        ("GET", "/v1/tasks/{id}", b""),
+        ("GET", "/v1/tasks/{id}/result", b""),
+        ("POST", "/v1/models/iris/predict", b'{"instances":[[1.0]]}'),
+    ],
+)
+async def test_who_leaves_while_it_waits_frees_its_place_at_once(
+    api: httpx2.AsyncClient, house: House, tmp_path: Path, method: str, path: str, body: bytes
+) -> None:
+    await house.publish_model(tmp_path)
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    headers = {"Prefer": "wait=60", "Content-Type": JSON, "Content-Length": str(len(body))}
+    async with asking(api, method, path.format(id=task_id), headers, body):
+        async with asyncio.timeout(2):
+            while await _waiting(api) != 1:  # noqa: ASYNC110 - the application tells nobody
+                await asyncio.sleep(0.01)
+    assert await _waiting(api) == 0
+    assert house.waiting("cpu") == (2 if method == "POST" else 1), "what was accepted is done all the same"
+
+
+async def _waiting(api: httpx2.AsyncClient) -> float:
+    """Return how many requests wait for a task, by the producer's own figure."""
+    [line] = re.findall(r"^warren_requests_waiting (.*)$", (await api.get("/metrics")).text, re.MULTILINE)
+    return float(line)
 
 
 @pytest.mark.usefixtures("hurry")
