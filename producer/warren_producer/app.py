@@ -27,6 +27,7 @@ from warren_producer import problems
 from warren_producer.bodies import BodyLimit
 from warren_producer.description import describe
 from warren_producer.guard import Guard
+from warren_producer.head import Head
 from warren_producer.health import Check, Health
 from warren_producer.load import Load
 from warren_producer.metrics import MeasuredRequests, Metrics
@@ -118,6 +119,7 @@ def _assemble(services: Services, watch: Watch, settings: ProducerSettings, keyr
     # Their routes as they are: `include_router` would make each anew for this application, and go through two lists.
     for resource in (tasks, batches, results, events, deliveries, dead_letters, task_types, models, pools, health):
         app.router.routes.extend(resource.router.routes)
+    app.add_middleware(Head)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, together=settings.max_bodies_bytes)
     if keyring is not None:
         app.add_middleware(

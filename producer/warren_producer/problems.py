@@ -125,6 +125,8 @@ def _allowed(request: Request, otherwise: Mapping[str, str] | None) -> Mapping[s
     described, path = request.app.openapi()["paths"], request.url.path
     fitting = [path] if path in described else [each for each in described if compile_path(each)[0].match(path)]
     methods = {method.upper() for each in fitting for method in described[each]}
+    if "GET" in methods:
+        methods.add("HEAD")
     return {"Allow": ", ".join(sorted(methods))} if methods else otherwise
 
 

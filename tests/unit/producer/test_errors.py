@@ -30,7 +30,7 @@ async def test_an_unknown_method(api: httpx2.AsyncClient) -> None:
     response = await api.put("/v1/tasks")
     await _problem(response, 405, "method-not-allowed")
     assert response.headers["Allow"] == "POST"
-    assert (await api.put("/v1/tasks/1")).headers["Allow"] == "DELETE, GET"
+    assert (await api.put("/v1/tasks/1")).headers["Allow"] == "DELETE, GET, HEAD"
     assert (await api.put("/v1/tasks/batch")).headers["Allow"] == "POST"
 
 
