@@ -97,7 +97,7 @@ class Intake(ByCaller):
         pool = self.pool(request)
         record = await self._accept(Payload(json_bytes(request.args)), request.task, pool, request.options, order)
         # It is accepted: whoever cannot wait for it learns that, and not of a fault that asks for another try.
-        with suppress(UnavailableError):
+        with suppress(UnavailableError, TaskNotFoundError):
             return await self._ended(record, order)
         return record
 

@@ -223,6 +223,19 @@ async def test_a_store_that_goes_away_during_the_wait_costs_the_answer_only(
     assert (response.status_code, response.json()["status"]) == (202, "queued")
 
 
+@pytest.mark.usefixtures("hurry")
+async def test_a_store_that_is_flushed_during_the_wait_costs_the_answer_only(
+    api: httpx2.AsyncClient, house: House
+) -> None:
+    waiting = asyncio.create_task(api.post("/v1/tasks", json=ECHO, headers={"Prefer": "wait=5"}))
+    await asyncio.sleep(0.1)
+    house.records.flush()
+    response = await waiting
+    assert (response.status_code, response.json()["status"]) == (202, "queued")
+    task = await house.consume("cpu", answer(b"1"))
+    assert response.headers["Location"] == f"/v1/tasks/{task.id}"
+
+
 async def test_canceling_ends_a_waiting_task(api: httpx2.AsyncClient) -> None:
     task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
     poll = asyncio.create_task(api.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"}))
