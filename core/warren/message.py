@@ -179,20 +179,31 @@ def encode_reply(record: Record) -> Message:
 
 
 def _headers(task: Task, expires_at: float | None) -> dict[str, Any]:
-    options = task.options
-    values: dict[str, Any] = {header: getattr(options, name) for name, header in _OPTION_HEADERS.items()}
-    if options.callback_url is not None:
-        values[_OPTION_HEADERS["callback_url"]] = str(options.callback_url)
-        if "callback_events" in options.model_fields_set:
-            values[CALLBACK_EVENTS_HEADER] = " ".join(options.callback_events)
-    values |= {header: getattr(task, name) for name, header in _FIELD_HEADERS.items()}
-    values |= {
-        DEADLINE_HEADER: task.deadline if expires_at is None else expires_at,
-        REPLAYS_HEADER: task.replays or None,
-        REFERENCE_HEADER: task.payload.reference,
-        SHA256_HEADER: task.payload.sha256 if task.payload.reference else None,
+    headers: dict[str, Any] = {PROTOCOL_HEADER: PROTOCOL}
+    if task.options.model_fields_set:  # most tasks ask for nothing, and each is encoded once at least
+        headers |= _option_headers(task.options)
+    for name, header in _FIELD_HEADERS.items():
+        if (value := getattr(task, name)) is not None:
+            headers[header] = value
+    if (deadline := task.deadline if expires_at is None else expires_at) is not None:
+        headers[DEADLINE_HEADER] = deadline
+    if task.replays:
+        headers[REPLAYS_HEADER] = task.replays
+    if task.payload.reference is not None:
+        headers[REFERENCE_HEADER] = task.payload.reference
+        headers[SHA256_HEADER] = task.payload.sha256
+    return headers
+
+
+def _option_headers(options: TaskOptions) -> dict[str, Any]:
+    headers = {
+        header: value for name, header in _OPTION_HEADERS.items() if (value := getattr(options, name)) is not None
     }
-    return {PROTOCOL_HEADER: PROTOCOL} | {header: value for header, value in values.items() if value is not None}
+    if options.callback_url is not None:
+        headers[_OPTION_HEADERS["callback_url"]] = str(options.callback_url)
+        if "callback_events" in options.model_fields_set:
+            headers[CALLBACK_EVENTS_HEADER] = " ".join(options.callback_events)
+    return headers
 
 
 def _payload(message: Message) -> Payload:

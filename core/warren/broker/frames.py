@@ -103,17 +103,18 @@ def _method(channel: int, exchange: str, routing_key: str, mandatory: bool) -> b
 
 def _headers(headers: Mapping[str, Any]) -> bytes:
     """Return the table of headers, without the broker's own note on a message's way: it would grow with every round."""
-    items = ((name, value, type(value)) for name, value in headers.items() if name != "x-death")
+    if "x-death" in headers:
+        headers = {name: value for name, value in headers.items() if name != "x-death"}
     try:
         # By their types as well: 1, 1.0 and True are equal, and not the same on the wire.
-        return _known_table(tuple(items))
+        return _known_table(tuple(headers.items()), tuple(map(type, headers.values())))
     except TypeError:  # a value of other brokers' making, such as a list, is no key
-        return _table((name, value) for name, value in headers.items() if name != "x-death")
+        return _table(headers.items())
 
 
 @lru_cache(_KNOWN_HEADERS)
-def _known_table(items: tuple[tuple[str, Any, type], ...]) -> bytes:
-    return _table((name, value) for name, value, _ in items)
+def _known_table(items: tuple[tuple[str, Any], ...], _: tuple[type, ...]) -> bytes:
+    return _table(items)
 
 
 def _table(items: Iterable[tuple[str, Any]]) -> bytes:
