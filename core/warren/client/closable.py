@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from warren.errors import ClientClosedError
@@ -64,22 +65,22 @@ class Closable:
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         """Return the gateway's call."""
-        call: Callable[..., Coroutine[Any, Any, Any]] = getattr(self._gateway, name)
-        return lambda *args, **named: self._call(call, *args, **named)
+        return partial(self._call, getattr(self._gateway, name))
 
     def _refusal(self) -> str | None:
         """Return why nothing can be asked for here; None if it can."""
         if self._closed:
             return CLOSED
-        if self._process not in {None, os.getpid()}:
+        if self._process is not None and self._process != os.getpid():
             return FORKED
-        return OTHER_LOOP if self._loop not in {None, asyncio.get_running_loop()} else None
+        return OTHER_LOOP if self._loop is not None and self._loop is not asyncio.get_running_loop() else None
 
     async def _call(self, call: Callable[..., Coroutine[Any, Any, T]], *args: object, **named: object) -> T:
         if refusal := self._refusal():
             raise ClientClosedError(refusal)
-        self._process = os.getpid()
-        self._loop = None if self._any_loop else asyncio.get_running_loop()
+        if self._process is None:
+            self._process = os.getpid()
+            self._loop = None if self._any_loop else asyncio.get_running_loop()
         caller = cast("asyncio.Task[Any]", asyncio.current_task())
         before = caller.cancelling()
         self._callers.add(caller)
