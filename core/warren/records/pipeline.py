@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 Command = Sequence[str | bytes | int | float]
@@ -134,6 +135,39 @@ class Pipeline:
                 self._in_order.popleft()
                 if self._in_order:
                     self._in_order[0].be_first()
+
+
+class Shared:
+    """Makes one command of what is asked for in one turn of the event loop, and tells its answer to all who asked."""
+
+    def __init__(self, ask: Callable[[Sequence[str]], Answer], most: int = MOST_TOGETHER) -> None:
+        """Take what asks for so many keys at once, `most` of them."""
+        self._ask = ask
+        self._most = most
+        self._waiting: list[tuple[str, Answer]] = []
+
+    def ask(self, key: str) -> Answer:
+        """Return the future answer; cancelling it disturbs no other caller."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._begin)
+        answer: Answer = loop.create_future()
+        self._waiting.append((key, answer))
+        return answer
+
+    def _begin(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), self._most):
+            keys, answers = zip(*waiting[start : start + self._most], strict=True)
+            self._ask(keys).add_done_callback(partial(_pass_on, answers))
+
+
+def _pass_on(answers: Sequence[Answer], told: Answer) -> None:
+    for answer in answers:
+        if told.cancelled():
+            answer.cancel()
+        else:
+            _tell(answer, told.exception() or told.result())
 
 
 def _overdue(answers: Sequence[Answer]) -> None:

@@ -103,6 +103,7 @@ class RedisRecords:
 
     def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._store = Store(url, STEPS, _NAMES, answer_seconds)
+        self._accept = self._store.sharing("accept")
         self._webhooks = RedisWebhooks(self._store, PREFIX)
 
     @property
@@ -133,7 +134,7 @@ class RedisRecords:
 
     async def accept(self, task_id: str) -> None:
         """Note that the broker confirmed the task's message."""
-        await self._store.run("accept", [_key(task_id)])
+        await self._accept(_key(task_id))
 
     async def read(self, task_ids: Sequence[str]) -> list[Record | None]:
         """Return the records, None where there is none."""

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import math
 import re
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final, cast
 
@@ -30,7 +30,7 @@ from redis.exceptions import (
 
 from warren.address import without_password
 from warren.errors import RecordsUnavailableError
-from warren.records.pipeline import Answer, Command, Pipeline, Tell
+from warren.records.pipeline import Answer, Command, Pipeline, Shared, Tell
 
 ANSWER_SECONDS: Final = 0.8
 """How long a step waits for the store unless told, a second try over a new connection included: within a second, an
@@ -70,6 +70,11 @@ class Store:
         """Run a step for each of the keys, together."""
         answers: list[Any] = await self._answer(asyncio.gather(*(self._ask(step, [key]) for key in keys)))
         return answers
+
+    def sharing(self, step: str) -> Callable[[str], Coroutine[Any, Any, Any]]:
+        """Return what runs a step that takes any number of keys, and one of them from each caller of a turn."""
+        shared = Shared(lambda keys: self._ask(step, keys))
+        return lambda key: self._answer(shared.ask(key))
 
     async def send(self, *command: str | bytes | float) -> None:
         """Send a command that is no step."""

@@ -66,6 +66,14 @@ async def test_a_submission_is_created_once_and_published_until_it_is_accepted(r
     assert (record.id, record.name, record.pool) == (task.id, "echo", "cpu")
 
 
+async def test_what_is_accepted_at_once_is_noted_of_each_and_of_no_task_that_is_gone(records: Records) -> None:
+    tasks = [a_task() for _ in range(MOST_TOGETHER + 1)]
+    await asyncio.gather(*map(records.create, tasks))
+    await asyncio.gather(*(records.accept(task_id) for task_id in [*(task.id for task in tasks), "gone"]))
+    assert {submission for submission, _ in await asyncio.gather(*map(records.create, tasks))} == {Submission.ACCEPTED}
+    assert await records.read(["gone"]) == [None]
+
+
 @pytest.mark.parametrize(
     "task",
     [

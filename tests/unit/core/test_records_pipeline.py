@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from warren.records.pipeline import Command, Pipeline, Tell
+from warren.records.pipeline import Command, Pipeline, Shared, Tell
 
 
 class Store:
@@ -183,3 +183,25 @@ async def test_a_lost_round_lets_the_one_behind_it_be_told() -> None:
     with pytest.raises(ConnectionError):
         await first
     assert await second == "answered"
+
+
+async def test_what_shares_a_command_goes_as_one_and_all_are_told(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1, seconds=5)
+    shared = Shared(lambda keys: pipeline.ask(("note", *keys)), most=3)
+    assert await asyncio.gather(*map(shared.ask, "abcd")) == ["note"] * 4
+    assert await shared.ask("e") == "note"
+    assert store.rounds == [[("note", "a", "b", "c"), ("note", "d")], [("note", "e")]]
+
+
+async def test_a_fault_of_a_shared_command_is_everybodys_who_has_not_given_up(store: Store) -> None:
+    pipeline = Pipeline(store.send, rounds=1, seconds=5)
+    shared = Shared(lambda keys: pipeline.ask(("note", *keys)))
+    given_up, *others = map(shared.ask, ("a", "bad", "c"))
+    given_up.cancel()
+    assert [type(said) for said in await asyncio.gather(*others, return_exceptions=True)] == [ValueError] * 2
+    store.open.clear()
+    under_way = shared.ask("d")
+    await asyncio.sleep(0.01)
+    await pipeline.close()
+    await asyncio.sleep(0)
+    assert under_way.cancelled()
