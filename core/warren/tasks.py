@@ -131,9 +131,9 @@ class Payload:
     """The SHA-256 of a body in object storage, in hexadecimal."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Task:
-    """One unit of work, as it is submitted."""
+    """One unit of work, as it is submitted. Nobody changes one; see `Message` for why it is not frozen."""
 
     name: str
     pool: str
