@@ -6,6 +6,7 @@ Forbidden here: I/O, imports of adapters.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -14,7 +15,7 @@ from warren.message import PROTOCOL, PROTOCOL_HEADER, STATE_HEADER, Message
 from warren.tasks import TASK_NAME
 
 if TYPE_CHECKING:
-    from warren.record import Record
+    from warren.record import Record, State
 
 WAKE_PREFIX: Final = "pool.wake."
 UNKNOWN: Final = "unknown"
@@ -22,6 +23,7 @@ UNKNOWN: Final = "unknown"
 MAX_ID_BYTES: Final = 255
 """AMQP's limit."""
 
+_KNOWN_KINDS: Final = 1024
 _NAME: Final = re.compile(TASK_NAME)
 
 
@@ -30,13 +32,17 @@ def event_key(record: Record) -> str:
 
     A message that is no task may bear any name, and still gets a record. A key has one word for it, and a limit.
     """
-    name = record.name if _NAME.fullmatch(record.name) else UNKNOWN
-    return f"task.{record.state.value}.{name}"
+    return _key(record.state, record.name)
+
+
+@lru_cache(_KNOWN_KINDS)
+def _key(state: State, name: str) -> str:
+    return f"task.{state.value}.{name if _NAME.fullmatch(name) else UNKNOWN}"
 
 
 def encode_event(record: Record) -> Message:
     """Return the event: the record as an API's user sees it, without its result."""
-    own_id = f"{record.id}.{record.state.value}.{record.attempt}"
+    own_id = f"{record.id}.{record.state}.{record.attempt}"
     return Message(
         body=record.document_json(),
         # A foreign client's id of a task may be as long as AMQP lets it be.
