@@ -1,5 +1,6 @@
--- KEYS: record   ARGV: consumer, lease_ms, alone, max_lapses, poison_error, pool, field, value, ...
-local key, consumer, alone, pool = KEYS[1], ARGV[1], ARGV[3] == '1', ARGV[6]
+-- KEYS: record   ARGV: consumer, lease_ms, alone, max_lapses, pool, field, value, ...
+-- Without fields, a record that is missing is not written: 'absent' asks for them.
+local key, consumer, alone, pool = KEYS[1], ARGV[1], ARGV[3] == '1', ARGV[5]
 
 local function known_now()
   return look(key, 'state', 'accepted', 'held', 'pool', 'expires_at', 'due_at', 'attempt', 'fence', 'suspect')
@@ -18,7 +19,8 @@ end
 
 local known = known_now()
 if not known.state then
-  write_new(key, 7, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
+  if not ARGV[6] then return 'absent' end
+  write_new(key, 6, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
   known = known_now()
   keep_open(key, redis.call('HGET', key, 'owner'), known.expires_at)
 elseif not TERMINAL[known.state] and (known.accepted ~= '1' or known.pool ~= pool) then
@@ -47,7 +49,7 @@ if known.state == 'started' then
     write(key, stop_running({'suspect', '1', 'lapses', whole(lapses),
       'lapsed', (last.lapsed or '') .. ' ' .. known.fence .. (charged and '+' or '-')}, last, lease))
     if lapses >= tonumber(ARGV[4]) then
-      finish(key, 'failed', {'error', ARGV[5]})
+      finish(key, 'failed', {'error', POISON})
       return answer('poison', key)
     end
   end

@@ -1,7 +1,7 @@
 -- What the steps share; before each stands what it uses of it, each definition found by its name at a line's beginning.
 -- Times are milliseconds of the store's own clock; numbers are written in full, never as 1e+15.
 -- Every redis.call costs, on a path that all tasks take: what is read is read in one call, and so is what is written.
--- Before this stand the names that the adapter knows too: TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, and UNACCEPTED_MS.
+-- Before this stand the names that the adapter knows too: TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, POISON and UNACCEPTED_MS.
 local TERMINAL = {succeeded = true, failed = true, canceled = true, expired = true}
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
