@@ -54,15 +54,33 @@ async def execute(
 
     `stop` is set before the work is cancelled.
     """
-    running = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    running, woken = loop.create_task(work), loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    # What `asyncio.wait` and a time limit do for any number, without their price.
+    timer = loop.call_later(seconds, wake)
+    running.add_done_callback(wake)
+    stopped.add_done_callback(wake)
     try:
-        await _first(running, stopped, seconds)
+        await woken
     except asyncio.CancelledError:
         stop.set()
         running.cancel()
         raise
-    if running.done():
-        return _ending(running)
+    finally:
+        timer.cancel()
+        stopped.remove_done_callback(wake)
+    return _ending(running) if running.done() else await _end(running, seconds, stopped, stop)
+
+
+async def _end(
+    running: asyncio.Task[Payload], seconds: float, stopped: asyncio.Future[Stop], stop: threading.Event
+) -> Ending:
+    """Stop what was told to stop, or has no time left."""
     stop.set()
     await _cancel(running)
     if not stopped.done():
@@ -70,26 +88,6 @@ async def execute(
     if stopped.result() is Stop.SHUTDOWN and running.done() and not running.cancelled() and not running.exception():
         return Completed(running.result())
     return Stopped(stopped.result())
-
-
-async def _first(running: asyncio.Task[Payload], stopped: asyncio.Future[Stop], seconds: float) -> None:
-    """Wait for the one or the other, or until the time is up: what `asyncio.wait` does for any number, at its price."""
-    loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    timer = loop.call_later(seconds, wake)
-    running.add_done_callback(wake)
-    stopped.add_done_callback(wake)
-    try:
-        await woken
-    finally:
-        timer.cancel()
-        running.remove_done_callback(wake)
-        stopped.remove_done_callback(wake)
 
 
 async def _cancel(running: asyncio.Future[Payload]) -> None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Self
 
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
@@ -38,14 +37,17 @@ class Occupancy(Collector):
         """Slot seconds taken so far, those of the tasks under way included; it only grows."""
         return self._count(0)
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Take a slot for as long as this lasts."""
+    def taken(self) -> Self:
+        """Take a slot for as long as `with` this lasts."""
+        return self
+
+    def __enter__(self) -> None:
+        """Take a slot."""
         self._count(1)
-        try:
-            yield
-        finally:
-            self._count(-1)
+
+    def __exit__(self, *_: object) -> None:
+        """Give a slot back."""
+        self._count(-1)
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return the counter as it is at this moment."""

@@ -91,6 +91,8 @@ class Tap:
         """How many bytes of the frame that is being passed on are left."""
         self._contents: dict[int, _Content] = {}
         self._proved_at = 0.0
+        self._taken = False
+        """Whether a delivery was taken since aiormq was told last that the peer lives."""
 
     def at_eof(self) -> bool:
         """Tell whether nothing is left and nothing will come."""
@@ -115,7 +117,7 @@ class Tap:
         """Take deliveries until a frame comes that is to be passed on."""
         while True:
             if len(self._bytes) - self._at < _FRAME.size:
-                await self._fill(_FRAME.size)
+                await self._read_on(_FRAME.size)
                 continue
             kind, channel, size = _FRAME.unpack_from(self._bytes, self._at)
             begin = self._at + _FRAME.size
@@ -124,13 +126,21 @@ class Tap:
                 self._passing = whole
                 return
             if len(self._bytes) - self._at < whole:
-                await self._fill(whole)
+                await self._read_on(whole)
             elif self._take(kind, channel, self._bytes[begin : begin + size]):
                 self._at += whole
-                self._prove()
             else:
                 self._passing = whole
                 return
+
+    async def _read_on(self, wanted: int) -> None:
+        """Read more where a frame begins; from time to time, after deliveries, pass a heartbeat on instead."""
+        now = asyncio.get_running_loop().time()
+        if self._taken and now - self._proved_at >= PROOF_SECONDS:
+            self._proved_at, self._taken = now, False
+            self._bytes, self._at = _HEARTBEAT + self._bytes[self._at :], 0
+        else:
+            await self._fill(wanted)
 
     async def _fill(self, wanted: int) -> None:
         left = self._bytes[self._at :]
@@ -156,6 +166,7 @@ class Tap:
             content.missing -= len(frame)
         if content.missing <= 0:
             del self._contents[channel]
+            self._taken = True
             message = read_message(content.properties, b"".join(content.body))
             content.take(Tapped(channel, content.tag, content.redelivered, message))
         return True
@@ -172,10 +183,3 @@ class Tap:
         tag, redelivered = _DELIVERY.unpack_from(method, end)
         self._contents[channel] = _Content(take, tag, bool(redelivered))
         return True
-
-    def _prove(self) -> None:
-        """Pass a heartbeat on from time to time; where a frame has just been taken, the next one begins."""
-        now = asyncio.get_running_loop().time()
-        if now - self._proved_at >= PROOF_SECONDS:
-            self._proved_at = now
-            self._bytes, self._at = _HEARTBEAT + self._bytes[self._at :], 0
