@@ -78,7 +78,7 @@ _NAME: Final = re.compile(TASK_NAME)
 class Message:
     """An AMQP message without its routing.
 
-    Nobody changes one. It is not frozen because that makes it five times as costly to make, and each task makes three.
+    Nobody changes one. It is not frozen because that makes it four times as costly to make, and each task makes three.
     """
 
     body: bytes

@@ -300,7 +300,7 @@ class RedisRecords:
     async def _run_known(self, step: str, task: Task, *arguments: str | bytes | float) -> Any:  # noqa: ANN401
         """Run a step of a task whose record is there nearly always; what it is written from goes only where it is not.
 
-        To make, send and read those fields was a tenth of what a small task costs.
+        To make, send and read those fields was a twentieth of what a small task costs.
         """
         answer = await self._store.run(step, [_key(task.id)], *arguments)
         if answer == _ABSENT:

@@ -82,6 +82,13 @@ async def test_a_delivery_that_is_broken_off_is_void() -> None:
     assert [frame.name for _, frame in passed] == ["Basic.Deliver", "ContentHeader", "ContentBody"]
 
 
+async def test_aiormq_hears_of_nothing_that_the_peer_did_not_send_while_nothing_is_delivered() -> None:
+    stream = asyncio.StreamReader()
+    stream.feed_data(pamqp.frame.marshal(Basic.ConsumeOk(consumer_tag="first"), 1))
+    _, channel, frame = await FrameReceiver(Tap(stream, {})).get_frame()  # type: ignore[arg-type]
+    assert (channel, frame.name) == (1, "Basic.ConsumeOk")  # a heartbeat before the connection is open ends it
+
+
 @pytest.mark.usefixtures("hurry")
 async def test_aiormq_hears_of_a_peer_that_sends_nothing_but_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROOF_SECONDS", 0.05)

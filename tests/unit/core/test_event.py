@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from warren.event import encode_event, event_key
@@ -21,3 +23,14 @@ def test_the_longest_id_of_a_task_fits(task_id: str) -> None:
     event = encode_event(Record(id=task_id, name="echo", pool="cpu", state=State.FAILED, now=0))
     assert event.correlation_id == task_id
     assert len((event.message_id or "").encode()) <= SHORT
+
+
+def test_an_event_tells_what_is_known_and_neither_the_result_nor_what_is_none() -> None:
+    known = {"id": "1", "name": "echo", "pool": "cpu", "state": "failed", "callback_events": ["failed", "expired"]}
+    said = {"progress": {"fraction": 0.5}, "error": {"code": "timeout", "message": "too late"}, "due_at": 1763841234.5}
+    record = Record.model_validate({**known, **said, "result": b"1", "fence": 3})
+    told = json.loads(encode_event(record).body)
+    assert told == {**known, **said, **dict.fromkeys(("attempt", "failures", "lapses"), 0)} | {
+        "priority": "normal",
+        "running_seconds": 0.0,
+    }
