@@ -76,10 +76,10 @@ class Slots:
         return True
 
     def _leave(self, count: int, turn: asyncio.Future[None]) -> None:
-        if turn.done() and not turn.cancelled():
-            self._give_back(count)
-            return
-        self._waiting.remove((count, turn))
+        if (count, turn) in self._waiting:
+            self._waiting.remove((count, turn))
+        elif not turn.cancelled():
+            self._free += count
         self._admit()
 
     def _give_back(self, count: int) -> None:
@@ -87,10 +87,12 @@ class Slots:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and self._free >= self._waiting[0][0]:
+        """Let in those whose turn it is. Who gave up in this very turn of the event loop has yet to leave."""
+        while self._waiting and (self._waiting[0][1].cancelled() or self._free >= self._waiting[0][0]):
             count, turn = self._waiting.popleft()
-            self._free -= count
-            turn.set_result(None)
+            if not turn.cancelled():
+                self._free -= count
+                turn.set_result(None)
 
 
 class ConsumerSlots(Slots):

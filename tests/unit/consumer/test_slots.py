@@ -70,6 +70,39 @@ async def test_one_that_is_canceled_as_its_turn_comes_gives_the_slot_on() -> Non
     assert "c" in log
 
 
+async def test_a_slot_that_comes_free_as_one_gives_up_is_not_lost() -> None:
+    """What gives up is a future at once, and its task only a turn of the event loop later."""
+    slots, log, free = Slots(1), list[str](), asyncio.Event()
+    first = asyncio.create_task(holding(slots, 1, log, "a", free))
+    await turns()
+    second = asyncio.create_task(holding(slots, 1, log, "b", asyncio.Event()))
+    await turns()
+    free.set()
+    second.cancel()
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    await holding(slots, 1, log, "c", free)
+    assert log == ["a", "c"]
+
+
+async def test_two_that_give_up_together_leave_room_for_the_next() -> None:
+    """Those whose consumer died come to another together, and have waited for too long at the same moment."""
+    slots, log, free = Slots(2), list[str](), asyncio.Event()
+    first = asyncio.create_task(holding(slots, 1, log, "a", free))
+    await turns()
+    both = [asyncio.create_task(holding(slots, count, log, "b", free)) for count in (2, 1)]
+    await turns()
+    for one in both:
+        one.cancel()
+    ends = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * 2
+    free.set()
+    await first
+    await holding(slots, 2, log, "all", free)
+    assert log == ["a", "all"]
+
+
 async def test_one_that_waits_for_too_long_is_told_and_keeps_nothing(hurry: None) -> None:
     slots, log, free = Slots(2), list[str](), asyncio.Event()
     first = asyncio.create_task(holding(slots, 1, log, "a", free))
