@@ -92,7 +92,7 @@ class Tap:
         self._contents: dict[int, _Content] = {}
         self._proved_at = 0.0
         self._taken = False
-        """Whether a delivery was taken since aiormq was told last that the peer lives."""
+        """Whether a frame was taken since aiormq was told last that the peer lives."""
 
     def at_eof(self) -> bool:
         """Tell whether nothing is left and nothing will come."""
@@ -129,12 +129,13 @@ class Tap:
                 await self._read_on(whole)
             elif self._take(kind, channel, self._bytes[begin : begin + size]):
                 self._at += whole
+                self._taken = True
             else:
                 self._passing = whole
                 return
 
     async def _read_on(self, wanted: int) -> None:
-        """Read more where a frame begins; from time to time, after deliveries, pass a heartbeat on instead."""
+        """Read more where a frame begins; now and then, when frames were taken, pass a heartbeat on instead."""
         now = asyncio.get_running_loop().time()
         if self._taken and now - self._proved_at >= PROOF_SECONDS:
             self._proved_at, self._taken = now, False
@@ -166,7 +167,6 @@ class Tap:
             content.missing -= len(frame)
         if content.missing <= 0:
             del self._contents[channel]
-            self._taken = True
             message = read_message(content.properties, b"".join(content.body))
             content.take(Tapped(channel, content.tag, content.redelivered, message))
         return True

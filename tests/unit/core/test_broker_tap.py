@@ -102,6 +102,20 @@ async def test_aiormq_hears_of_a_peer_that_sends_nothing_but_deliveries(monkeypa
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.usefixtures("hurry")
+async def test_aiormq_hears_of_a_peer_of_which_one_delivery_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROOF_SECONDS", 0.05)
+    stream, taken = asyncio.StreamReader(), list[Tapped]()
+    receiver = FrameReceiver(Tap(stream, {OURS.encode(): taken.append}))  # type: ignore[arg-type]
+    for frame in delivery(1, b"a large body")[:-1]:
+        stream.feed_data(frame)
+        async with asyncio.timeout(1):
+            _, channel, heard = await receiver.get_frame()
+        assert (channel, type(heard)) == (0, Heartbeat)
+        await asyncio.sleep(0.1)
+    assert taken == []
+
+
 texts = st.text(max_size=60)
 
 
