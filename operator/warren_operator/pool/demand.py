@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from warren_operator.pool.observation import LATE_SECONDS
+
 if TYPE_CHECKING:
     from warren.resources import ConsumerPoolSpec
     from warren_operator.pool.history import History
@@ -124,16 +126,18 @@ def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: f
     steady = rates.lasting / rates.capacity + _spare(rates, target, spec.concurrency)
     draining = backlog / (rates.capacity * within)
     riding = (backlog + rates.arrivals * start) / (rates.capacity * (within + start))
-    most, some = (seen.work + rates.arrivals * start) / spec.concurrency, _SOME if seen.ready else 0.0
+    most, some = (seen.told or seen.running) + rates.arrivals * start, _SOME if seen.ready else 0.0
     words = (
         f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "
         f"{rates.capacity:.2g}/s, a pod starts in {start:.0f} s"
     )
     # What comes seldom is no work meanwhile: how long a pool stays up for it is for the stabilization time to say. And
     # after it has slept for that long, arrivals of which nothing waits are late news of what was done before.
-    idle = not seen.work and (history.quiet or (history.unwanted and not seen.replicas))
-    found = 0.0 if idle else min(max(steady, draining, riding, some), most)
-    return Demand(found, found * (1 + MARGIN), found, words)
+    if not seen.work and (history.quiet or (history.unwanted and not seen.replicas)):
+        return Demand(0.0, 0.0, 0.0, words)
+    wished, one = max(steady, draining, riding, some), min(1.0, rates.arrivals * LATE_SECONDS)
+    found, kept = (min(wished, tasks / spec.concurrency) for tasks in (most, most + one))
+    return Demand(found, kept * (1 + MARGIN), found, words)
 
 
 def _spare(rates: _Rates, target: float, concurrency: int) -> float:

@@ -27,7 +27,9 @@ SIGMAS: Final = 3.0
 START_SECONDS: Final = 15.0
 """How long a pod takes to start, until that was seen."""
 _MEMORY: Final = 200.0
-"""A measured speed is that of about so many newest tasks."""
+"""A measured speed is that of about so many newest tasks ..."""
+_LOOKS: Final = 4.0
+"""... and of so many looks at least: when each consumer was scraped matters less the longer the time is."""
 _ENOUGH: Final = 20.0
 """So many tasks make a measured capacity, and so many is what a former process had measured worth."""
 _BUSY_SHARE: Final = 0.9
@@ -43,7 +45,7 @@ _OVERDUE: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Tasks finished per second of something, over about the newest `_MEMORY` tasks."""
+    """Tasks finished per second of something, over about the newest `_MEMORY` tasks, or those of `_LOOKS`."""
 
     seconds: float = 0.0
     tasks: float = 0.0
@@ -51,8 +53,33 @@ class Measure:
     def add(self, seconds: float, tasks: float) -> Self:
         """Return the measure with more in it; what is old fades."""
         total = self.tasks + tasks
-        fade = min(1.0, _MEMORY / total) if total else 1.0
+        fade = min(1.0, max(_MEMORY, _LOOKS * tasks) / total) if total else 1.0
         return type(self)((self.seconds + seconds) * fade, total * fade)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How many tasks had arrived by a time, and what had been done of them, counted from some beginning."""
+
+    at: float
+    arrived: float
+    done: float = 0.0
+    """Tasks finished, and of each under way a half."""
+    busy_seconds: float | None = None
+    """For how many seconds slots had been taken, exactly; None: not all consumers tell."""
+
+    def since(self, begin: Point, service_seconds: float | None) -> float:
+        """Return how many tasks have arrived since then.
+
+        Consumers are scraped each at its own moment: which tasks have ended by then is much of chance, the time that
+        slots were taken is hardly. As far as that chance goes, what was done is told by the time.
+        """
+        counted = max(0.0, self.arrived - begin.arrived)
+        if not service_seconds or self.busy_seconds is None or begin.busy_seconds is None:
+            return counted
+        more = (self.busy_seconds - begin.busy_seconds) / service_seconds - (self.done - begin.done)
+        chance = math.sqrt(counted)
+        return max(0.0, counted + min(max(more, -chance), chance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +90,8 @@ class History:
     looked_at: float = 0.0
     told_at: float = 0.0
     """When figures were last looked at that nobody had seen before; `last` holds those."""
-    arrived: tuple[tuple[float, float], ...] = ()
-    """When, and how many tasks had arrived by then, counted from some beginning."""
+    arrived: tuple[Point, ...] = ()
+    """How many tasks had arrived by when."""
     slots: Measure = Measure()
     """Tasks finished per second of a taken slot."""
     replicas: Measure = Measure()
@@ -129,8 +156,7 @@ class History:
     @property
     def quiet(self) -> bool:
         """Whether it is known that nothing arrived in the newest seconds."""
-        newest = self._rate(SHORT_SECONDS)
-        return newest is not None and newest[0] == 0
+        return len(self.arrived) > 1 and self.arrived[-1].arrived <= self._before(SHORT_SECONDS).arrived
 
     @property
     def unwanted(self) -> bool:
@@ -183,14 +209,17 @@ class History:
             return seen
         return replace(self.last, replicas=seen.replicas, woken=seen.woken, paused=seen.paused)
 
+    def _before(self, seconds: float) -> Point:
+        """Return the point that is nearest to so long before the last one."""
+        end = self.arrived[-1].at
+        return min(self.arrived[:-1], key=lambda point: abs(end - seconds - point.at))
+
     def _rate(self, seconds: float) -> tuple[float, float] | None:
         """Return arrivals per second over about the last `seconds`, and over how long exactly."""
         if len(self.arrived) < 2:  # noqa: PLR2004 - a rate is between two points
             return None
-        (end, total) = self.arrived[-1]
-        earliest = min(end - seconds, self.arrived[-2][0])
-        (begin, before) = next(point for point in self.arrived if point[0] >= earliest)
-        return max(0.0, total - before) / (end - begin), end - begin
+        begin, end = self._before(seconds), self.arrived[-1]
+        return end.since(begin, self.service_seconds) / (end.at - begin.at), end.at - begin.at
 
     def _raised(self, seen: Observation, now: float) -> History:
         """Note replicas that were asked for since, and how long those took that are up now."""
@@ -280,19 +309,17 @@ def _surprised(history: History, full_seconds: float, concurrency: int) -> Histo
     return replace(new, full_belief=new.belief(concurrency))
 
 
-def _arrivals(
-    points: tuple[tuple[float, float], ...],
-    seen: Observation,
-    now: float,
-) -> tuple[tuple[float, float], ...]:
+def _arrivals(points: tuple[Point, ...], seen: Observation, now: float) -> tuple[Point, ...]:
     """Return the points with one more; of those older than the long time, one stays as the beginning.
 
     A gap is no news: the numbers only grow, and what came meanwhile is in the next one. After the long time without
     one, the rate is that of another time.
     """
     if seen.finished is None:
-        return points if points and now - points[-1][0] <= LONG_SECONDS else ()
-    point = (now, seen.finished + seen.dropped + (seen.ready or 0) + (seen.unacked or 0))
-    kept = [point for point in points if point[0] < now]
-    first = next((index for index, (_, after) in enumerate(pairwise(kept)) if after[0] > now - LONG_SECONDS), 0)
+        return points if points and now - points[-1].at <= LONG_SECONDS else ()
+    under_way = seen.unacked or 0
+    arrived = seen.finished + seen.dropped + (seen.ready or 0) + under_way
+    point = Point(now, arrived, seen.finished + under_way / 2, seen.busy_seconds)
+    kept = [point for point in points if point.at < now]
+    first = next((index for index, (_, after) in enumerate(pairwise(kept)) if after.at > now - LONG_SECONDS), 0)
     return (*kept[first:], point)

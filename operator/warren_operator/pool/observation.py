@@ -64,10 +64,15 @@ class Observation:
         return self.running - self.outgoing
 
     @property
+    def told(self) -> int:
+        """Tasks that wait or that consumers hold, as the broker counts them at one moment."""
+        return (self.ready or 0) + (self.unacked or 0)
+
+    @property
     def work(self) -> int:
         """All tasks that wait or are under way, as far as is known.
 
         What the broker says is of one moment, what the consumers say of another: a task that was taken in between is in
         both, and must not be counted twice.
         """
-        return max((self.ready or 0) + (self.unacked or 0), self.running)
+        return max(self.told, self.running)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from warren.resources import ConsumerPoolSpec
 from warren_operator.pool.demand import estimated_wait
-from warren_operator.pool.history import History, Measure
+from warren_operator.pool.history import History, Measure, Point
 from warren_operator.pool.observation import Observation
 from warren_operator.pool.scaling import Decision, Reason, decide, step
 
@@ -51,7 +51,7 @@ def measured(
     """A pool that has been watched for a minute."""
     return History(
         looked_at=NOW,
-        arrived=tuple((NOW - 60 + second, rate * second) for second in range(0, 61, 2)),
+        arrived=tuple(Point(NOW - 60 + second, rate * second) for second in range(0, 61, 2)),
         slots=Measure(100 * service, 100),
         start_seconds=start,
         wishes=wishes,
@@ -176,12 +176,12 @@ def test_no_arrivals_are_no_idleness_while_tasks_are_under_way() -> None:
 
 def test_a_pool_sleeps_as_soon_as_its_stabilization_time_lets_it() -> None:
     """One task a while ago makes a rate for a minute: no reason to stay up for so long."""
-    arrived = tuple((NOW - 60 + second, float(second >= 45)) for second in range(0, 61, 2))
+    arrived = tuple(Point(NOW - 60 + second, float(second >= 45)) for second in range(0, 61, 2))
     for ago, replicas, reason in ((4, 1, Reason.STABILIZING), (6, 0, Reason.IDLE)):
         history = replace(measured(0, 1, wishes=((NOW - ago, 1),)), arrived=arrived)
         decision = decide(Observation(1, 0, 0, 1, 0, 1), spec(rest=5), history, NOW)
         assert (decision.replicas, decision.reason) == (replicas, reason)
-    lately = replace(measured(0, 1), arrived=((NOW - 60, 0.0), (NOW - 8, 0.0), (NOW - 6, 1.0), (NOW, 1.0)))
+    lately = replace(measured(0, 1), arrived=tuple(Point(NOW - ago, float(ago <= 6)) for ago in (60, 8, 6, 0)))
     assert decide(Observation(1, 0, 0, 1, 0, 1), spec(rest=5), lately, NOW).replicas == 1
 
 
