@@ -27,9 +27,7 @@ SIGMAS: Final = 3.0
 START_SECONDS: Final = 15.0
 """How long a pod takes to start, until that was seen."""
 _MEMORY: Final = 200.0
-"""A measured speed is that of about so many newest tasks ..."""
-_LOOKS: Final = 4.0
-"""... and of so many looks at least: when each consumer was scraped matters less the longer the time is."""
+"""A measured speed is that of about so many newest tasks."""
 _ENOUGH: Final = 20.0
 """So many tasks make a measured capacity, and so many is what a former process had measured worth."""
 _BUSY_SHARE: Final = 0.9
@@ -45,7 +43,7 @@ _OVERDUE: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Tasks finished per second of something, over about the newest `_MEMORY` tasks, or those of `_LOOKS`."""
+    """Tasks finished per second of something, over about the newest `_MEMORY` tasks."""
 
     seconds: float = 0.0
     tasks: float = 0.0
@@ -53,7 +51,7 @@ class Measure:
     def add(self, seconds: float, tasks: float) -> Self:
         """Return the measure with more in it; what is old fades."""
         total = self.tasks + tasks
-        fade = min(1.0, max(_MEMORY, _LOOKS * tasks) / total) if total else 1.0
+        fade = min(1.0, _MEMORY / total) if total else 1.0
         return type(self)((self.seconds + seconds) * fade, total * fade)
 
 
@@ -78,7 +76,7 @@ class Point:
         if not service_seconds or self.busy_seconds is None or begin.busy_seconds is None:
             return counted
         more = (self.busy_seconds - begin.busy_seconds) / service_seconds - (self.done - begin.done)
-        chance = math.sqrt(counted)
+        chance = SIGMAS * math.sqrt(counted)
         return max(0.0, counted + min(max(more, -chance), chance))
 
 

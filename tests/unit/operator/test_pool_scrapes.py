@@ -70,13 +70,13 @@ def test_what_ended_before_a_consumers_scrape_is_no_change_of_the_rate() -> None
 
 
 def test_more_than_chance_explains_is_counted() -> None:
-    """Tasks of 100 s begin, twice as many a second as before: slots are taken for long only later."""
+    """Tasks of 100 s begin, and none ends yet: the time that slots were taken tells of few of them."""
     history = History(slots=Measure(20_000, 200))
     for second in range(0, 62, 2):
-        taken = 4 * second
-        seen = Observation(99, 0, taken, 0.0, taken, 99, busy_seconds=2.0 * second**2, scraped_at=second)
+        taken = 40 * second
+        seen = Observation(999, 0, taken, 0.0, taken, 999, busy_seconds=20.0 * second**2, scraped_at=second)
         history = history.after(seen, second, 5)
-    assert history.arrival_rate == pytest.approx(4, rel=0.1)
+    assert history.arrival_rate == pytest.approx(40, rel=0.1)
 
 
 def test_a_task_that_two_scrapes_found_is_one() -> None:
@@ -90,10 +90,22 @@ def test_a_task_that_two_scrapes_found_is_one() -> None:
     assert wanted[50] == wanted[49]
 
 
+def test_a_task_more_that_is_there_now_and_then_is_no_reason_to_swing() -> None:
+    """With a replica for each task, one more makes more than 5 %."""
+    history, replicas, curve = History(slots=Measure(2000, 200), start_seconds=10), 11, set()
+    for look in range(200):
+        now, there = 2.0 * look, 5 + (look % 50 == 49)
+        seen = Observation(replicas, 0, there, 0.502 * now + 5 - there, 5, 11, busy_seconds=5 * now, scraped_at=now)
+        decision, history = step(seen, pool(1, 1), history, now)
+        replicas = decision.replicas
+        curve.add((look > 60, replicas))
+    assert len([count for settled, count in curve if settled]) == 1, curve
+
+
 def test_what_runs_counts_though_the_broker_has_taken_its_delivery_back() -> None:
-    history, wishes = History(slots=Measure(2800, 200)), []
-    for look in range(40):
-        seen = Observation(7, 0, 0, look, 7, 7, busy_seconds=14.0 * look, scraped_at=2 * look)
-        decision, history = step(seen, pool(1, 2), history, 2 * look)
+    history, wishes = History(slots=Measure(20_000, 200)), []
+    for now in range(0, 80, 2):
+        seen = Observation(7, 0, 0, 0.07 * now, 7, 7, busy_seconds=7.0 * now, scraped_at=now)
+        decision, history = step(seen, pool(1, 2), history, now)
         wishes.append(decision.wish)
     assert wishes[-1] >= 4
