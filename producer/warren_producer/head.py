@@ -35,7 +35,8 @@ class Head:
                 await send(message)
                 await send({"type": "http.response.body"})
 
-        asked = {**scope, "method": "GET"}
+        # From 2.4 on, streams look for a client that has gone in `send` alone, which does not tell here.
+        asked = {**scope, "method": "GET", "asgi": {**scope["asgi"], "spec_version": "2.3"}}
         try:
             await self._app(asked, receive, send_headers)
         finally:

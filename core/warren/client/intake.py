@@ -16,7 +16,13 @@ from warren.client.documents import json_bytes
 from warren.client.problem import InvalidFieldsError
 from warren.client.routing import choose_pool
 from warren.client.task_type import TaskTypes
-from warren.errors import InvalidRequestError, OverloadedError, TaskNotFoundError, UnavailableError
+from warren.errors import (
+    InvalidRequestError,
+    OverloadedError,
+    RecordsUnavailableError,
+    TaskNotFoundError,
+    UnavailableError,
+)
 from warren.message import cut
 from warren.model import PREDICT_TASK
 from warren.prediction import ModelReference, PredictRequest
@@ -132,7 +138,11 @@ class Intake(ByCaller):
             self._watch.require_room(self._caller.name)
         options = TaskOptions(timeout_seconds=seconds, expires_seconds=seconds)
         record = await self._accept(payload, PREDICT_TASK, pool, options, order, model=str(reference))
-        return await self._ended(record, order)
+        try:
+            return await self._ended(record, order)
+        except TaskNotFoundError as error:
+            message = "the prediction's record is gone: the store was emptied meanwhile"
+            raise RecordsUnavailableError(message) from error
 
     async def read(self, task_id: str, *, wait_seconds: float = 0, gone: Gone | None = None) -> Record:
         """Return a task's record, when it has ended or when the seconds are over, or with `gone`.

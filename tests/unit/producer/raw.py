@@ -38,12 +38,18 @@ class Raw:
 
 @asynccontextmanager
 async def asking(
-    api: httpx2.AsyncClient, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    api: httpx2.AsyncClient,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    asgi: str = "2.3",
 ) -> AsyncIterator[Raw]:
     """Have a request under way inside of the block; then its client leaves, and the application is done with it."""
     raw, app = Raw(body), api._transport.app  # type: ignore[attr-defined]  # noqa: SLF001 - httpx hides it
     named = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": named, "asgi": {}}
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": named}
+    scope["asgi"] = {"spec_version": asgi}
     request = asyncio.create_task(app(scope, raw.receive, raw.send))
     yield raw
     raw.gone.set()

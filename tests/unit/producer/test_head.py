@@ -42,6 +42,15 @@ async def test_a_stream_ends_with_its_headers(api: httpx2.AsyncClient) -> None:
     assert "\nwarren_requests_waiting 0.0\n" in (await api.get("/metrics")).text
 
 
+async def test_a_stream_ends_for_a_server_of_newer_asgi_too(api: httpx2.AsyncClient) -> None:
+    """Its `send` is where streams then look for a client that has gone."""
+    task_id = (await api.post("/v1/tasks", json=ECHO)).json()["id"]
+    async with asking(api, "HEAD", f"/v1/tasks/{task_id}/events", asgi="2.4") as raw, asyncio.timeout(2):
+        while not raw.status:  # noqa: ASYNC110 - the application tells nobody
+            await asyncio.sleep(0.01)
+    assert (raw.status, raw.sent) == (200, b"")
+
+
 @pytest.mark.usefixtures("hurry")
 async def test_a_wait_that_is_asked_for_is_kept_to(api: httpx2.AsyncClient, house: House) -> None:
     """As with GET: who asks without `Prefer` is answered at once."""

@@ -65,6 +65,14 @@ async def test_a_prediction_that_nobody_answers_is_504_and_expires(api: httpx2.A
     assert record.state is State.EXPIRED
 
 
+async def test_a_store_that_is_flushed_meanwhile_is_no_missing_model(api: httpx2.AsyncClient, house: House) -> None:
+    waiting = asyncio.create_task(api.post(PREDICT, json=ROWS, headers={"Prefer": "wait=5"}))
+    await asyncio.sleep(0.1)
+    house.records.flush()
+    response = await waiting
+    assert (response.status_code, response.json()["code"]) == (503, "records-unavailable")
+
+
 async def test_a_prediction_can_be_asked_for_later(api: httpx2.AsyncClient, house: House) -> None:
     headers = {"Prefer": "respond-async, wait=1"}
     response = await api.post("/v1/models/iris/predict", json=ROWS, headers=headers)
