@@ -48,7 +48,7 @@ async def asking(
     """Have a request under way inside of the block; then its client leaves, and the application is done with it."""
     raw, app = Raw(body), api._transport.app  # type: ignore[attr-defined]  # noqa: SLF001 - httpx hides it
     named = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": named}
+    scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": named}
     scope["asgi"] = {"spec_version": asgi}
     request = asyncio.create_task(app(scope, raw.receive, raw.send))
     yield raw
