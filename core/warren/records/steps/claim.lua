@@ -2,8 +2,11 @@
 -- Without fields, a record that is missing is not written: 'absent' asks for them.
 local key, consumer, alone, pool = KEYS[1], ARGV[1], ARGV[3] == '1', ARGV[5]
 
-local function known_now()
-  return look(key, 'state', 'accepted', 'held', 'pool', 'expires_at', 'due_at', 'attempt', 'fence', 'suspect')
+-- All of a record is read, once, as most often it is claimed: then the answer is this and what the claim changes.
+local function read_all()
+  local fields, known = redis.call('HGETALL', key), {}
+  for at = 1, #fields, 2 do known[fields[at]] = fields[at + 1] end
+  return fields, known
 end
 
 -- How long it is until the record is due; where the clock was set back since that was noted, as long as it was then.
@@ -17,14 +20,16 @@ local function early_by(due)
   return wait
 end
 
-local known = known_now()
+local fields, known = read_all()
 if not known.state then
   if not ARGV[6] then return 'absent' end
   write_new(key, 6, 'state', 'queued', 'accepted', '1', 'submitted_at', whole(NOW))
-  known = known_now()
-  keep_open(key, redis.call('HGET', key, 'owner'), known.expires_at)
+  fields, known = read_all()
+  keep_open(key, known.owner, known.expires_at)
 elseif not TERMINAL[known.state] and (known.accepted ~= '1' or known.pool ~= pool) then
-  write(key, {'accepted', '1', 'pool', pool}) -- its message may have been moved: it is put back where it came from
+  local moved = {'accepted', '1', 'pool', pool} -- its message may have been moved: it is put back where it came from
+  write(key, moved)
+  add(fields, unpack(moved))
 end
 
 if TERMINAL[known.state] then return answer('ended', key) end
@@ -32,22 +37,21 @@ if known.held == '1' then return answer('held', key) end
 if expire_if_late(key, known.state, known.expires_at) then return answer('expired', key) end
 
 if known.state == 'started' then
-  local last = look(key, 'consumer', 'alone', 'lease_until', 'started_at', 'running_ms', 'lapses', 'lapsed')
-  local lease, longest = number(last.lease_until), NOW + tonumber(ARGV[2])
+  local lease, longest = number(known.lease_until), NOW + tonumber(ARGV[2])
   if lease > longest then -- the clock was set back: nobody has to wait for longer than a lease lasts
     lease = longest
     write(key, {'lease_until', whole(lease)})
   end
   if lease > NOW then
-    if last.consumer == consumer then return answer('adopted', key) end
+    if known.consumer == consumer then return answer('adopted', key) end
     return answer('busy', key, lease - NOW)
   end
   if lease > 0 then
-    local charged = last.alone == '1'
-    local lapses = number(last.lapses) + (charged and 1 or 0)
+    local charged = known.alone == '1'
+    local lapses = number(known.lapses) + (charged and 1 or 0)
     known.suspect = '1'
     write(key, stop_running({'suspect', '1', 'lapses', whole(lapses),
-      'lapsed', (last.lapsed or '') .. ' ' .. known.fence .. (charged and '+' or '-')}, last, lease))
+      'lapsed', (known.lapsed or '') .. ' ' .. known.fence .. (charged and '+' or '-')}, known, lease))
     if lapses >= tonumber(ARGV[4]) then
       finish(key, 'failed', {'error', POISON})
       return answer('poison', key)
@@ -62,9 +66,13 @@ if known.suspect == '1' and not alone then
   return answer('alone', key)
 end
 
-write(key, {'state', 'started', 'consumer', consumer, 'alone', alone and '1' or '0',
+local changes = {'state', 'started', 'consumer', consumer, 'alone', alone and '1' or '0',
   'lease_until', whole(NOW + tonumber(ARGV[2])), 'started_at', whole(NOW), 'attempt', whole(number(known.attempt) + 1),
-  'fence', whole(math.max(number(known.fence) + 1, NOW_US))})
-if known.attempt or known.due_at then redis.call('HDEL', key, 'progress', 'due_at') end
+  'fence', whole(math.max(number(known.fence) + 1, NOW_US))}
+write(key, changes)
 redis.call('HINCRBY', CLAIMS, pool, 1)
-return answer('claimed', key)
+if known.attempt or known.due_at then
+  redis.call('HDEL', key, 'progress', 'due_at')
+  return answer('claimed', key)
+end
+return {'claimed', '0', whole(NOW), add(fields, unpack(changes))}
