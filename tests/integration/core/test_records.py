@@ -47,6 +47,9 @@ async def claimed(
     claim = await records.claim(task, consumer, alone=alone, seconds=seconds)
     assert claim.verdict is Verdict.CLAIMED, claim
     assert claim.lease is not None
+    [stored] = await records.read([task.id])
+    assert stored
+    assert claim.record.model_copy(update={"now": stored.now}) == stored
     return claim.lease
 
 
