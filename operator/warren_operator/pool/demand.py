@@ -126,7 +126,9 @@ def _by_wait(seen: Observation, spec: ConsumerPoolSpec, history: History, now: f
     steady = rates.lasting / rates.capacity + _spare(rates, target, spec.concurrency)
     draining = backlog / (rates.capacity * within)
     riding = (backlog + rates.arrivals * start) / (rates.capacity * (within + start))
-    most, some = (seen.told or seen.running) + rates.arrivals * start, _SOME if seen.ready else 0.0
+    # What runs besides may be late news, as far as so much arrives meanwhile; or its delivery was taken back.
+    there = max(seen.told, seen.running - rates.arrivals * LATE_SECONDS)
+    most, some = there + rates.arrivals * start, _SOME if seen.ready else 0.0
     words = (
         f"{seen.ready} ready and {seen.in_flight} under way, {rates.arrivals:.2g}/s arrive, a busy replica does "
         f"{rates.capacity:.2g}/s, a pod starts in {start:.0f} s"

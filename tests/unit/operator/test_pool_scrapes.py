@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -109,3 +110,18 @@ def test_what_runs_counts_though_the_broker_has_taken_its_delivery_back() -> Non
         decision, history = step(seen, pool(1, 2), history, now)
         wishes.append(decision.wish)
     assert wishes[-1] >= 4
+
+
+@pytest.mark.parametrize("unacked", [0, 1])
+def test_a_task_that_waits_is_no_reason_to_forget_those_whose_delivery_was_taken_back(unacked: int) -> None:
+    """More backlog asks for no fewer, although the broker counts little of what runs."""
+    looks = [
+        Observation(7, 0, unacked, 0.035 * now, 7, 7, busy_seconds=7.0 * now, scraped_at=now) for now in range(0, 80, 2)
+    ]
+    history = History(slots=Measure(20_000, 200))
+    for look, seen in enumerate(looks):
+        history = step(seen, pool(1, 2), history, 2 * look)[1]
+    waiting = (replace(looks[-1], ready=ready, scraped_at=80) for ready in range(20))
+    wishes = [step(seen, pool(1, 2), history, 80)[0].wish for seen in waiting]
+    assert wishes == sorted(wishes)
+    assert wishes[0] >= 4
