@@ -61,8 +61,10 @@ class Point:
 
     at: float
     arrived: float
-    done: float = 0.0
-    """Tasks finished, and of each under way a half."""
+    finished: float = 0.0
+    """How many of them were finished ..."""
+    under_way: int = 0
+    """... and how many under way."""
     busy_seconds: float | None = None
     """For how many seconds slots had been taken, exactly; None: not all consumers tell."""
 
@@ -75,9 +77,15 @@ class Point:
         counted = max(0.0, self.arrived - begin.arrived)
         if not service_seconds or self.busy_seconds is None or begin.busy_seconds is None:
             return counted
-        more = (self.busy_seconds - begin.busy_seconds) / service_seconds - (self.done - begin.done)
+        more = (self.busy_seconds - begin.busy_seconds) / service_seconds - self._done(begin, service_seconds)
         chance = SIGMAS * math.sqrt(counted)
         return max(0.0, counted + min(max(more, -chance), chance))
+
+    def _done(self, begin: Point, service_seconds: float) -> float:
+        """Return how much was done since then, in tasks: of each under way a half, or what time there was for it."""
+        more = self.under_way - begin.under_way
+        newest = min(1.0, (self.at - begin.at) / service_seconds) if more > 0 else 1.0
+        return self.finished - begin.finished + more * newest / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +325,7 @@ def _arrivals(points: tuple[Point, ...], seen: Observation, now: float) -> tuple
         return points if points and now - points[-1].at <= LONG_SECONDS else ()
     under_way = seen.unacked or 0
     arrived = seen.finished + seen.dropped + (seen.ready or 0) + under_way
-    point = Point(now, arrived, seen.finished + under_way / 2, seen.busy_seconds)
+    point = Point(now, arrived, seen.finished, under_way, seen.busy_seconds)
     kept = [point for point in points if point.at < now]
     first = next((index for index, (_, after) in enumerate(pairwise(kept)) if after.at > now - LONG_SECONDS), 0)
     return (*kept[first:], point)

@@ -70,6 +70,17 @@ def test_what_ended_before_a_consumers_scrape_is_no_change_of_the_rate() -> None
             assert history.arrival_rate * history.service_seconds == pytest.approx(50, rel=0.01)
 
 
+def test_a_surge_of_long_tasks_is_told_in_full() -> None:
+    """Three of 100 s begin each second, after a rest: there was hardly time to do anything of them."""
+    history = History(slots=Measure(20_000, 200))
+    for second in range(0, 72, 2):
+        begun = 3.0 * max(0, second - 60)
+        busy = 3.0 * max(0, second - 60) ** 2 / 2
+        seen = Observation(999, 0, int(begun), 0.0, int(begun), 999, busy_seconds=busy, scraped_at=second)
+        history = history.after(seen, second, 5)
+    assert history.arrival_rate == pytest.approx(3, rel=0.01)
+
+
 def test_more_than_chance_explains_is_counted() -> None:
     """Tasks of 100 s begin, and none ends yet: the time that slots were taken tells of few of them."""
     history = History(slots=Measure(20_000, 200))
