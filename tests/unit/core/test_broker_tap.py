@@ -20,10 +20,9 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from warren.broker import tap as module
 from warren.broker.contents import read_message
 from warren.broker.frames import publish_frames
-from warren.broker.tap import Tap, Tapped
+from warren.broker.tap import PROOF_SECONDS, Tap, Tapped
 from warren.message import Message
 
 OURS, THEIRS = "ours", "theirs"
@@ -90,8 +89,7 @@ async def test_aiormq_hears_of_nothing_that_the_peer_did_not_send_while_nothing_
 
 
 @pytest.mark.usefixtures("hurry")
-async def test_aiormq_hears_of_a_peer_that_sends_nothing_but_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PROOF_SECONDS", 0.05)
+async def test_aiormq_hears_of_a_peer_that_sends_nothing_but_deliveries() -> None:
     stream, taken = asyncio.StreamReader(), list[Tapped]()
     receiver = FrameReceiver(Tap(stream, {OURS.encode(): taken.append}))  # type: ignore[arg-type]
     for tag in (1, 2, 3):
@@ -99,12 +97,11 @@ async def test_aiormq_hears_of_a_peer_that_sends_nothing_but_deliveries(monkeypa
         async with asyncio.timeout(1):
             _, channel, frame = await receiver.get_frame()
         assert (channel, type(frame)) == (0, Heartbeat)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(2 * PROOF_SECONDS)
 
 
 @pytest.mark.usefixtures("hurry")
-async def test_aiormq_hears_of_a_peer_of_which_one_delivery_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PROOF_SECONDS", 0.05)
+async def test_aiormq_hears_of_a_peer_of_which_one_delivery_takes_long() -> None:
     stream, taken = asyncio.StreamReader(), list[Tapped]()
     receiver = FrameReceiver(Tap(stream, {OURS.encode(): taken.append}))  # type: ignore[arg-type]
     for frame in delivery(1, b"a large body")[:-1]:
@@ -112,7 +109,7 @@ async def test_aiormq_hears_of_a_peer_of_which_one_delivery_takes_long(monkeypat
         async with asyncio.timeout(1):
             _, channel, heard = await receiver.get_frame()
         assert (channel, type(heard)) == (0, Heartbeat)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(2 * PROOF_SECONDS)
     assert taken == []
 
 
