@@ -181,6 +181,7 @@ def test_all_that_happens_is_printed(namespace: Namespace, client: Client) -> No
         jobs = []
         while not (every.done() and failed.done()):
             jobs.append(carve.with_options(client=client).delay(0.1))
+            jobs[-1].wait(30)  # each ends before the next begins, or all that is printed may be beginnings
             assemble.with_options(client=client).delay("hinge").wait(30)
     events = [json.loads(line) for line in every.result().stdout.splitlines()]
     assert {event["event"] for event in events} == {"task.started.carve", "task.succeeded.carve"}
