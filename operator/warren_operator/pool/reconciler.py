@@ -26,7 +26,7 @@ from warren_operator.pool.ownership import owners
 from warren_operator.pool.scaling import step
 from warren_operator.pool.series import Series
 from warren_operator.pool.standing import Standing
-from warren_operator.pool.status import Look, decided, outranked, scale_refused, turned, without_target
+from warren_operator.pool.status import Look, decided, outranked, scale_refused, turned, without_scale
 from warren_operator.pool.wakening import Wakenings
 
 if TYPE_CHECKING:
@@ -241,9 +241,9 @@ class PoolReconciler:
             return outranked(pool, figure, owner, unknown, today)
         try:
             scale = await self._cluster.scale(pool.spec.scale_target_ref.name)
-        except ResourceNotFoundError as error:
+        except (ResourceNotFoundError, ClusterRefusedError) as error:
             self._series.leave(pool)
-            return without_target(pool, figure, error.detail, unknown, today)
+            return without_scale(pool, figure, error, unknown, today)
         look = await self._look(pool, standing, scale, figure)
         refused = ""
         if look.decision.replicas != scale.wanted and not pool.spec.advise_only:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from warren.resources import Condition, ConsumerPool, ConsumerPoolStatus
-from warren_operator.cluster import Notice
+from warren_operator.cluster import ClusterRefusedError, Notice
 from warren_operator.conditions import find, moment, put
 from warren_operator.pool.demand import estimated_wait
 from warren_operator.pool.scaling import Reason
@@ -17,6 +17,7 @@ from warren_operator.pool.scaling import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from warren_operator.cluster import ResourceNotFoundError
     from warren_operator.figures import Figure
     from warren_operator.pool.history import History
     from warren_operator.pool.observation import Observation
@@ -55,7 +56,7 @@ class Look:
 
 
 def scale_refused(status: ConsumerPoolStatus) -> bool:
-    """Return whether the status tells that what was decided is refused."""
+    """Return whether the status tells that the Deployment's scale may not be read, or not be what was decided."""
     stalled = find(status.conditions, STALLED)
     return stalled is not None and stalled.reason == SCALE_REFUSED
 
@@ -93,15 +94,17 @@ def decided(pool: ConsumerPool, look: Look, unknown: str | None, now: float) -> 
     )
 
 
-def without_target(
+def without_scale(
     pool: ConsumerPool,
     figure: Figure | None,
-    detail: str,
+    error: ResourceNotFoundError | ClusterRefusedError,
     unknown: str | None,
     now: float,
 ) -> ConsumerPoolStatus:
-    """Return the status of a pool whose Deployment is not there."""
-    message = f"{detail}; spec.scaleTargetRef.name has to name a Deployment of this namespace"
+    """Return the status of a pool whose Deployment is not there, or whose scale the operator may not read."""
+    if isinstance(error, ClusterRefusedError):
+        return _left_alone(pool, figure, SCALE_REFUSED, error.detail, unknown, now)
+    message = f"{error.detail}; spec.scaleTargetRef.name has to name a Deployment of this namespace"
     return _left_alone(pool, figure, "DeploymentNotFound", message, unknown, now)
 
 
@@ -120,7 +123,7 @@ def outranked(
     return _left_alone(pool, figure, "TargetConflict", message, unknown, now)
 
 
-def _left_alone(  # noqa: PLR0913, PLR0917 - what both of the above know
+def _left_alone(  # noqa: PLR0913, PLR0917 - what those above know
     pool: ConsumerPool,
     figure: Figure | None,
     reason: str,
@@ -128,6 +131,7 @@ def _left_alone(  # noqa: PLR0913, PLR0917 - what both of the above know
     unknown: str | None,
     now: float,
 ) -> ConsumerPoolStatus:
+    there = None if reason == SCALE_REFUSED else False  # who cannot read how many there are does not know
     return ConsumerPoolStatus(
         ready=figure.ready if figure else None,
         unacked=figure.unacked if figure else None,
@@ -138,8 +142,8 @@ def _left_alone(  # noqa: PLR0913, PLR0917 - what both of the above know
             pool,
             now,
             _metrics(pool, unknown),
-            _State(ACTIVE, reason, message, holds=False),
-            _State(LIMITED, reason, message, holds=False),
+            _State(ACTIVE, reason, message, holds=there),
+            _State(LIMITED, reason, message, holds=there),
             _State(STALLED, reason, message, holds=True),
         ),
     )

@@ -24,6 +24,8 @@ class HeldCluster(MemoryCluster):
         """A pool that is deleted right before it is read."""
         self.denied: set[str] = set()
         """Deployments and pods that a policy lets nobody change."""
+        self.hidden: set[str] = set()
+        """Deployments whose scale the operator's Role lets it not read."""
         self.read_only = False
         """Whether the operator's Role lets it change no status."""
         self.short_lived = ""
@@ -60,6 +62,8 @@ class HeldCluster(MemoryCluster):
             raise ClusterUnavailableError("the API server does not answer")
         if deployment in self.broken:
             raise RuntimeError(deployment)
+        if deployment in self.hidden:
+            raise ClusterRefusedError(f"the Kubernetes API refused {deployment!r}: 403 Forbidden: cannot get scale")
         await self._hold("read", deployment)
         return await super().scale(deployment)
 

@@ -116,6 +116,30 @@ async def test_a_scale_that_is_refused_is_told_and_stops_no_other(world: World, 
     assert (wanted(cluster, "consumer"), condition(world, "Stalled")) == (3, ("False", "Working"))
 
 
+async def test_a_scale_that_may_not_be_read_is_told_and_stops_no_other(world: World, cluster: HeldCluster) -> None:
+    await world.look()
+    cluster.notices.clear()
+    cluster.hidden.add("consumer")
+    world.figures.queues[QUEUE] = Figure(9, 0, age=1)
+    words, before = "the Kubernetes API refused 'consumer': 403 Forbidden: cannot get scale", reconciles("refused")
+    await world.look(seconds=2)
+    assert reconciles("refused") == before + 1
+    assert [condition(world, kind) for kind in ("Stalled", "Active", "Limited", "MetricsAvailable")] == [
+        ("True", "ScaleRefused"),
+        ("Unknown", "ScaleRefused"),
+        ("Unknown", "ScaleRefused"),
+        ("True", "Fresh"),
+    ]
+    seen = status(world)
+    assert (seen.reason, seen.message, seen.ready, seen.replicas) == ("ScaleRefused", words, 9, None)
+    assert REGISTRY.get_sample_value("warren_operator_pool_replicas", {"pool": "cpu", "queue": QUEUE}) is None
+    assert [notice.message for name, notice in cluster.notices if name == "cpu"] == [words]
+    cluster.hidden.clear()
+    await world.look(seconds=2)
+    assert (condition(world, "Stalled"), condition(world, "Active")) == (("False", "Working"), ("True", "Awake"))
+    assert (status(world).reason, status(world).replicas) == ("Backlog", 3)
+
+
 async def test_an_answer_that_is_lost_is_no_refusal(world: World, cluster: HeldCluster) -> None:
     await world.look(seconds=2)
     cluster.deployments["consumer"] = Scale(0, 0)
