@@ -19,7 +19,7 @@ import orjson
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def served(*, alive: Probe, ready: Probe, registry: CollectorRegistry, port: int
 
     """
     application = _application({"/healthz": alive, "/readyz": ready}, registry)
-    server = make_server(host, port, application, _Server, _Quiet)
+    server = make_server(host, port, _heading(application), _Server, _Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True, name="probes")
     thread.start()
     try:
@@ -61,7 +61,21 @@ def served(*, alive: Probe, ready: Probe, registry: CollectorRegistry, port: int
         server.server_close()
 
 
-def _application(probes: dict[str, Probe], registry: CollectorRegistry) -> Callable[..., Iterable[bytes]]:
+def _heading(application: WSGIApplication) -> WSGIApplication:
+    """Answer HEAD as GET, without the content (RFC 9110, 9.3.2): monitors and load balancers ask so."""
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return application(environ, start)
+        told: list[Any] = []
+        content = application({**environ, "REQUEST_METHOD": "GET"}, lambda *head: told.extend(head))  # type: ignore[arg-type]
+        start(told[0], [*told[1], ("Content-Length", str(sum(map(len, content))))])
+        return []
+
+    return answer
+
+
+def _application(probes: dict[str, Probe], registry: CollectorRegistry) -> WSGIApplication:
     metrics = make_wsgi_app(registry)
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

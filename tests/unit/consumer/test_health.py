@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
+from functools import partial
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
 
 from warren_consumer.health import HANGING_SECONDS, Health, served
 from warren_consumer.metrics import Metrics
@@ -37,6 +40,26 @@ def test_readiness_names_what_is_missing() -> None:
         assert fetch(port, "/healthz")[0] == 200
         assert 'warren_consumer_slots{pool="cpu"} 8.0' in fetch(port, "/metrics")[1]
         assert fetch(port, "/")[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nope"])
+def test_head_is_answered_as_get_without_the_content(path: str) -> None:
+    registry = CollectorRegistry()
+    Gauge("something", "Of one length at every look.", registry=registry)
+    with served(Health(["broker"]), registry, 0, "127.0.0.1") as port:
+        answers = {method: raw(port, method, path) for method in ("GET", "HEAD")}
+    assert answers["HEAD"] == (*answers["GET"][:3], b"")
+    assert int(answers["GET"][2] or 0) == len(answers["GET"][3])
+
+
+def raw(port: int, method: str, path: str) -> tuple[int, str | None, str | None, bytes]:
+    """Return status, type and length of an answer, and whatever else comes until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+        wire.sendall(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
+        head, _, content = b"".join(iter(partial(wire.recv, 65536), b"")).partition(b"\r\n\r\n")
+    lines = head.decode().splitlines()
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+    return int(lines[0].split()[1]), headers.get("content-type"), headers.get("content-length"), content
 
 
 def test_an_event_loop_that_hangs_is_not_alive() -> None:
