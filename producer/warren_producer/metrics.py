@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+CLIENT_GONE: Final = 499
+"""The status under which a request is counted whose client left before its answer began, as in nginx."""
 
 
 class Metrics:
@@ -29,7 +32,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         self.requests = Histogram(
             "warren_http_request_seconds",
-            "Time from a request to its answer, waiting for tasks included.",
+            "Time from a request to its answer, waiting for tasks included; status 499: the client left before.",
             ["method", "route", "status"],
             buckets=BUCKETS,
             registry=self.registry,
@@ -78,16 +81,22 @@ class MeasuredRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, start = 500, time.perf_counter()
+        status, gone, start = 500, False, time.perf_counter()
+
+        async def hearing() -> Message:
+            nonlocal gone
+            message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
+            return message
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = CLIENT_GONE if gone else message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, hearing, noting)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if route != "unmatched" else "any"

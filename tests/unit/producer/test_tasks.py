@@ -196,6 +196,9 @@ async def test_who_leaves_while_it_waits_frees_its_place_at_once(
                 await asyncio.sleep(0.01)
     assert await _waiting(api) == 0
     assert house.waiting("cpu") == (2 if method == "POST" else 1), "what was accepted is done all the same"
+    route = path.replace("{id}", "{task_id}").replace("iris", "{model}")
+    counted = f'warren_http_request_seconds_count{{method="{method}",route="{route}",status="499"}} 1.0'
+    assert counted in (await api.get("/metrics")).text
 
 
 async def _waiting(api: httpx2.AsyncClient) -> float:
