@@ -9,17 +9,21 @@ import pytest
 
 from tests.unit.operator.hasty import HastyLoop
 from tests.unit.operator.web import dribbling, serving
+from warren.broker.nodes import ALL, READY, UNACKED
 from warren.errors import BrokerUnavailableError
-from warren_consumer.depths.rabbitmq import ALL, HELD, RabbitDepths, parse
+from warren_consumer.depths.rabbitmq import RabbitDepths
 
 
 def told(queue: str, value: str) -> str:
-    return "".join(f'{name}{{vhost="/",queue="warren.tasks.{queue}"}} {value}\n' for name in (ALL, *sorted(HELD)))
+    return "".join(f'{name}{{vhost="/",queue="warren.tasks.{queue}"}} {value}\n' for name in (ALL, READY, UNACKED))
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf"])
-def test_a_figure_that_is_no_number_is_that_queues_trouble_alone(value: str) -> None:
-    assert parse(told("cpu", "3") + told("gpu", value), "/") == {"warren.tasks.cpu": 6}
+async def test_a_figure_that_is_no_number_is_that_queues_trouble_alone(value: str) -> None:
+    with serving((told("cpu", "3") + told("gpu", value)).encode()) as url:
+        depths = RabbitDepths([url], "amqp://b/")
+        assert await depths.read() == {"warren.tasks.cpu": 6}
+        await depths.close()
 
 
 def test_an_answer_that_only_dribbles_in_is_not_waited_for() -> None:
@@ -42,7 +46,7 @@ async def test_a_nodes_password_is_sent_and_never_told() -> None:
             RabbitDepths([url.replace("//", f"//ann:{word}@")], "amqp://b/") for word in ("s%40cret", "s%40crap")
         )
         assert await known.read() == {"warren.tasks.cpu": 6}
-        with pytest.raises(BrokerUnavailableError, match=f"the broker at {url} .*401") as caught:
+        with pytest.raises(BrokerUnavailableError, match=f"RabbitMQ at {url} .*401") as caught:
             await unknown.read()
         assert "crap" not in caught.value.detail
         await known.close()

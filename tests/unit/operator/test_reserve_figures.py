@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from warren.errors import BrokerUnavailableError, UnavailableError
 from warren_operator.cluster import Scale
 from warren_operator.composition import Operator
 from warren_operator.figures import Figure
-from warren_operator.figures.broker import BrokerFigures, parse
+from warren_operator.figures.broker import BrokerFigures
 from warren_operator.figures.memory import MemoryFigures
 from warren_operator.figures.reserve import ReserveFigures
 
@@ -62,14 +63,22 @@ async def test_the_first_source_counts_again_when_it_is_back() -> None:
     assert (await sources.both.read(["a"]))["a"].age == 7
 
 
-def test_what_a_node_tells_is_read() -> None:
-    assert parse(TOLD, "/", frozenset({"a", "b"})) == {"a": Figure(3, 2, age=0)}
+async def read(told: str, *queues: str) -> Mapping[str, Figure]:
+    with serving(told.encode()) as url:
+        figures = BrokerFigures([url])
+        try:
+            return await figures.read(queues)
+        finally:
+            await figures.close()
+
+
+async def test_what_a_node_tells_is_read() -> None:
+    assert await read(TOLD, "a", "b") == {"a": Figure(3, 2, age=0)}
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf"])
-def test_a_figure_that_is_no_number_is_that_queues_trouble_alone(value: str) -> None:
-    told = TOLD.replace('queue="aa"} 1', f'queue="aa"}} {value}')
-    assert parse(told, "/", frozenset({"a", "aa"})) == {"a": Figure(3, 2, age=0)}
+async def test_a_figure_that_is_no_number_is_that_queues_trouble_alone(value: str) -> None:
+    assert await read(TOLD.replace('queue="aa"} 1', f'queue="aa"}} {value}'), "a", "aa") == {"a": Figure(3, 2, age=0)}
 
 
 async def test_nodes_that_cannot_be_asked_are_named() -> None:
@@ -91,9 +100,10 @@ async def test_a_nodes_password_is_sent_and_never_told() -> None:
         await unknown.close()
 
 
-async def test_a_node_that_is_away_leaves_those_that_answer() -> None:
-    with serving(TOLD.encode()) as one, serving(TOLD.replace('queue="a"} 3', 'queue="a"} 4').encode()) as other:
-        figures = BrokerFigures([one, "http://127.0.0.1:1", other])
+async def test_a_node_that_does_not_tell_leaves_those_that_do() -> None:
+    more, broken = TOLD.replace('queue="a"} 3', 'queue="a"} 4'), TOLD.replace('queue="a"} 3', 'queue="a"} three')
+    with serving(TOLD.encode()) as one, serving(more.encode()) as other, serving(broken.encode()) as odd:
+        figures = BrokerFigures([one, "http://127.0.0.1:1", odd, other])
         assert await figures.read(["a", "b"]) == {"a": Figure(4, 2, age=0)}
         await figures.close()
 
