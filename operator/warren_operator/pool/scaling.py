@@ -99,7 +99,7 @@ def _meet(seen: Observation, spec: ConsumerPoolSpec, history: History, now: floa
     if seen.silent:
         message = f"{found.words}; {high} are enough, but what the consumers do is not known; unknown is not zero"
         return Decision(seen.replicas, Reason.CONSUMERS_UNKNOWN, message, seen.replicas)
-    return _shrink(seen, spec, history, now, high, found)
+    return _shrink(seen, spec, history, now, min(high, seen.replicas), found)
 
 
 def _bounded(replicas: int, spec: ConsumerPoolSpec) -> int:
@@ -165,7 +165,7 @@ def _shrink(  # noqa: PLR0913, PLR0917 - it needs whatever there is
     if patient >= seen.replicas and wish < seen.replicas:
         sentence = f"{found.words}; {wish} are enough, and will do once that has held for {rest} s"
         return Decision(seen.replicas, Reason.STABILIZING, sentence, wish)
-    if wish >= seen.replicas:
+    if wish == seen.replicas:
         return Decision(seen.replicas, Reason.BACKLOG, f"{found.words}: {seen.replicas}", wish)
     sentence = f"{found.words}; {wish} are enough, but these hold {seen.in_flight} tasks under way"
     return Decision(seen.replicas, Reason.BUSY, sentence, wish)

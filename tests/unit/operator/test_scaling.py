@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -245,12 +245,13 @@ def test_what_holds_whatever_is_seen(seen: Observation, rule: ConsumerPoolSpec, 
 
 
 @given(seen=sights, rule=rules, history=histories, ready=counts, more=counts)
+@example(Observation(6, 0, 0, consumers=6), spec(concurrency=1), measured(0.5, 5), 0, 1)
 def test_more_work_never_gets_fewer_replicas(
     seen: Observation, rule: ConsumerPoolSpec, history: History, ready: int, more: int
 ) -> None:
     seen = replace(seen, ready=ready, unacked=seen.unacked or 0)
-    least = decide(seen, rule, history, NOW).replicas
-    assert decide(replace(seen, ready=ready + more), rule, history, NOW).replicas >= least
+    least, found = (decide(replace(seen, ready=count), rule, history, NOW) for count in (ready, ready + more))
+    assert (found.replicas >= least.replicas, found.wish >= least.wish) == (True, True)
 
 
 @given(seen=sights, rule=rules, history=histories)
@@ -293,6 +294,11 @@ def test_a_scale_by_hand_is_a_recommendation_within_the_bounds() -> None:
         (62, Observation(10, 0, 0)),
     ]
     assert [decision.replicas for decision in follow(looks, spec(low=1))] == [1, 10, 10, 1]
+
+
+def test_a_scale_by_hand_to_what_would_be_kept_if_it_were_there_is_one_as_well() -> None:
+    looks = [(0, Observation(41, 40, 0)), *((at, Observation(42, 0, 0)) for at in (30, 89, 90))]
+    assert [decision.replicas for decision in follow(looks, spec(high=50, per=1))] == [41, 42, 42, 0]
 
 
 def test_the_reason_in_words_does_not_change_with_every_look() -> None:
