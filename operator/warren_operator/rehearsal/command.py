@@ -21,6 +21,7 @@ from warren.errors import InvalidRequestError, SettingsError
 from warren.resources import API_VERSION, PAUSED, ConsumerPoolSpec, written
 from warren_operator.rehearsal.generation import Recipe, Shape, generate
 from warren_operator.rehearsal.rehearsal import Outcome, foretold, least, levelled, rehearse, rehearse_keda
+from warren_operator.rehearsal.scalers import SCRAPE_SECONDS, Warren
 from warren_operator.rehearsal.trace import MOST_DAYS, MOST_SECONDS, Trace, read_trace, write_trace
 
 START_SECONDS: Final = 10.0
@@ -60,6 +61,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
     start_time: Annotated[
         float, typer.Option(min=0.0, max=HOUR, help="Seconds that a pod takes to start.")
     ] = START_SECONDS,
+    scrape_seconds: Annotated[
+        int, typer.Option(min=1, max=60, help="How often Prometheus scrapes RabbitMQ and the consumers.")
+    ] = SCRAPE_SECONDS,
     compare: Annotated[list[Peer] | None, typer.Option(help="Also as KEDA with the HPA would scale.")] = None,
     keda_value: Annotated[
         float | None,
@@ -77,7 +81,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
         raise InvalidRequestError("give --pool and --trace, or see `warren simulate generate --help`")
     draw = _drawer(plot) if plot is not None else None
     spec, arrivals = read_pool(pool), read_trace(trace, service_time)
-    outcomes = [rehearse(arrivals, spec, start_time)]
+    outcomes = [rehearse(arrivals, spec, start_time, Warren(spec, scrape_seconds=scrape_seconds))]
     if compare:
         outcomes.append(rehearse_keda(arrivals, spec, start_time, keda_value))
     if spec.target.wait_seconds is not None:

@@ -41,6 +41,20 @@ def test_a_generated_trace_is_rehearsed(tmp_path: Path, pool: Path) -> None:
     assert all(row["of_least"] > 1 for row in rows)
 
 
+def test_a_prometheus_that_scrapes_seldom_is_rehearsed(tmp_path: Path, pool: Path) -> None:
+    trace = tmp_path / "step.csv"
+    assert run("generate", "step", "--out", trace, "--rate", 5, "--seconds", 600).exit_code == 0
+    results = [
+        run("--pool", pool, "--trace", trace, "--output", "json", *more) for more in ((), ("--scrape-seconds", 15))
+    ]
+    usual, seldom = (json.loads(result.stdout) for result in results)
+    assert (seldom[0]["wait_max"] > usual[0]["wait_max"] + 2, seldom[1]["wait_max"] == usual[1]["wait_max"]) == (
+        True,
+        True,
+    )
+    assert "--scrape-seconds" in run("--pool", pool, "--trace", trace, "--scrape-seconds", 0).stderr
+
+
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_it_is_drawn(tmp_path: Path, pool: Path, kind: str) -> None:
     trace, drawing = tmp_path / "t.csv", tmp_path / f"t.{kind}"
