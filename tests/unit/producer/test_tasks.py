@@ -86,6 +86,17 @@ async def test_the_same_key_is_the_same_task(api: httpx2.AsyncClient, house: Hou
     assert house.waiting("cpu") == 1
 
 
+async def test_the_same_request_may_be_written_otherwise(api: httpx2.AsyncClient) -> None:
+    options = ('"priority":"high","max_attempts":2', '"max_attempts" : 2, "priority":"\\u0068igh"')
+    bodies = [
+        f'{{"task":"echo","args":{{"text":"a","n":1}},"options":{{{options[0]}}}}}',
+        f'{{"options": {{{options[1]}}},\n "args": {{"text": "\\u0061", "n": 1}}, "task": "echo"}}',
+    ]
+    headers = {"Idempotency-Key": "k", "Content-Type": JSON}
+    first, second = [await api.post("/v1/tasks", content=body, headers=headers) for body in bodies]
+    assert first.json()["id"] == second.json()["id"]
+
+
 async def test_the_same_key_with_another_body_is_refused(api: httpx2.AsyncClient) -> None:
     await api.post("/v1/tasks", json=ECHO, headers={"Idempotency-Key": "k"})
     other = {"task": "echo", "args": {"text": "other"}}
