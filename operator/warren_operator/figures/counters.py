@@ -1,4 +1,4 @@
-"""One number that only grows from the counters of processes that come and go.
+"""One number from the counters of processes that come and go.
 
 Forbidden here: clocks, I/O.
 """
@@ -43,7 +43,7 @@ class Counted:
             counts = self._counts(figure)
             for process, count in counts.items():
                 last = before.get(process, count if new else 0.0)
-                self._totals[queue] += count - last if count >= last else count
+                self._totals[queue] += _more(last, count)
             known = {**before, **dict.fromkeys(figure.busy.keys() - before.keys(), 0.0)}
             absent = {process: count for process, count in known.items() if process not in counts}
             self._seen[queue] = dict([*absent.items(), *counts.items()][-_MOST_PROCESSES:])
@@ -51,3 +51,12 @@ class Counted:
     def total(self, queue: str) -> float | None:
         """Return the number of one queue; None: its consumers have never told."""
         return self._totals[queue] if queue in self._seen else None
+
+
+def _more(last: float, count: float) -> float:
+    """Return how much was counted since the last look: all of it by a process that has begun anew.
+
+    One that has fallen a little has not: one of several Prometheuses that share an address was asked which had scraped
+    it earlier. That takes back what the other one told, and the next scrape brings it again.
+    """
+    return count if count < last / 2 else count - last

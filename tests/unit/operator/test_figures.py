@@ -102,6 +102,19 @@ def test_finished_tasks_are_counted_over_processes_that_come_and_go() -> None:
     assert counted.total("q") is None
 
 
+def test_one_prometheus_of_several_that_is_a_scrape_behind_makes_nobody_begin_anew() -> None:
+    counted = Counted(attrgetter("finished"), fresh_seconds=6)
+    for now, seen, total in (
+        (10, figure(2, a=10_000, b=10), 0),
+        (20, figure(2, a=10_020, b=12), 22),
+        (22, figure(2, a=10_015, b=11), 16),  # another one was asked
+        (24, figure(2, a=10_024, b=13), 27),
+        (30, figure(2, a=4, b=14), 32),  # this one began anew
+    ):
+        counted.observe(["q"], {"q": seen}, now)
+        assert counted.total("q") == total
+
+
 def test_who_missed_the_first_scrapes_has_not_done_it_all_just_now() -> None:
     counted = Counted(attrgetter("finished"), fresh_seconds=6)
     counted.observe(["q"], {"q": figure(2, a=50_000, b=80_000)}, 0)
