@@ -96,7 +96,7 @@ def query(queues: Collection[str], vhost: str, namespace: str = "") -> str:
     """Return the PromQL of all figures of the queues, told apart by the label `figure`.
 
     A queue's figures come from the node that leads it; the maximum bridges a change of leader. Consumers are those of
-    the namespace, where the samples name one.
+    the namespace, where the samples name one; one that is scraped by several jobs, or several times over, is one.
     """
     return " or ".join((*_of_broker(queues, vhost), *_of_consumers(queues, namespace)))
 
@@ -117,14 +117,15 @@ def _of_consumers(queues: Collection[str], namespace: str) -> Iterator[str]:
     if namespace:
         where = f"{where},namespace=~{_quoted(f'{namespace}|')}"
     parts = {
-        "running": f"sum by (pool, instance) ({RUNNING}{{{where}}})",
-        "slots": f"sum by (pool, instance) ({_SLOTS}{{{where}}})",
-        "finished": f'sum by (pool, instance) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
-        "busy_seconds": f"sum by (pool, instance) ({_BUSY_SECONDS}{{{where}}})",
-        "dropped": f'sum by (pool, instance) ({_CLAIMS}{{{where},verdict=~"{_DROPPED}"}})',
+        "running": f"{RUNNING}{{{where}}}",
+        "slots": f"{_SLOTS}{{{where}}}",
+        "finished": f'sum without (task, outcome) ({_FINISHED}{{{where},outcome!~"{_GIVEN_BACK}"}})',
+        "busy_seconds": f"{_BUSY_SECONDS}{{{where}}}",
+        "dropped": f'sum without (verdict) ({_CLAIMS}{{{where},verdict=~"{_DROPPED}"}})',
     }
     for figure, expression in parts.items():
-        named = f'label_replace({expression}, "queue", "{_PREFIX}$1", "pool", "(.*)")'
+        one = f"max by (pool, instance) ({expression})"
+        named = f'label_replace({one}, "queue", "{_PREFIX}$1", "pool", "(.*)")'
         yield f'label_replace({named}, "figure", "{figure}", "", "")'
 
 
