@@ -96,6 +96,8 @@ class History:
     looked_at: float = 0.0
     told_at: float = 0.0
     """When figures were last looked at that nobody had seen before; `last` holds those."""
+    known_at: float = -math.inf
+    """When figures were last looked at that were known."""
     arrived: tuple[Point, ...] = ()
     """How many tasks had arrived by when."""
     slots: Measure = Measure()
@@ -130,7 +132,7 @@ class History:
         """Return the history with one more observation in it."""
         new = self._raised(seen, now)
         if seen.known:
-            new = replace(new, untaken_since=_untaken(new, seen, now))
+            new = replace(new, untaken_since=_untaken(new, seen, now), known_at=now)
         if seen.known and self._is_told_by(seen):
             new = replace(new, arrived=_arrivals(new.arrived, seen, now))
             new = replace(_measured(new, seen, now, concurrency), told_at=now)
@@ -142,6 +144,10 @@ class History:
         """Return the history with one more recommendation; those that can matter no longer are forgotten."""
         fresh = [(at, count) for at, count in self.wishes if count > wish and at > now - stabilization_seconds]
         return replace(self, wishes=(*fresh, (now, wish)))
+
+    def postponed(self, seconds: float) -> History:
+        """Return the history with its recommendations so much later: a time of which nothing is known is left out."""
+        return replace(self, wishes=tuple((at + seconds, count) for at, count in self.wishes))
 
     @property
     def arrival_rate(self) -> float | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from warren.message import cut
 from warren_operator.pool.demand import Demand, demand
+from warren_operator.pool.observation import LATE_SECONDS
 
 if TYPE_CHECKING:
     from warren.resources import ConsumerPoolSpec
@@ -73,8 +74,10 @@ def step(seen: Observation, spec: ConsumerPoolSpec, history: History, now: float
     rest = spec.scale_down.stabilization_seconds
     if not history.wishes or _raised_by_hand(seen, spec, history):
         history = history.advised(min(seen.replicas, spec.max_replicas), now, rest)
-    history = history.after(seen, now, spec.concurrency)
+    passed, history = now - history.looked_at, history.after(seen, now, spec.concurrency)
     decision = decide(seen, spec, history, now)
+    if decision.reason is Reason.METRICS_UNKNOWN and now - history.known_at <= LATE_SECONDS:
+        return decision, history.postponed(passed)  # figures are as late at other times: a hiccup is no outage
     return decision, history.advised(decision.wish, now, rest)
 
 

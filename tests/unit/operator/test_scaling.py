@@ -286,6 +286,21 @@ def test_an_outage_of_figures_starts_the_stabilization_anew() -> None:
     assert [decision.replicas for decision in follow([*looks, (160, Observation(3, 0, 0))], rule)] == [3, 3, 3, 3, 0]
 
 
+def test_a_hiccup_of_figures_is_no_outage() -> None:
+    """Nor is it a time in which fewer were enough: half of the looks know nothing, and it takes twice as long."""
+    looks = [(at, Observation(3, *(() if at % 10 else (0, 0)))) for at in range(0, 121, 5)]
+    *held, last = follow(looks, spec(rest=60))
+    assert {decision.replicas for decision in held} == {3}
+    assert last.replicas == 0
+
+
+def test_after_a_hiccup_fewer_have_to_be_enough_for_as_long_as_ever() -> None:
+    looks = [(0, Observation(3, 12, 0)), *((at, Observation(3)) for at in (2, 4, 6, 8)), (10, Observation(3, 0, 0))]
+    *held, last = follow([*looks, (12, Observation(3, 0, 0)), (15, Observation(3, 0, 0))], spec(per=4, rest=5))
+    assert {decision.replicas for decision in held} == {3}
+    assert last.replicas == 0
+
+
 def test_a_scale_by_hand_is_a_recommendation_within_the_bounds() -> None:
     looks = [
         (0, Observation(1, 0, 0)),
