@@ -182,7 +182,8 @@ class History:
 
     def capacity(self, concurrency: int) -> float | None:
         """Return how many tasks a busy replica finishes per second; None: not known (yet)."""
-        if self.replicas.tasks >= _ENOUGH and self.looked_at - self.saturated_at <= _LASTING_SECONDS:
+        measured = self.replicas.tasks >= _ENOUGH and self.replicas.seconds > 0
+        if measured and self.looked_at - self.saturated_at <= _LASTING_SECONDS:
             return self.replicas.tasks / self.replicas.seconds
         return concurrency / self.service_seconds if self.service_seconds else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,16 @@ def test_the_speed_of_a_busy_replica_is_measured() -> None:
     # full slots finish more than their service time at low load let expect: a batch costs little more than one
     history = watch(history, 100, 200, rate=30, seconds=0.2, up=3, ready=9)
     assert history.capacity(CONCURRENCY) == pytest.approx(10, rel=0.1)
+
+
+def test_tasks_that_took_no_time_by_what_was_told_are_no_speed() -> None:
+    history, busy = History(), Observation(1, 0, 1, 0.0, 1, 1)
+    for now in range(0, 24, 2):
+        busy = replace(busy, ready=5 if now > 20 else 0, finished=float(now), busy_seconds=float(now))
+        history = history.after(busy, now, 1)
+    assert history.capacity(1) == pytest.approx(1)
+    history = history.after(replace(busy, finished=52.0), 24, 1)
+    assert history.capacity(1) == pytest.approx(1 / (history.service_seconds or 0))
 
 
 @pytest.mark.parametrize("ready", [9, 0])
