@@ -23,6 +23,8 @@ DAY: Final = 86_400.0
 MOST_DAYS: Final = 366
 MOST_SECONDS: Final = MOST_DAYS * DAY
 """How long a trace may be, and a task of it."""
+LEAST_SECONDS: Final = 1e-6
+"""A shorter task is none: late in a trace, times are no more exact than that."""
 LATEST: Final = datetime.max.replace(tzinfo=UTC).timestamp()
 """The last moment of ISO 8601. Seconds beyond it are something else, milliseconds for one."""
 
@@ -117,8 +119,8 @@ def _row(place: str, row: list[str], service_seconds: float | None) -> tuple[flo
     except (IndexError, ValueError) as error:
         message = f"{place}: there is no service time in the second column; give --service-time"
         raise InvalidRequestError(message) from error
-    if not 0 < service <= MOST_SECONDS:
-        message = f"{place}: a service time of {service:g} s is not above 0 and up to {MOST_DAYS} days"
+    if not LEAST_SECONDS <= service <= MOST_SECONDS:
+        message = f"{place}: a service time of {service:g} s is not between a millionth and {MOST_DAYS} days"
         raise InvalidRequestError(message)
     return at, service
 

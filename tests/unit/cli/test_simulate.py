@@ -70,9 +70,10 @@ def test_it_is_drawn(tmp_path: Path, pool: Path, kind: str) -> None:
     [
         ("1\n2\n", (), "there is no service time in the second column; give --service-time"),
         ("t,s\n1,2\nsoon,2\n", (), "line 3: 'soon' is neither seconds nor an ISO 8601 time"),
-        ("1,0\n", (), "a service time of 0 s is not above 0"),
-        ("1,nan\n", (), "line 1: a service time of nan s is not above 0 and up to 366 days"),
-        ("1,1e300\n", (), "line 1: a service time of 1e+300 s is not above 0 and up to 366 days"),
+        ("1,0\n", (), "a service time of 0 s is not between a millionth and 366 days"),
+        ("1,1e-310\n", ("--start-time", "0"), "line 1: a service time of 1e-310 s is not between a millionth"),
+        ("1,nan\n", (), "line 1: a service time of nan s is not between a millionth and 366 days"),
+        ("1,1e300\n", (), "line 1: a service time of 1e+300 s is not between a millionth and 366 days"),
         ("1\n", ("--service-time", "inf"), "--service-time"),
         ("\n1,2\n \nsoon,2\n", (), "line 4: 'soon' is neither seconds nor an ISO 8601 time"),
         ("1,1\nnan,1\n", (), "line 2: 'nan' is no time in seconds"),
