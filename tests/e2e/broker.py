@@ -28,6 +28,11 @@ def peers(namespace: Namespace) -> set[str]:
     return set(rabbitmqctl(namespace, "list_connections", "--no-table-headers", "peer_host").split())
 
 
+def consumers(namespace: Namespace, queue: str) -> int:
+    """Return how many take from a queue."""
+    return rabbitmqctl(namespace, "list_consumers", "--no-table-headers", "queue_name").split().count(queue)
+
+
 @contextmanager
 def refusing(namespace: Namespace, account: str) -> Iterator[None]:
     """Hang up on an account of the broker's, and let it connect no more meanwhile."""

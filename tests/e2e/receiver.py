@@ -93,8 +93,15 @@ class Receiver:
         """Have no pod."""
         self._namespace.run("delete", "pod", NAME, "--ignore-not-found", "--grace-period=1", "--wait")
 
-    def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the `webhook-id` and the body of each webhook that was genuine, as they came to the present pod."""
+    def told(self, *answered: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the `webhook-id` and the body of each webhook that was genuine, as they came to the present pod.
+
+        Those that it has answered are waited for: what a pod prints comes to its log a moment later.
+        """
+        until("the log has them", lambda: {*answered} <= {named for named, _ in self._logged()}, seconds=10)
+        return self._logged()
+
+    def _logged(self) -> list[tuple[str, dict[str, Any]]]:
         lines = [line for line in self._namespace.run("logs", f"pod/{NAME}").splitlines() if _TAKEN.match(line)]
         return [(named, json.loads(body)) for named, _, body in (line.partition(" ") for line in lines)]
 

@@ -1,6 +1,7 @@
 """`helm install` with the chart's defaults: everything runs, within its limits, and sleeps without work."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -9,7 +10,7 @@ import pytest
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.pools import fall_asleep
+from tests.e2e.pools import fall_asleep, hold, let_go
 from tests.e2e.release import POOLS
 
 PROBED = {"producer": 8000, "consumer": 8001, "system": 8001, "operator": 8002}
@@ -37,6 +38,17 @@ def test_what_it_asks_of_the_processors_fits_one_core(namespace: Namespace) -> N
     assert sum(int(request.removesuffix("m")) for request in requests) <= 1000
 
 
+@pytest.fixture(name="awake")
+def _awake(namespace: Namespace) -> Iterator[None]:
+    """Have a consumer of each pool that does not go to sleep meanwhile."""
+    for pool in POOLS:
+        hold(namespace, pool, 1)
+    yield
+    for pool in POOLS:
+        let_go(namespace, pool)
+
+
+@pytest.mark.usefixtures("awake")
 def test_every_component_says_that_it_is_ready(namespace: Namespace, diary: Diary) -> None:
     """The operator needs figures of Prometheus that are fresh: an install may be done before the second scrape."""
     answers = until("all that they depend on is ok", lambda: _all_ok(_readiness(namespace)), seconds=15)
@@ -81,8 +93,12 @@ def test_a_pool_without_work_goes_to_sleep(namespace: Namespace, pool: str) -> N
 
 
 def test_the_pools_are_told_in_one_table(namespace: Namespace, diary: Diary) -> None:
-    table = namespace.run("get", "consumerpools")
+    def told() -> str | None:
+        """Return the table once its figures, a look of the operator old, are those of pools that sleep."""
+        _, *rows = (table := namespace.run("get", "consumerpools")).splitlines()
+        asleep = [[pool, "0", "0", "0", "0", "Idle"] for pool in POOLS]
+        return table if [row.split()[:6] for row in rows] == asleep else None
+
+    table = until("both are told as they are", told, seconds=15)
     diary.say(table)
-    header, *rows = table.splitlines()
-    assert header.split() == ["NAME", "READY", "UNACKED", "WAIT", "REPLICAS", "WANTED", "REASON", "AGE"]
-    assert [row.split()[:6] for row in rows] == [[pool, "0", "0", "0", "0", "Idle"] for pool in POOLS]
+    assert table.splitlines()[0].split() == ["NAME", "READY", "UNACKED", "WAIT", "REPLICAS", "WANTED", "REASON", "AGE"]

@@ -11,7 +11,7 @@ from tests.e2e import samples, stone
 from tests.e2e.diary import Diary
 from tests.e2e.namespace import Namespace
 from tests.e2e.patience import until
-from tests.e2e.pools import SELECTOR
+from tests.e2e.pools import deployment
 from tests.e2e.release import Release
 from tests.e2e.shell import Shell, own
 from tests.pages import block, put
@@ -48,16 +48,17 @@ def _installed(release: Release, diary: Diary) -> Iterator[None]:
         yield
 
 
-def test_both_pools_wake_up_and_work(namespace: Namespace, client: Client, diary: Diary) -> None:
+def test_both_pools_wake_up_and_work(client: Client, diary: Diary) -> None:
     lengths = [client.submit("audio_length", url=samples.AUDIO, options={"pool": "audio-length"}) for _ in range(3)]
     draws = [client.submit("lottery_results", most=1, options={"pool": "lottery-results"}) for _ in range(3)]
     assert [job.get(120) for job in lengths] == [2.5] * 3
     assert [job.get(120) for job in draws] == [[LATEST]] * 3
-    pods = namespace.run("get", "pods", "-l", SELECTOR.rpartition(",")[0])
-    diary.say(pods)
-    assert all(f"warren-consumer-{pool}-" in pods for pool in PACKAGES)
-    for jobs in (lengths, draws):
-        assert _one_at_a_time(job.record() for job in jobs)
+    for pool, jobs in (("audio-length", lengths), ("lottery-results", draws)):
+        records = [job.record() for job in jobs]
+        consumers = {str(record.consumer) for record in records}
+        diary.say(", ".join(consumers))
+        assert all(consumer.startswith(f"{pool}/{deployment(pool)}-") for consumer in consumers)
+        assert _one_at_a_time(records)
 
 
 def test_the_commands_of_the_docs(api: str, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from warren.record import State
 
 POOL = "cpu"
 COLUMNS = ["NAME", "READY", "UNACKED", "WAIT", "REPLICAS", "WANTED", "REASON", "AGE"]
-LONG = 25.0
+LONG = 120.0
+"""Seconds that a task takes which is still under way when an idle consumer has gone, however slow the machine is."""
 COST = "controller.kubernetes.io/pod-deletion-cost"
 
 pytestmark = pytest.mark.timeout(180)

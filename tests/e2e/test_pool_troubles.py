@@ -30,8 +30,8 @@ TAKEN_UP_SECONDS = 15
 """An answer that never comes is waited for for 10 s; then there are the next round and a connection."""
 LONG, MORE = 15, 4
 """For how many seconds tasks take all slots, and how many come for which no slot is left."""
-SILENT_SECONDS = 6
-"""Figures show what has ended by then, and a pool of no patience would have sent its idle consumers away."""
+SILENT_SECONDS = 4
+"""Two looks of the operator: a pool of no patience would have sent its idle consumers away by then."""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -138,6 +138,11 @@ def test_none_goes_of_consumers_that_are_not_heard_of(
         until("the pool says so", lambda: metrics() == ("False", "ConsumersUnknown"), seconds=25)
         assert [job.get(30) for job in jobs] == [1] * (SLOTS + MORE)
         until("the other is ready", lambda: len(ready(namespace, impatient)) == 2, seconds=20)
+        until(
+            "the broker's figures show that all is done",
+            lambda: not status_of(namespace, impatient)["unacked"],
+            seconds=15,
+        )
         time.sleep(SILENT_SECONDS)
         status = status_of(namespace, impatient)
         diary.say(status["message"])
@@ -155,7 +160,8 @@ def test_a_pool_whose_tasks_nobody_takes_says_that_it_is_stalled(
     described = namespace.run("describe", pool)
     diary.say("\n".join(line for line in described.splitlines() if "nobody takes any" in line))
     assert "do the pods run, and consume this queue?" in described
-    assert "NobodyTakesTasks" in namespace.run("events", "--for", pool, "--types=Warning")
+    warned = ("events", "--for", pool, "--types=Warning")
+    until("there is an Event of it", lambda: "NobodyTakesTasks" in namespace.run(*warned), seconds=15)
     set_concurrency(namespace, "4")
     assert client.job(untaken.id).get(40) == 4
     until("it is no longer", lambda: stalled() == ("False", "Working"), seconds=15)

@@ -58,7 +58,8 @@ def test_ten_thousand_different_delays_are_each_met(
     waiting = sum(time.time() < at for at in due.values())
     assert waiting > AT_ONCE, f"only {waiting} waited at once"
     time.sleep(max(due.values()) - time.time())
-    until("all have ended", lambda: store.open <= open_before, seconds=10)
+    until("all have come to their end", lambda: thousand.count_ended(workshop, jobs) >= DELAYS, seconds=10)
+    until("no record of theirs is open", lambda: store.open <= open_before, seconds=10)
 
     rows = workshop.rows()
     assert [task_id for task_id in due if (rows.started[task_id], rows.ended[task_id]) != (1, 1)] == []

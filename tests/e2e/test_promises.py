@@ -40,6 +40,8 @@ HERE = {"pool": POOL}
 SYSTEM = "app.kubernetes.io/component=system"
 WAVES, URGENT = 3, 8
 """How often a consumer's slots are filled by what waits, and how many tasks are urgent."""
+BUSY_SECONDS = 3.0
+"""How long all slots are taken at first: by then all else was submitted."""
 AFTER_SECONDS = 2.0
 MANY = 20
 """Enough for chance to be seen."""
@@ -58,7 +60,7 @@ def test_urgent_tasks_overtake_retries_come_in_time_and_results_have_their_life(
     namespace: Namespace, workshop: Workshop, client: Client, diary: Diary
 ) -> None:
     store = Store(namespace)
-    client.submit_many([_carving(1.5)] * SLOTS)
+    client.submit_many([_carving(BUSY_SECONDS)] * SLOTS)
     waiting = client.submit_many([_carving(0.3)] * (WAVES * SLOTS))
     urgent = client.submit_many([_carving(0.3, priority="high")] * URGENT)
     knocking = client.submit("knock", after=AFTER_SECONDS, options=HERE)

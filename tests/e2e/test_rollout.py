@@ -40,7 +40,9 @@ def test_an_upgrade_interrupts_nobody(release: Release, namespace: Namespace, cl
         # More may be asked for and go again; never one of the two that so many tasks keep busy.
         busy = [int(count) for at, count in pool.changes if at < _monotonic(min(starts) + SECONDS)]
         assert min(busy) >= 2
-    assert not old & {f"pod/{name}" for name in ready(namespace, "cpu")}
+    until(
+        "the old ones are told to go", lambda: not old & {f"pod/{name}" for name in ready(namespace, "cpu")}, seconds=10
+    )
     assert replicas(namespace, "train-cpu") == 0
     told = _told_to_go(namespace, old)
     diary.say(f"told to go: {', '.join(f'{at - min(starts):.0f} s' for at in sorted(told))} after the first start")

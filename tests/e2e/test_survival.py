@@ -68,6 +68,8 @@ def test_a_consumer_freezes_and_another_is_cut_off_without_a_word(
     done_again = thousand.judge(thousand.ended(client, jobs), workshop.rows(), diary)
     assert 0 < done_again <= SLOTS, "what the frozen one worked on, and nothing else"
 
+    queue = f"warren.tasks.{workshop.pool}"
+    until("all take from the queue again", lambda: broker.consumers(namespace, queue) == CONSUMERS, seconds=30)
     until("all are ready", lambda: len(ready(namespace, workshop.pool)) == CONSUMERS, seconds=30)
     work = {"task": "carve", "args": {"seconds": 1}, "options": HERE}
     records = thousand.ended(client, client.submit_many([work] * CONSUMERS * SLOTS))
@@ -78,7 +80,7 @@ def test_the_broker_runs_short_of_memory_and_is_restarted(
     namespace: Namespace, workshop: Workshop, client: Client, api: str, diary: Diary
 ) -> None:
     knocking = client.submit_many([{"task": "knock", "args": {"after": 5}, "options": HERE}] * KNOCKING)
-    jobs = thousand.accepted(client, workshop, "alarm", 0.7)
+    jobs = thousand.accepted(client, workshop, "alarm", 0.9)
 
     def submitted() -> httpx2.Response:
         body = {"task": "carve", "args": {"seconds": 0}, "options": HERE}
