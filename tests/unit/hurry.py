@@ -35,7 +35,12 @@ class HurriedSelector:
         return self._time() + self._spared
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
-        """Wait; no more time seems to have passed than was asked for, unless it has."""
+        """Wait; no more time seems to have passed than was asked for, unless it has.
+
+        What is there already was not waited for, however busy the machine is that gives it.
+        """
+        if events := self._selector.select(0):
+            return events
         began = self._monotonic()
         events = self._selector.select(timeout and timeout / HASTE)
         if timeout:

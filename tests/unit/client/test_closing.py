@@ -127,27 +127,33 @@ def test_what_is_left_of_as_completed_may_be_closed_after_its_client(
 
 
 @pytest.fixture
-def ctrl_c() -> Iterator[Callable[[float], None]]:
-    """Give what interrupts this thread after so many seconds, as Ctrl-C does."""
+def ctrl_c(silence: Silence) -> Iterator[Callable[[], None]]:
+    """Give what interrupts this thread soon after it has begun to wait, as Ctrl-C does."""
     former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timers: list[threading.Timer] = []
+    pressing: list[threading.Thread] = []
 
-    def press(seconds: float) -> None:
-        timers.append(threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)))
-        timers[-1].start()
+    def press(thread: int) -> None:
+        while not silence.waiting:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        signal.pthread_kill(thread, signal.SIGINT)
 
-    yield press
-    for timer in timers:
-        timer.join()
+    def begin() -> None:
+        pressing.append(threading.Thread(target=press, args=(threading.get_ident(),), daemon=True))
+        pressing[-1].start()
+
+    yield begin
+    for thread in pressing:
+        thread.join()
     signal.signal(signal.SIGINT, former)
 
 
 def test_ctrl_c_is_what_it_is_and_the_client_goes_on(
-    client: Client, silence: Silence, ctrl_c: Callable[[float], None]
+    client: Client, silence: Silence, ctrl_c: Callable[[], None]
 ) -> None:
     with client:
         for way in (WAYS["as_completed"], WAYS["gather"], WAYS["get"]):
-            ctrl_c(0.2)
+            ctrl_c()
             with pytest.raises(KeyboardInterrupt):
                 way(client)
             assert not silence.waiting, "what was interrupted has ended"

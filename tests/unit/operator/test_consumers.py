@@ -14,8 +14,8 @@ from tests.unit.operator.web import serving
 from warren_consumer.metrics import Metrics
 from warren_operator.figures.consumers import WebConsumers
 
-PATIENCE = 1.0
-"""Seconds; who answers needs none of it."""
+PATIENCE = 10.0
+"""Seconds of a clock in a hurry; who answers needs none of it."""
 
 
 @pytest.fixture
@@ -56,6 +56,7 @@ async def test_whoever_says_nothing_of_that_is_missing(consumers: WebConsumers, 
         assert await consumers.running([url.removeprefix("http://")]) == {}
 
 
+@pytest.mark.usefixtures("hurry")
 async def test_those_that_hang_cost_no_more_than_the_patience(consumers: WebConsumers) -> None:
     """They accept, and say nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent, serving(told(2)) as url:

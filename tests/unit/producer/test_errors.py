@@ -97,11 +97,11 @@ async def test_a_body_of_another_type_is_told_by_its_type(api: httpx2.AsyncClien
 async def test_a_mass_of_mistakes_is_refused_in_no_time(spacious_house: House, body: Callable[[], object]) -> None:
     content = orjson.dumps(body())
     async with serving(spacious_house) as api:
-        started = time.monotonic()
+        started = time.process_time()
         response = await api.post("/v1/tasks", content=content, headers={"Content-Type": "application/json"})
     await _problem(response, 422, "invalid-request")
     assert len(response.content) < 1000
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 async def test_a_key_that_is_too_long(api: httpx2.AsyncClient) -> None:
