@@ -4,6 +4,7 @@ Kubernetes itself offers none of this, so it is done where the containers are: o
 """
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,6 +24,10 @@ _LISTED: Final = 'grep -ls "$0" /proc/[0-9]*/cgroup; true'
 _SIGNALLED: Final = 'for pid; do kill -s "$0" "$pid" || test ! -d "/proc/$pid" || exit 1; done'
 
 
+killed_at: dict[str, float] = {}
+"""When the processes of pods were killed, by the pods' uids: until it knows, a kubelet may still probe them."""
+
+
 class Node:
     """The node that a pod of the namespace runs on; pods are given by their names."""
 
@@ -31,6 +36,7 @@ class Node:
 
     def kill(self, pod: str) -> None:
         """End a pod's processes by SIGKILL; its containers are started again in the same pod."""
+        killed_at[self._namespace.get("pod", pod)["metadata"]["uid"]] = time.time()
         self._signal("KILL", pod)
 
     @contextmanager

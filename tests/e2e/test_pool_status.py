@@ -71,8 +71,9 @@ def test_advice_a_warm_spare_and_the_idle_one_that_goes(
     namespace.patch("consumerpool", asleep, {"adviseOnly": True})
     until("it only advises", lambda: told(namespace)["Active"] == "not AdviseOnly", seconds=15)
     waiting = client.submit("echo", text="hello")
-    until("one replica is advised for it", lambda: listed(namespace)["REASON"] == "Backlog", seconds=15)
-    row = listed(namespace)
+    row = until(
+        "one is advised for it", lambda: one if (one := listed(namespace))["REASON"] == "Backlog" else None, seconds=15
+    )
     diary.say(str(row))
     assert (row["READY"], row["UNACKED"], row["REPLICAS"], row["WANTED"]) == ("1", "0", "0", "1")
     assert replicas(namespace, asleep) == 0
