@@ -106,7 +106,7 @@ def test_what_a_receiver_answers_decides_what_follows(receiver: Receiver, client
     refused = told_at(receiver.at("told", CLOSED))
     others = [told_at(receiver.at(mood)) for mood in ("stumbles", "silent")]
     gone, unwanted = told_at(receiver.at("gone")), told_at(receiver.url, "failed", "canceled")
-    until("its connection is refused", lambda: refused.deliveries().attempts, seconds=60)
+    until("its connection is refused", lambda: refused.deliveries().attempts, seconds=60, every=0.05)
     receiver.open()
     taken = [_stands(job, WebhookState.DELIVERED).attempts for job in (refused, *others)]
     for attempts in taken:
