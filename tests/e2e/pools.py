@@ -25,7 +25,10 @@ def ready(namespace: Namespace, pool: str) -> list[str]:
 def fall_asleep(namespace: Namespace, pool: str) -> None:
     """Return when the pool has no replica and no pod."""
     until(f"the pool {pool} sleeps", lambda: replicas(namespace, pool) == 0, seconds=60)
-    until(f"the pods of {pool} are gone", lambda: not namespace.names("pods", SELECTOR + pool), seconds=60)
+    # One that is told to go before its Python has begun to listen is the container's first process, to which the kernel
+    # does not pass that on: it has all of its grace.
+    grace = namespace.get("deployment", deployment(pool))["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    until(f"the pods of {pool} are gone", lambda: not namespace.names("pods", SELECTOR + pool), seconds=grace + 30)
 
 
 def deaths(namespace: Namespace, pool: str) -> int:
