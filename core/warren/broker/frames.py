@@ -36,6 +36,10 @@ _ALWAYS: Final = _CONTENT_TYPE | _HEADERS | _DELIVERY_MODE | _PRIORITY | _MESSAG
 _TIME: Final = struct.Struct(">Q")
 _DOUBLE: Final = struct.Struct(">d")
 
+_LEFT_OUT: Final = frozenset({"x-death", "CC"})
+"""Headers by which the broker notes a message's way, and is told of further ways: on a message that is published again
+the one would grow with every round, and the other bring a copy back each time, even to the queue that it came from."""
+
 _KNOWN_ROUTES: Final = 1024
 _KNOWN_HEADERS: Final = 1024
 _KNOWN_WORDS: Final = 1024
@@ -102,9 +106,9 @@ def _method(channel: int, exchange: str, routing_key: str, mandatory: bool) -> b
 
 
 def _headers(headers: Mapping[str, Any]) -> bytes:
-    """Return the table of headers, without the broker's own note on a message's way: it would grow with every round."""
-    if "x-death" in headers:
-        headers = {name: value for name, value in headers.items() if name != "x-death"}
+    """Return the table of headers, but for those that are the broker's to read."""
+    if not _LEFT_OUT.isdisjoint(headers):
+        headers = {name: value for name, value in headers.items() if name not in _LEFT_OUT}
     try:
         # By their types as well: 1, 1.0 and True are equal, and not the same on the wire.
         return _known_table(tuple(headers.items()), tuple(map(type, headers.values())))

@@ -127,7 +127,7 @@ texts = st.text(max_size=60)
         reply_to=st.none() | texts,
         priority=st.integers(0, 255),
         headers=st.dictionaries(
-            st.text(min_size=1, max_size=30).filter(lambda name: name != "x-death"),
+            st.text(min_size=1, max_size=30).filter(lambda name: name not in {"x-death", "CC"}),
             st.one_of(st.integers(-(2**62), 2**62), st.booleans(), st.floats(allow_nan=False), texts),
             max_size=5,
         ),
