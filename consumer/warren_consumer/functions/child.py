@@ -27,7 +27,7 @@ from warren_consumer.children.inside import begin
 from warren_consumer.functions.job import STOP, Advanced, Call, Raised, Returned, line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import BinaryIO
 
     from warren.record import Progress
@@ -74,19 +74,31 @@ class Events:
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
         self._lock = threading.Lock()
-        self._progress: Progress | None = None
+        self._progress: tuple[object, Progress] | None = None
+        self._call: object = None
+        """The call at hand, told from those before it by this object."""
         self._changed = threading.Event()
         threading.Thread(target=self._tell_progress, daemon=True, name="warren-progress").start()
 
-    def report(self, progress: Progress) -> None:
-        """Tell how far the call has come, soon; what is out of date by then is not told."""
-        self._progress = progress
-        self._changed.set()
+    def begin(self) -> Callable[[Progress], None]:
+        """Return what tells how far a call has come, soon; what is out of date by then is not told.
+
+        What a thread that the function left behind tells after the call's end is not of the next call.
+        """
+        call = self._call = object()
+
+        def report(progress: Progress) -> None:
+            if self._call is call:
+                self._progress = (call, progress)
+                self._changed.set()
+
+        return report
 
     def end(self, event: Returned | Raised, data: bytes = b"") -> None:
         """Tell how the call ended: the last of its events."""
         with self._lock:
             self._write(self._newest() + line(event) + data)
+            self._call = None
 
     def _tell_progress(self) -> None:
         while self._changed.wait():
@@ -96,8 +108,8 @@ class Events:
             time.sleep(PROGRESS_SECONDS)
 
     def _newest(self) -> bytes:
-        progress, self._progress = self._progress, None
-        return b"" if progress is None else line(Advanced(progress=progress))
+        told, self._progress = self._progress, None
+        return b"" if told is None or told[0] is not self._call else line(Advanced(progress=told[1]))
 
     def _write(self, data: bytes) -> None:
         self._target.write(data)
@@ -118,7 +130,7 @@ def main() -> None:
 def _call(function: TaskFunction[..., Any], order: Order, events: Events) -> None:
     try:
         call = order.call
-        task = CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.report)
+        task = CurrentTask(call.task, call.name, call.attempt, call.fence, call.deadline, order.stop, events.begin())
         given = function.arguments.read(order.payload, task)
         enter(task)
         returned = result(_finished(function(**given)))

@@ -25,7 +25,7 @@ from warren_consumer.functions.crew import Crew
 from warren_consumer.handler import Context, TaskFault
 
 FUNCTIONS = """
-import asyncio, atexit, ctypes, functools, multiprocessing, os, signal, subprocess, sys, time
+import asyncio, atexit, ctypes, functools, multiprocessing, os, signal, subprocess, sys, threading, time
 from warren import CurrentTask, Fail, Retry, current_task, report_progress, task
 
 @task(pool="cpu", process=True)
@@ -70,6 +70,15 @@ def counts(to: int, pause: float) -> int:
         report_progress(number / to, str(number))
         time.sleep(pause)
     return to
+
+@task(pool="cpu", process=True)
+def leaves_a_thread(context: CurrentTask) -> None:
+    def goes_on():
+        while True:
+            context.report_progress(0.7, "of the call before")
+            time.sleep(0.01)
+    threading.Thread(target=goes_on, daemon=True).start()
+    time.sleep(0.3)
 
 @task(pool="cpu", process=True)
 def farewells(trace: str) -> int:
@@ -207,6 +216,15 @@ async def test_a_flood_of_progress_is_thinned_out_ends_with_its_last_and_is_not_
     await crew.call(context("counts", reports, to=200, pause=0.002))
     assert 2 <= len(reports) < 30
     assert reports[-1].message == "199"
+    others: list[Progress] = []
+    await crew.call(context("naps", others))
+    assert others == []
+
+
+async def test_what_a_thread_that_was_left_behind_tells_is_not_of_the_next_call(crew: Crew) -> None:
+    reports: list[Progress] = []
+    await crew.call(context("leaves_a_thread", reports))
+    assert {report.message for report in reports} == {"of the call before"}
     others: list[Progress] = []
     await crew.call(context("naps", others))
     assert others == []
