@@ -29,8 +29,10 @@ class Retry(Exception):  # noqa: N818 - `raise Retry(...)` says what is wanted
     raised from (`raise Retry(...) from error`, or within its `except`), or with the code `retry` and this message.
     """
 
-    def __init__(self, message: str = "the task asks for another attempt", *, after: float | None = None) -> None:
+    def __init__(self, message: object = "the task asks for another attempt", *, after: float | None = None) -> None:
         """Ask for another attempt after so many seconds, 30 days at most; None: the task's usual backoff.
+
+        A message that is no text, such as the exception at hand, is told as its text.
 
         Raises:
             ValueError: the delay is out of range.
@@ -40,7 +42,7 @@ class Retry(Exception):  # noqa: N818 - `raise Retry(...)` says what is wanted
             msg = f"Retry(after=...) takes 0 to {MAX_DELAY_SECONDS} seconds (30 days), not {after}"
             raise ValueError(msg)
         super().__init__(message)
-        self.message = message
+        self.message = str(message)
         self.after = after
 
 
@@ -50,8 +52,10 @@ class Fail(Exception):  # noqa: N818 - `raise Fail(...)` says what is wanted
     The record says this code and message, and shows no traceback.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: object) -> None:
         """End the task with a stable word for programs (`not-an-image`) and a sentence for people.
+
+        A message that is no text, such as the exception at hand, is told as its text.
 
         Raises:
             ValueError: the code is no such word.
@@ -62,7 +66,7 @@ class Fail(Exception):  # noqa: N818 - `raise Fail(...)` says what is wanted
             raise ValueError(msg)
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = str(message)
 
 
 class TaskFault(Exception):  # noqa: N818 - a word of its own: an attempt's, not a program's

@@ -9,6 +9,7 @@ Forbidden here: any import that does something.
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -116,17 +117,11 @@ def assess(
     fault: BaseException, retry_on: tuple[type[Exception], ...] = (Exception,), *, retry_timeouts: bool = True
 ) -> Assessment:
     """Return what the exception means; only one without a name of its own shows its traceback."""
-    match only := _only(fault):
-        case AssessedError():
-            return only.assessment
-        case Retry():
-            return _asked_for(only)
-        case Fail() | TaskFault():
-            return _named(only.code, only.message, retryable=isinstance(only, TaskFault) and only.retryable)
-        case WarrenError():
-            return _named(only.code, only.detail, retryable=isinstance(only, UnavailableError))
-        case DeadlineExceededError():
-            return _named("timeout", str(only), retryable=retry_timeouts)
+    only = _only(fault)
+    # A class of the task's own may lack what its parent has, and a retry may be its own cause.
+    with suppress(Exception):
+        if (meant := _meant(only, retry_timeouts=retry_timeouts)) is not None:
+            return meant
     error = _raised(fault)
     retryable = isinstance(fault, retry_on) or isinstance(only, retry_on)
     return Assessment(error=error, last_error=error, retryable=retryable)
@@ -148,6 +143,22 @@ def shown(fault: BaseException) -> str:
         return repr(fault)
     except Exception as error:  # noqa: BLE001 - a task's own class: it may fail in any way
         return f"{type(fault).__name__}: it cannot be shown ({type(error).__name__})"
+
+
+def _meant(fault: BaseException, *, retry_timeouts: bool) -> Assessment | None:
+    """Return what an exception means that has a name of its own; None of any other."""
+    match fault:
+        case AssessedError():
+            return fault.assessment
+        case Retry():
+            return _asked_for(fault)
+        case Fail() | TaskFault():
+            return _named(fault.code, fault.message, retryable=isinstance(fault, TaskFault) and fault.retryable)
+        case WarrenError():
+            return _named(fault.code, fault.detail, retryable=isinstance(fault, UnavailableError))
+        case DeadlineExceededError():
+            return _named("timeout", str(fault), retryable=retry_timeouts)
+    return None
 
 
 def _only(fault: BaseException) -> BaseException:

@@ -159,6 +159,37 @@ def test_an_exception_whose_text_cannot_be_had_is_named() -> None:
     assert assess(MuteError()).error.message == "MuteError: its text cannot be had (KeyError)"
 
 
+@pytest.mark.parametrize("fault", [Retry(KeyError("gone")), Fail("bad-input", KeyError("gone"))])
+def test_an_exception_given_for_a_message_is_told_as_its_text(fault: Exception) -> None:
+    assert assess(fault).error.message == "'gone'"
+
+
+class _Bare(Retry):
+    """A task's own, which leaves out its parent's constructor."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class _BareEnd(Fail):
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("fault", [_Bare(), _BareEnd()])
+def test_what_cannot_say_what_it_means_is_an_exception_like_any_other(fault: Exception) -> None:
+    found = assess(fault, (OSError,))
+    assert (found.error.code, found.retryable) == ("exception", False)
+    assert type(fault).__name__ in found.error.message
+
+
+def test_a_retry_may_be_its_own_cause() -> None:
+    retry = Retry("later", after=7)
+    retry.__cause__ = retry
+    found = assess(retry)
+    assert (found.error.message, found.last_error.code, found.after_seconds) == ("later", "exception", 7)
+
+
 @pytest.mark.parametrize("fault", [ValueError("x" * 1_000_000), Fail("large", "x" * 1_000_000)])
 def test_of_a_long_message_the_beginning_is_kept(fault: Exception) -> None:
     assert len(assess(fault).error.message) == MAX_TEXT_CHARACTERS
