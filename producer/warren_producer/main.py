@@ -28,7 +28,7 @@ from warren.repository import Repository
 from warren.settings import load
 from warren.submission import Submitter
 from warren_producer.app import create_app
-from warren_producer.server import Server
+from warren_producer.server import Connection, Server
 from warren_producer.settings import ProducerSettings
 
 ANSWER_SECONDS: Final = 2.0
@@ -65,6 +65,7 @@ async def _serve(settings: ProducerSettings, functions: list[TaskType], keyring:
     server = Server(
         uvicorn.Config(
             app,
+            http=Connection,
             host=settings.host,
             port=settings.port,
             access_log=False,

@@ -6,8 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from functools import partial
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import httpx2
@@ -19,8 +20,11 @@ from tests.integration.servers import Workspace, through_a_proxy
 from warren import AsyncClient, Client
 from warren.errors import BrokerUnavailableError, ClientClosedError, RecordsUnavailableError, UnroutableError
 from warren.record import State
+from warren.tasks import JSON
 
 ECHO = {"task": "echo", "args": {"text": "hello"}}
+HTTP2 = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA"}
+"""What Java's own client sends along with its first request to an address."""
 AWAY_SECONDS = 2.0
 """Longer than a publish waits for the connection that is being made again, and than the pause before the next try."""
 
@@ -57,6 +61,31 @@ async def test_a_waiting_request_is_answered_by_the_reply(producer: Producer, co
             taken.append(time.monotonic() - start)
             assert (response.status_code, response.json()["result"]) == (200, {"text": "hello"})
     assert sorted(taken)[10] < 0.1, f"the sweep (0.5 s), not the reply, ended the waits: {taken}"
+
+
+def apart(http: HTTPConnection, body: bytes) -> HTTPResponse:
+    """Submit with an offer of HTTP/2, the body after the head."""
+    http.putrequest("POST", "/v1/tasks")
+    for name, value in {**HTTP2, "Content-Type": JSON, "Content-Length": str(len(body))}.items():
+        http.putheader(name, value)
+    http.endheaders()
+    time.sleep(0.05)
+    http.send(body)
+    return http.getresponse()
+
+
+def together(http: HTTPConnection, body: bytes) -> HTTPResponse:
+    """Submit with an offer of HTTP/2, head and body in one write."""
+    http.request("POST", "/v1/tasks", body, {**HTTP2, "Content-Type": JSON})
+    return http.getresponse()
+
+
+def test_a_client_that_offers_http2_is_answered_in_what_it_speaks(producer: Producer) -> None:
+    http = HTTPConnection("127.0.0.1", producer.port, timeout=10)
+    with closing(http):
+        for send in (together, apart, together, apart):  # all over one connection
+            response = send(http, orjson.dumps(ECHO))
+            assert (response.status, orjson.loads(response.read()).get("task")) == (202, "echo"), send.__name__
 
 
 async def test_a_key_holds_over_a_restart(producer: Producer, consumer: Consumer) -> None:
