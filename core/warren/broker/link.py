@@ -12,7 +12,13 @@ from typing import Final
 import aio_pika
 from aio_pika.abc import AbstractRobustConnection, ConnectionParameter
 from aio_pika.connection import make_url
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
+from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
+    AuthenticationError,
+    ChannelInvalidStateError,
+    ChannelNotFoundEntity,
+    ProbableAuthenticationError,
+)
 
 from warren.address import without_password
 from warren.broker.tap import Takers, TappedTransport
@@ -24,8 +30,29 @@ GIVE_UP_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 10
 
 
+class _Channel(aio_pika.RobustChannel):
+    """A robust channel that waits by itself for a queue that is gone.
+
+    aio-pika gives up the whole new connection for it, again and again, with all that its other channels consume.
+    """
+
+    async def restore(self, channel: object = None) -> None:
+        try:
+            await super().restore(channel)
+        except ChannelNotFoundEntity:
+            self._connection._request_recovery()  # type: ignore[attr-defined]  # noqa: SLF001 - it has no public way
+
+    async def _restore_consumers(self) -> bool:
+        try:
+            return await super()._restore_consumers()
+        except ChannelInvalidStateError:
+            return True  # it is gone yet
+
+
 class _Connection(aio_pika.RobustConnection):
     """A robust connection whose first attempt, given up, leaves nothing behind that goes on trying for ever."""
+
+    CHANNEL_CLASS = _Channel
 
     # aio-pika hands on to aiormq only what is named here.
     PARAMETERS = (

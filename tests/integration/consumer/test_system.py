@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from tests.integration.consumer.conftest import Client, apply_topology, until
 from tests.integration.consumer.crew import Crew, ask, dependencies
-from tests.integration.servers import Workspace, free_port, tied
+from tests.integration.servers import Workspace, control, free_port, tied
 from tools.stack import web
 from warren.broker.amqp import AmqpBroker
 from warren.clock import ManualClock
@@ -52,6 +52,9 @@ FIGURES_SECONDS = 30
 
 START_SECONDS = 60
 """Of a process on a machine with other things to do."""
+
+BACK_SECONDS = 20
+"""Of a connection that an administrator closed."""
 
 
 class Listener:
@@ -241,6 +244,27 @@ async def test_a_dead_letter_queue_that_was_made_anew_is_read_again(
     task = Task("waits", "cpu", reply_to=listener.queue)
     await bury(client, task)
     await told(listener, task)
+
+
+async def test_a_queue_that_is_gone_when_the_connection_comes_back_holds_up_no_other(
+    crew: Crew, client: Client, workspace: Workspace
+) -> None:
+    port = await ready(crew)
+    gone = DEFAULT_POOLS[1].dead_letter_queue
+    assert web.call("DELETE", f"{workspace.management_url()}api/queues/{workspace.name}/{gone}").status == 204
+    await asyncio.to_thread(control, workspace.servers, "close_all_user_connections", "warren-system", "for a test")
+    await until(lambda: dependencies(port)["consuming"] != "ok")
+    others = (CPU.dead_letter_queue, RESULTS)
+    async with asyncio.timeout(BACK_SECONDS):
+        while [(await client.broker.depth(queue)).consumers for queue in others] != [1, 1]:  # noqa: ASYNC110 - the broker tells nobody
+            await asyncio.sleep(0.2)
+    seen = set()
+    for _ in range(20):
+        seen |= {(await client.broker.depth(queue)).consumers for queue in others}
+        await asyncio.sleep(0.2)
+    assert seen == {1}
+    await apply_topology(workspace)
+    await until(lambda: ask(port, "/readyz")[0] == 200, START_SECONDS)
 
 
 async def test_what_ran_out_of_its_time_at_the_broker_ends_as_expired(
