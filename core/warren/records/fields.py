@@ -8,7 +8,7 @@ Forbidden here: I/O.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -155,45 +155,45 @@ def _kind(name: str, pool: str, model: str, content_type: str, options: TaskOpti
     return b"".join(part.encode() + b"\0" for part in (name, pool, model, content_type, options.model_dump_json()))
 
 
-def parse_record(fields: Iterable[tuple[bytes, bytes]], now_ms: int) -> Record:
+def parse_record(fields: Mapping[str, bytes | str], now_ms: int) -> Record:
     """Return the record that the store's fields say; fields that it has for itself are passed over."""
     known: dict[str, Any] = {}
-    for stored, raw in fields:
+    for stored, raw in fields.items():
         name, read = _READ.get(stored, _OWN)
         if (value := read(raw)) is not None:
             known[name] = value
     return Record(now=now_ms / 1000, **known)
 
 
-def _text(raw: bytes) -> str | None:
-    return raw.decode() or None
+def _text(raw: str) -> str | None:
+    return raw or None
 
 
-def _nothing(_: bytes) -> None:
+def _nothing(_: str) -> None:
     return None
 
 
-def _flag(raw: bytes) -> bool:
-    return raw == b"1"
+def _flag(raw: str) -> bool:
+    return raw == "1"
 
 
-def _time(raw: bytes) -> float | None:
+def _time(raw: str) -> float | None:
     return int(raw) / 1000 or None
 
 
-def _words(raw: bytes) -> tuple[str, ...]:
-    return tuple(raw.decode().split())
+def _words(raw: str) -> tuple[str, ...]:
+    return tuple(raw.split())
 
 
-def _error(raw: bytes) -> TaskError | None:
+def _error(raw: str) -> TaskError | None:
     return TaskError.model_validate_json(raw) if raw else None
 
 
-def _seconds(raw: bytes) -> float:
+def _seconds(raw: str) -> float:
     return int(raw) / 1000
 
 
-_READERS: Final[dict[str, Callable[[bytes], Any]]] = {
+_READERS: Final[dict[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_TEXT, _text),
     **dict.fromkeys(_WHOLE, int),
     **dict.fromkeys(_FLAG, _flag),
@@ -207,8 +207,6 @@ _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
 }
 """How each field of a record is read."""
 
-_READ: Final = {name.encode(): (name, read) for name, read in _READERS.items()} | {
-    b"running_ms": ("running_seconds", _seconds)
-}
+_READ: Final = {name: (name, read) for name, read in _READERS.items()} | {"running_ms": ("running_seconds", _seconds)}
 _OWN: Final = ("", _nothing)
 """Stands for the fields that the store has for itself."""

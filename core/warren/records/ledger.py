@@ -111,9 +111,7 @@ class Ledger:
 
     def write(self, task: Task, now: float) -> Entry:
         """Return a new entry, of a queued task."""
-        fields = {"state": State.QUEUED.value, **task_fields(task)}
-        raw = ((name.encode(), value.encode() if isinstance(value, str) else value) for name, value in fields.items())
-        record = parse_record(raw, 0)
+        record = parse_record({"state": State.QUEUED.value, **task_fields(task)}, 0)
         entry = self._entries[task.id] = Entry(record.model_copy(update={"submitted_at": now}))
         return entry
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
+import orjson
+
 from warren.errors import IdempotencyConflictError
 from warren.record import (
     Claim,
@@ -58,13 +60,10 @@ CLAIMS: Final = "warren:claims"
 """How many attempts were started, by pool."""
 
 STEPS: Final = (
-    "create",
     "accept",
     "read",
-    "claim",
     "keep",
     "renew",
-    "finish",
     "retry",
     "release",
     "settle",
@@ -86,6 +85,8 @@ STEPS: Final = (
     "webhook_read",
     "webhook_again",
 )
+TOGETHER: Final = ("create", "claim", "finish")
+"""The steps that every task takes."""
 _ABSENT: Final = b"absent"
 _POISON: Final = POISON.model_dump_json()
 _NAMES: Final = f"""\
@@ -96,6 +97,7 @@ local DEAD = '{DEAD}'
 local WEBHOOKS = '{WEBHOOKS}'
 local CLAIMS = '{CLAIMS}'
 local POISON = [==[{_POISON}]==]
+local MAX_LAPSES = {MAX_LAPSES}
 local UNACCEPTED_MS = {milliseconds(UNACCEPTED_SECONDS)}
 """
 
@@ -104,7 +106,7 @@ class RedisRecords:
     """Task records in the store at `url` (`redis://user:password@host:port/db`), which has so long to answer a step."""
 
     def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._store = Store(url, STEPS, _NAMES, answer_seconds)
+        self._store = Store(url, STEPS, TOGETHER, _NAMES, answer_seconds)
         self._accept = self._store.sharing("accept")
         self._webhooks = RedisWebhooks(self._store, PREFIX)
 
@@ -118,12 +120,13 @@ class RedisRecords:
         expires = task.options.expires_seconds
         # 0 is for none.
         limits = (milliseconds(task.options.delay_seconds), max(1, milliseconds(expires)) if expires else 0)
-        answer = await self._store.run(
+        answer = await self._store.run_together(
             "create",
-            [_key(task.id), *_idempotency(task)],
+            _key(task.id),
             task_digest(task),
             *limits,
             task.owner or "",
+            _idempotency(task),
             *_flat(task_fields(task)),
         )
         if answer[0] == b"created":
@@ -145,9 +148,7 @@ class RedisRecords:
 
     async def claim(self, task: Task, consumer: str, *, alone: bool, seconds: float = LEASE_SECONDS) -> Claim:
         """Decide what the consumer does with a delivery of the task."""
-        answer = await self._run_known(
-            "claim", task, consumer, milliseconds(seconds), int(alone), MAX_LAPSES, task.pool
-        )
+        answer = await self._run_known("claim", task, consumer, milliseconds(seconds), int(alone), task.pool)
         word, record, wait = _parse(answer)
         if record.state is State.FAILED and record.payload is None and record.payload_ref is None:
             await self._store.run("keep", [_key(task.id)], *_flat(payload_fields(task.payload)))
@@ -182,7 +183,9 @@ class RedisRecords:
         self, lease: Lease, task: Task, outcome: Outcome, *, ttl_seconds: float = RESULT_TTL_SECONDS
     ) -> float | None:
         """Set the terminal record and list its reply and webhook; return the time of the end."""
-        said = _flat(outcome_fields(outcome))
+        # The error of an attempt before this one is over; before the first there was none.
+        over: Fields = {"error": ""} if lease.attempt > 1 else {}
+        said = _flat(over | outcome_fields(outcome))
         ended = await self._run_known(
             "finish", task, lease.fence, lease.attempt, outcome.state.value, milliseconds(ttl_seconds), len(said), *said
         )
@@ -302,9 +305,10 @@ class RedisRecords:
 
         To make, send and read those fields was a twentieth of what a small task costs.
         """
-        answer = await self._store.run(step, [_key(task.id)], *arguments)
+        key = _key(task.id)
+        answer = await self._store.run_together(step, key, *arguments)
         if answer == _ABSENT:
-            answer = await self._store.run(step, [_key(task.id)], *arguments, *_flat(task_fields(task)))
+            answer = await self._store.run_together(step, key, *arguments, *_flat(task_fields(task)))
         return answer
 
 
@@ -316,10 +320,11 @@ def _place(ended: bytes, task_id: bytes) -> Place:
     return int(ended), task_id.decode()
 
 
-def _idempotency(task: Task) -> list[str]:
+def _idempotency(task: Task) -> str:
+    """Return the key under which the store finds the task again, nothing where none was given."""
     if task.idempotency_key is None:
-        return []
-    return [KEYS + hashlib.sha256(f"{task.caller or ''}\0{task.idempotency_key}".encode()).hexdigest()]
+        return ""
+    return KEYS + hashlib.sha256(f"{task.caller or ''}\0{task.idempotency_key}".encode()).hexdigest()
 
 
 def _flat(fields: Fields) -> list[str | bytes]:
@@ -327,7 +332,11 @@ def _flat(fields: Fields) -> list[str | bytes]:
 
 
 def _parse(answer: Sequence[Any]) -> tuple[str, Record, float]:
-    """Read what `answer()` of the prelude returns: verdict, wait in ms, the clock in ms, the record's fields."""
-    word, wait, now, flat = answer
-    fields = iter(flat)
-    return word.decode(), parse_record(zip(fields, fields, strict=True), int(now)), int(wait) / 1000
+    """Read what `tell()` of the prelude returns: verdict, wait in ms, the clock in ms, the record."""
+    word, wait, now, document, result, payload = answer
+    fields: Fields = orjson.loads(document)
+    if result is not None:
+        fields["result"] = result
+    if payload is not None:
+        fields["payload"] = payload
+    return word.decode(), parse_record(fields, int(now)), int(wait) / 1000

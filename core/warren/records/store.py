@@ -30,6 +30,7 @@ from redis.exceptions import (
 
 from warren.address import without_password
 from warren.errors import RecordsUnavailableError
+from warren.records.parcels import Part, parcels
 from warren.records.pipeline import Answer, Command, Pipeline, Shared, Tell
 
 ANSWER_SECONDS: Final = 0.8
@@ -44,16 +45,22 @@ _DEFINED: Final = re.compile(r"local (?:function )?(\w+)")
 
 
 class Store:
-    """The steps, by name, at the store of `url`; `names` is Lua that stands before the prelude."""
+    """The steps, by name, at the store of `url`; `names` is Lua that stands before the prelude.
 
-    def __init__(self, url: str, steps: Iterable[str], names: str, seconds: float = ANSWER_SECONDS) -> None:
+    Those `together` may be asked for several keys at once.
+    """
+
+    def __init__(
+        self, url: str, steps: Iterable[str], together: Iterable[str], names: str, seconds: float = ANSWER_SECONDS
+    ) -> None:
         # It makes the connections, as the URL says, and keeps none: to take one from it and to give it back cost more
         # than the round itself. Nor do they keep time, for which they would start a task with each write.
         self._maker = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=seconds)
         self._idle: list[AbstractConnection] = []
         self._where = without_password(url)
         self._seconds = seconds
-        self._scripts = {step: _script(step, names) for step in steps}
+        self._scripts = {step: _script(names, _text(step)) for step in steps}
+        self._scripts |= {step: _script(names, _together(step)) for step in together}
         self._digests = {step: hashlib.sha1(text).hexdigest() for step, text in self._scripts.items()}  # noqa: S324 - EVALSHA's
         self._pipeline = Pipeline(self._send, rounds=CONNECTIONS, seconds=seconds)
 
@@ -76,6 +83,13 @@ class Store:
         shared = Shared(lambda keys: self._ask(step, keys))
         return lambda key: self._answer(shared.ask(key))
 
+    def run_together(self, step: str, key: str, *arguments: str | bytes | float) -> Coroutine[Any, Any, Any]:
+        """Run one of the steps `together`, for one key, in one command with what its round brings for the same step.
+
+        What goes wrong with one of them is its caller's alone.
+        """
+        return self._answer(self._pipeline.ask(Part((self._digests[step], key, *arguments))))
+
     async def send(self, *command: str | bytes | float) -> None:
         """Send a command that is no step."""
         await self._answer(self._pipeline.ask(command))
@@ -88,22 +102,26 @@ class Store:
     def _ask(self, step: str, keys: Sequence[str], *arguments: str | bytes | float) -> Answer:
         return self._pipeline.ask(("EVALSHA", self._digests[step], len(keys), *keys, *arguments))
 
-    async def _send(self, commands: Sequence[Command], tell: Tell) -> None:
-        """Send commands together; a store that was restarted is taught the scripts anew."""
+    async def _send(self, asked: Sequence[Command], tell: Tell) -> None:
+        """Send what is asked together; a store that was restarted is taught the scripts anew."""
+        made = list(parcels(asked))
         unknown: dict[int, Command] = {}
 
-        def hear(place: int, word: object) -> None:
+        def hand_out(number: int, word: object) -> None:
+            made[number].hand_out(word, tell)
+
+        def hear(number: int, word: object) -> None:
             if isinstance(word, NoScriptError):
-                unknown[place] = commands[place]
+                unknown[number] = made[number].command
             else:
-                tell(place, word)
+                hand_out(number, word)
 
         async with asyncio.timeout(self._seconds):
-            await self._exchange(dict(enumerate(commands)), hear)
+            await self._exchange({number: parcel.command for number, parcel in enumerate(made)}, hear)
             if unknown:
                 lessons = (("SCRIPT", "LOAD", text) for text in self._scripts.values())
                 await self._exchange(dict(enumerate(lessons)), lambda *_: None)
-                await self._exchange(unknown, tell)
+                await self._exchange(unknown, hand_out)
 
     async def _exchange(self, commands: dict[int, Command], tell: Tell) -> None:
         """Have each command answered; over a new connection where the one at hand turns out to be gone."""
@@ -167,10 +185,16 @@ async def _said(connection: AbstractConnection) -> Any:  # noqa: ANN401
         return error
 
 
-def _script(step: str, names: str) -> bytes:
-    steps = files("warren.records").joinpath("steps")
-    prelude, text = (steps.joinpath(f"{name}.lua").read_text() for name in ("prelude", step))
-    return _with_what_it_uses(names + prelude, text).encode()
+def _script(names: str, text: str) -> bytes:
+    return _with_what_it_uses(names + _text("prelude"), text).encode()
+
+
+def _text(name: str) -> str:
+    return files("warren.records").joinpath("steps", f"{name}.lua").read_text()
+
+
+def _together(step: str) -> str:
+    return f"local function step(KEYS, ARGV)\n{_text(step)}\nend\n{_text('together')}"
 
 
 def _with_what_it_uses(prelude: str, text: str) -> str:

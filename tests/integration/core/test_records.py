@@ -14,11 +14,12 @@ from tests.integration.servers import Workspace
 from warren.clock import SystemClock
 from warren.errors import RecordsUnavailableError
 from warren.message import decode_task, encode_task
-from warren.record import Lease, Outcome, Progress, Renewal, State, Submission, TaskError, Verdict
+from warren.record import Claim, Lease, Outcome, Progress, Renewal, State, Submission, TaskError, Verdict
 from warren.records import MAX_LAPSES, Records
 from warren.records.memory import MemoryRecords
+from warren.records.parcels import MOST_IN_A_PARCEL
 from warren.records.pipeline import MOST_TOGETHER
-from warren.records.redis import RedisRecords
+from warren.records.redis import PREFIX, RedisRecords
 from warren.tasks import Payload, Task, TaskOptions, new_task_id
 
 DONE = Outcome(State.SUCCEEDED, result=b"42", result_type="application/json")
@@ -258,6 +259,17 @@ async def test_a_retry_waits_for_its_time_and_charges_a_failure(records: Records
     [record] = await records.read([task.id])
     assert record
     assert (record.failures, record.due_at) == (1, None)
+
+
+async def test_a_task_that_succeeds_in_the_end_has_no_error(records: Records) -> None:
+    task = a_task()
+    lease = await claimed(records, task)
+    assert await records.retry(lease, task, TaskError(code="exception", message="x"), after_seconds=SHORT)
+    await asyncio.sleep(2 * SHORT)
+    assert await records.finish(await claimed(records, task), task, DONE)
+    [record] = await records.read([task.id])
+    assert record
+    assert (record.state, record.failures, record.error) == (State.SUCCEEDED, 1, None)
 
 
 async def test_a_hand_back_charges_nothing(records: Records) -> None:
@@ -602,3 +614,21 @@ async def test_a_caller_that_gives_up_leaves_the_others_their_own_answers(store:
                 assert [record and record.id for record in answer] == [task.id]
             else:
                 assert isinstance(answer, asyncio.CancelledError)
+
+
+async def test_a_record_that_cannot_be_read_is_its_own_caller_s_alone(
+    store: RedisRecords, workspace: Workspace
+) -> None:
+    tasks = [a_task() for _ in range(2 * MOST_IN_A_PARCEL + 3)]
+    with redis.Redis.from_url(workspace.records_url) as admin:
+        admin.set(PREFIX + tasks[5].id, "no record")
+    said = await asyncio.gather(*(store.claim(task, "c1", alone=False) for task in tasks), return_exceptions=True)
+    refused = said.pop(5)
+    assert isinstance(refused, RecordsUnavailableError)
+    assert "WRONGTYPE" in refused.detail
+    del tasks[5]
+    claims = [claim for claim in said if isinstance(claim, Claim)]
+    assert [claim.record.id for claim in claims] == [task.id for task in tasks]
+    leases = [claim.lease for claim in claims if claim.lease]
+    ended = await asyncio.gather(*(store.finish(lease, task, DONE) for lease, task in zip(leases, tasks, strict=True)))
+    assert all(ended)

@@ -1,5 +1,5 @@
--- KEYS: record, [idempotency]   ARGV: digest, delay_ms, expires_ms, owner, field, value, ...
-local key, idempotency = KEYS[1], KEYS[2]
+-- KEYS: record   ARGV: digest, delay_ms, expires_ms, owner, idempotency or nothing, field, value, ...
+local key, idempotency = KEYS[1], ARGV[5] ~= '' and ARGV[5] or nil
 if idempotency then
   local first = redis.call('GET', idempotency)
   if first and redis.call('EXISTS', TASK .. first) == 1 then key = TASK .. first end
@@ -22,7 +22,7 @@ if idempotency then
   add(ARGV, 'idempotency', idempotency)
 end
 local now = whole(NOW)
-write_new(key, 5, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', now)
+write_new(key, ARGV, 6, 'state', 'queued', 'digest', ARGV[1], 'submitted_at', now)
 keep_open(key, ARGV[4], expires)
 -- Of a new record the caller knows all but the times: no need to read it back.
 return {'created', due or '0', now, expires or '0'}

@@ -2,16 +2,17 @@
 
 -- A page tells how large the payloads are: themselves, together, they would be too much for one answer.
 local function without_payload(key)
-  local names, known = {}, {}
+  local names, size = {}, nil
   for _, name in ipairs(redis.call('HKEYS', key)) do
     if name == 'payload' then
-      add(known, 'payload_size', whole(redis.call('HSTRLEN', key, name)))
+      size = whole(redis.call('HSTRLEN', key, name))
     else
       names[#names + 1] = name
     end
   end
-  for at, value in ipairs(redis.call('HMGET', key, unpack(names))) do add(known, names[at], value) end
-  return {'dead', '0', whole(NOW), known}
+  local known = look(key, unpack(names))
+  known.payload_size = size
+  return tell('dead', known)
 end
 
 local rank, limit = 0, tonumber(ARGV[1])

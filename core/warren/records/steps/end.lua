@@ -2,7 +2,7 @@
 local key, last = KEYS[1], 2 + tonumber(ARGV[2])
 local known = look(key, 'state', 'lease_until', 'attempt')
 if not known.state then
-  write_new(key, last + 1, 'state', 'queued', 'submitted_at', whole(NOW))
+  write_new(key, ARGV, last + 1, 'state', 'queued', 'submitted_at', whole(NOW))
 elseif TERMINAL[known.state] then
   return 'already'
 elseif known.state == 'started' and number(known.lease_until) > NOW then

@@ -10,8 +10,7 @@ if holds == 'lost' then return false end
 local last = 5 + tonumber(ARGV[5])
 if holds == 'absent' then
   if not ARGV[last + 1] then return 'absent' end
-  known = rewrite(key, last + 1, fence, ARGV[2])
+  known = rewrite(key, ARGV, last + 1, fence, ARGV[2])
 end
-local changes = {'error', '', 'settled', fence, 'settled_by', 'finish', unpack(ARGV, 6, last)}
-finish(key, ARGV[3], changes, known, ARGV[4])
+finish(key, ARGV[3], {'settled', settled(fence, 'finish'), unpack(ARGV, 6, last)}, known, ARGV[4])
 return whole(NOW)

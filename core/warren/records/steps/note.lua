@@ -2,7 +2,7 @@
 local key, report, progress = KEYS[1], ARGV[1], ARGV[3]
 local known = look(key, 'state', 'lease_until', 'attempt', 'begun_by')
 if not known.state then
-  write_new(key, 4, 'state', 'queued', 'submitted_at', whole(NOW))
+  write_new(key, ARGV, 4, 'state', 'queued', 'submitted_at', whole(NOW))
   local new = look(key, 'owner', 'expires_at')
   keep_open(key, new.owner, new.expires_at)
 elseif TERMINAL[known.state] then

@@ -1,16 +1,17 @@
 -- What the steps share; before each stands what it uses of it, each definition found by its name at a line's beginning.
 -- Times are milliseconds of the store's own clock; numbers are written in full, never as 1e+15.
 -- Every redis.call costs, on a path that all tasks take: what is read is read in one call, and so is what is written.
--- Before this stand the names that the adapter knows too: TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, POISON and UNACCEPTED_MS.
+-- Before this stand the names that the adapter knows too: TASK, DUE, OPEN, DEAD, WEBHOOKS, CLAIMS, POISON, MAX_LAPSES and
+-- UNACCEPTED_MS.
 local TERMINAL = {succeeded = true, failed = true, canceled = true, expired = true}
 local clock = redis.call('TIME')
-local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-local NOW_US = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+local NOW_US = clock[1] * 1000000 + clock[2]
+local NOW = math.floor(NOW_US / 1000)
 
 -- %d is a long, which every number here fits; %.0f says the same and takes twice as long.
 local function whole(number) return string.format('%d', number) end
 
-local function number(field) return tonumber(field or '0') or 0 end
+local function number(field) return tonumber(field or 0) or 0 end
 
 local function id_of(key) return string.sub(key, #TASK + 1) end
 
@@ -30,12 +31,31 @@ end
 
 local function write(key, changes) redis.call('HSET', key, unpack(changes)) end
 
--- The fields of a record that its task alone determines, and what else there is to be said of a new one.
-local function write_new(key, first, ...) redis.call('HSET', key, unpack(add(ARGV, ...), first)) end
-
-local function answer(verdict, key, wait)
-  return {verdict, whole(wait or 0), whole(NOW), redis.call('HGETALL', key)}
+-- As `write`, into what is known of the record as well.
+local function change(key, known, changes)
+  write(key, changes)
+  for at = 1, #changes, 2 do known[changes[at]] = changes[at + 1] end
 end
+
+-- The fields of a record that its task alone determines, `said` from `first` on, and what else there is of a new one.
+local function write_new(key, said, first, ...) redis.call('HSET', key, unpack(add(said, ...), first)) end
+
+local function read_all(key)
+  local fields, known = redis.call('HGETALL', key), {}
+  for at = 1, #fields, 2 do known[fields[at]] = fields[at + 1] end
+  return known
+end
+
+-- A record goes out as one JSON document: field by field it would cost as much again as reading it. Beside it goes what
+-- need not be text.
+local function tell(verdict, known, wait)
+  local result, payload = known.result or false, known.payload or false
+  if result then known.result = nil end
+  if payload then known.payload = nil end
+  return {verdict, whole(wait or 0), whole(NOW), cjson.encode(known), result, payload}
+end
+
+local function answer(verdict, key, wait) return tell(verdict, read_all(key), wait) end
 
 -- When the sweep looks at a record that is not over. Those that MLJobs own are their operator's to see to.
 local function keep_open(key, owner, expires)
@@ -45,11 +65,11 @@ local function keep_open(key, owner, expires)
   redis.call('ZADD', OPEN, whole(at), id_of(key))
 end
 
--- A lease's end: the time that the attempt ran is added up, so that deadlines count running time alone.
-local function stop_running(changes, known, at)
-  if number(known.lease_until) == 0 then return changes end
+-- What a lease's end changes: the time that the attempt ran is added up, so that deadlines count running time alone.
+local function stopped(known, at)
+  if number(known.lease_until) == 0 then return end
   local ran = number(known.running_ms) + math.max(0, at - number(known.started_at))
-  return add(changes, 'running_ms', whole(ran), 'lease_until', '0', 'changed_at', whole(NOW))
+  return 'running_ms', whole(ran), 'lease_until', '0', 'changed_at', whole(NOW)
 end
 
 -- Says that a record's receiver is to be told from now on. Until that is over, the record lives.
@@ -81,12 +101,12 @@ end
 local function finish(key, state, changes, known, ttl)
   local id = id_of(key)
   known = known or look(key, 'state', 'owner', 'held', 'lease_until', 'started_at', 'running_ms', 'callback_events')
-  if known.state == 'started' then stop_running(changes, known, NOW) end
+  if known.state == 'started' then add(changes, stopped(known, NOW)) end
   local told = known.callback_events
   if told and string.find(' ' .. told .. ' ', ' ' .. state .. ' ', 1, true) then list_webhook(key, changes) end
   if known.state ~= 'started' then add(changes, 'accepted', '1') end -- what was started has been
   if known.held == '1' then add(changes, 'held', '0') end
-  write(key, add(changes, 'state', state, 'finished_at', whole(NOW)))
+  redis.call('HSET', key, 'state', state, 'finished_at', whole(NOW), unpack(changes))
   local owned = known.owner and known.owner ~= ''
   if not ttl or known.reply_to then redis.call('ZADD', DUE, whole(NOW), id) end
   if owned then return end
@@ -113,13 +133,18 @@ local function take_back(key, fence, lapsed)
   if string.find(lapsed, ' ' .. fence .. '+', 1, true) then redis.call('HINCRBY', key, 'lapses', -1) end
 end
 
+-- What a record keeps of the newest fence that settled: which, and by which step. Its bearer alone asks for that.
+local function settled(fence, step) return fence .. ' ' .. step end
+
 -- Whether the bearer of the fence may still write. A lost answer makes the adapter ask again: the step by which this
 -- fence has settled counts as done ('again'), and no other step may follow it.
 local function standing(key, fence, step)
   local known = look(key, 'state', 'fence', 'settled', 'lapsed', 'owner', 'held', 'lease_until', 'started_at',
     'running_ms', 'reply_to', 'callback_events', 'idempotency')
   if not known.state then return 'absent' end
-  if known.settled == fence then return redis.call('HGET', key, 'settled_by') == step and 'again' or 'lost' end
+  if known.settled and string.find(known.settled, fence .. ' ', 1, true) == 1 then
+    return known.settled == settled(fence, step) and 'again' or 'lost'
+  end
   if TERMINAL[known.state] then return 'lost' end
   if known.lapsed then take_back(key, fence, known.lapsed) end
   if number(known.fence) > tonumber(fence) or known.state ~= 'started' then return 'lost' end
@@ -127,8 +152,8 @@ local function standing(key, fence, step)
 end
 
 -- A record that the store forgot while its task was at work.
-local function rewrite(key, first, fence, attempt)
-  write_new(key, first, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
+local function rewrite(key, said, first, fence, attempt)
+  write_new(key, said, first, 'state', 'started', 'accepted', '1', 'attempt', attempt, 'fence', fence,
     'submitted_at', whole(NOW), 'started_at', whole(NOW))
   local known = look(key, 'state', 'owner', 'expires_at', 'reply_to', 'callback_events')
   keep_open(key, known.owner, known.expires_at)
