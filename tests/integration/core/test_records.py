@@ -632,3 +632,21 @@ async def test_a_record_that_cannot_be_read_is_its_own_caller_s_alone(
     leases = [claim.lease for claim in claims if claim.lease]
     ended = await asyncio.gather(*(store.finish(lease, task, DONE) for lease, task in zip(leases, tasks, strict=True)))
     assert all(ended)
+
+
+async def test_a_full_store_takes_nothing_of_what_is_asked_together(store: RedisRecords, workspace: Workspace) -> None:
+    """One that was retried has fields to be deleted, which a full store does; what follows must not get in by that."""
+    retried, *tasks = (a_task() for _ in range(MOST_IN_A_PARCEL))
+    lease = await claimed(store, retried)
+    assert await store.retry(lease, retried, TaskError(code="exception", message="x"), after_seconds=0)
+    await asyncio.gather(*map(store.create, tasks))
+    with redis.Redis.from_url(workspace.records_url) as admin:
+        admin.config_set("maxmemory", 1)
+        try:
+            calls = (store.claim(task, "c1", alone=False) for task in (retried, *tasks))
+            said = await asyncio.gather(*calls, return_exceptions=True)
+        finally:
+            admin.config_set("maxmemory", 0)
+    assert all(isinstance(refused, RecordsUnavailableError) for refused in said)
+    assert {await state_of(store, task) for task in tasks} == {State.QUEUED}
+    assert await state_of(store, retried) is State.RETRYING

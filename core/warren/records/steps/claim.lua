@@ -62,10 +62,11 @@ local changes = {'state', 'started', 'consumer', consumer, 'lease_until', whole(
   'started_at', whole(NOW), 'attempt', whole(number(known.attempt) + 1),
   'fence', whole(math.max(number(known.fence) + 1, NOW_US))}
 if alone or known.alone then add(changes, 'alone', alone and '1' or '0') end
-if known.attempt or known.due_at then
+local again = known.attempt or known.due_at
+change(key, known, changes) -- first of all: a store that is full would take what deletes, and then all that follows it
+if again then
   redis.call('HDEL', key, 'progress', 'due_at')
   known.progress, known.due_at = nil, nil
 end
-change(key, known, changes)
 redis.call('HINCRBY', CLAIMS, pool, 1)
 return tell('claimed', known)
