@@ -28,6 +28,8 @@ CONNECT_SECONDS: Final = 3.0
 RECONNECT_SECONDS: Final = 1.0
 GIVE_UP_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 10
+RESTORE_SECONDS: Final = 10.0
+"""What one channel's consumers may take to be there again, at one try: twice what aio-pika gives each call for it."""
 
 
 class _Channel(aio_pika.RobustChannel):
@@ -44,8 +46,10 @@ class _Channel(aio_pika.RobustChannel):
 
     async def _restore_consumers(self) -> bool:
         try:
-            return await super()._restore_consumers()
-        except ChannelInvalidStateError:
+            # Within it aio-pika may wait for a connection that nobody but its caller makes again.
+            async with asyncio.timeout(RESTORE_SECONDS):
+                return await super()._restore_consumers()
+        except (TimeoutError, ChannelInvalidStateError):
             return True  # it is gone yet
 
 
