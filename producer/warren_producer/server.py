@@ -39,10 +39,12 @@ class Connection(HttpToolsProtocol):
 
     _has_head = False
     """Whether the head of the request at hand has come, so that what comes is its body."""
+    _held = b""
+    """The last line of a head that goes on: an offer is told from what it is a part of only as a whole."""
 
     def data_received(self, data: bytes) -> None:
         """Take what came, without the offer where it is of a request's head."""
-        super().data_received(data if self._has_head or b"pgrade" not in data else _without_offer(data))
+        super().data_received(data if self._has_head else self._of_head(data))
 
     def on_headers_complete(self) -> None:
         """Hear from the parser that a head has come."""
@@ -53,6 +55,12 @@ class Connection(HttpToolsProtocol):
         """Hear from the parser that a request has come."""
         self._has_head = False
         super().on_message_complete()
+
+    def _of_head(self, data: bytes) -> bytes:
+        data, self._held = self._held + data, b""
+        if _END not in data and (line := data.rfind(b"\r\n" if b"\n" in data else b"\r")) >= 0:
+            data, self._held = data[:line], data[line:]
+        return _without_offer(data) if b"pgrade" in data else data
 
 
 def _without_offer(data: bytes) -> bytes:
