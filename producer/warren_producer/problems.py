@@ -13,6 +13,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import compile_path
 
 from warren.client.problem import (
@@ -66,6 +67,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WarrenError, _on_fault)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(ClientDisconnect, _on_leave)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -128,6 +130,11 @@ def _allowed(request: Request, otherwise: Mapping[str, str] | None) -> Mapping[s
     if "GET" in methods:
         methods.add("HEAD")
     return {"Allow": ", ".join(sorted(methods))} if methods else otherwise
+
+
+async def _on_leave(_: Request, __: Exception) -> Response:
+    """Answer nobody: whose body ends with their connection has left, and that is no error of the producer's."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def _on_bug(request: Request, _: Exception) -> Response:

@@ -212,6 +212,16 @@ async def test_who_leaves_while_it_waits_frees_its_place_at_once(
     assert counted in (await api.get("/metrics")).text
 
 
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/tasks/batch", "/v1/models/iris/predict"])
+async def test_who_leaves_in_the_middle_of_a_body_is_no_error(api: httpx2.AsyncClient, path: str) -> None:
+    async with asking(api, "POST", path, {"Content-Type": JSON, "Content-Length": "9"}, b"{", whole=False):
+        pass
+    counted = (
+        f'warren_http_request_seconds_count{{method="POST",route="{path.replace("iris", "{model}")}",status="499"}} 1.0'
+    )
+    assert counted in (await api.get("/metrics")).text
+
+
 async def _waiting(api: httpx2.AsyncClient) -> float:
     """Return how many requests wait for a task, by the producer's own figure."""
     [line] = re.findall(r"^warren_requests_waiting (.*)$", (await api.get("/metrics")).text, re.MULTILINE)
