@@ -28,12 +28,14 @@ class Counted:
         """... unless the queue itself has been seen for no longer than that: it may have missed the first scrapes."""
         self._begun: dict[str, float] = {}
         self._seen: dict[str, dict[str, float]] = {}
+        self._absent: dict[str, Collection[str]] = {}
+        """Those of them that the last look did not show."""
         self._totals: dict[str, float] = defaultdict(float)
 
     def observe(self, queues: Collection[str], figures: Mapping[str, Figure], now: float) -> None:
         """Add what was counted since the last call; a queue without figures stays as it is."""
         for queue in self._seen.keys() - set(queues):
-            del self._seen[queue], self._begun[queue]
+            del self._seen[queue], self._absent[queue], self._begun[queue]
             self._totals.pop(queue, None)
         for queue in queues:
             figure = figures.get(queue)
@@ -43,20 +45,23 @@ class Counted:
             counts = self._counts(figure)
             for process, count in counts.items():
                 last = before.get(process, count if new else 0.0)
-                self._totals[queue] += _more(last, count)
+                self._totals[queue] += _more(last, count, back=process in self._absent.get(queue, ()))
             known = {**before, **dict.fromkeys(figure.busy.keys() - before.keys(), 0.0)}
             absent = {process: count for process, count in known.items() if process not in counts}
             self._seen[queue] = dict([*absent.items(), *counts.items()][-_MOST_PROCESSES:])
+            self._absent[queue] = absent.keys()
 
     def total(self, queue: str) -> float | None:
         """Return the number of one queue; None: its consumers have never told."""
         return self._totals[queue] if queue in self._seen else None
 
 
-def _more(last: float, count: float) -> float:
+def _more(last: float, count: float, *, back: bool) -> float:
     """Return how much was counted since the last look: all of it by a process that has begun anew.
 
-    One that has fallen a little has not: one of several Prometheuses that share an address was asked which had scraped
-    it earlier. That takes back what the other one told, and the next scrape brings it again.
+    One that is `back` and stands lower than when it left has. One that was there all the time and has fallen a little
+    has not: one of several Prometheuses that share an address was asked which had scraped it earlier. That takes back
+    what the other one told, and the next scrape brings it again.
     """
-    return count if count < last / 2 else count - last
+    anew = count < (last if back else last / 2)
+    return count if anew else count - last

@@ -23,7 +23,7 @@ class Observation:
     unacked: int | None = None
     """Tasks that consumers hold."""
     finished: float | None = None
-    """Tasks that its consumers have ever finished, a number that only grows. None: they do not tell, being others'."""
+    """Tasks that its consumers have ever finished, as far as is known by now. None: they do not tell, being others'."""
     running: int = 0
     """Tasks that consumers report as being executed."""
     consumers: int | None = None

@@ -115,6 +115,20 @@ def test_one_prometheus_of_several_that_is_a_scrape_behind_makes_nobody_begin_an
         assert counted.total("q") == total
 
 
+def test_who_is_back_and_stands_lower_has_begun_anew_however_far_it_has_come() -> None:
+    counted = Counted(attrgetter("finished"), fresh_seconds=6)
+    looks: tuple[tuple[int, dict[str, float], int], ...] = (
+        (10, {"a": 0}, 0),
+        (20, {"a": 3}, 3),
+        (22, {}, 3),
+        (24, {"a": 2}, 5),
+        (26, {"a": 3}, 6),
+    )
+    for now, told, total in looks:
+        counted.observe(["q"], {"q": figure(1, **told)}, now)
+        assert counted.total("q") == total
+
+
 def test_who_missed_the_first_scrapes_has_not_done_it_all_just_now() -> None:
     counted = Counted(attrgetter("finished"), fresh_seconds=6)
     counted.observe(["q"], {"q": figure(2, a=50_000, b=80_000)}, 0)
