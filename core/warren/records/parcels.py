@@ -44,13 +44,13 @@ class Parcel:
             tell(place, answer)
 
 
-def parcels(asked: Sequence[Command], most: int = MOST_IN_A_PARCEL) -> Iterator[Parcel]:
-    """Yield what a round asks as commands, in the order of asking: neighbours go together, `most` of them at most."""
+def parcels(asked: Sequence[Command]) -> Iterator[Parcel]:
+    """Yield what a round asks as commands, in the order of asking: neighbours go together, up to a parcel's limits."""
     for digest, neighbours in groupby(enumerate(asked), _digest):
         if digest is None:
             yield from (Parcel(command, (place,), parted=False) for place, command in neighbours)
         else:
-            yield from map(_parcel, _loads(neighbours, most))
+            yield from map(_parcel, _loads(neighbours))
 
 
 def _digest(placed: tuple[int, Command]) -> object:
@@ -58,14 +58,14 @@ def _digest(placed: tuple[int, Command]) -> object:
     return one[0] if isinstance(one, Part) else None
 
 
-def _loads(placed: Iterable[tuple[int, Command]], most: int) -> Iterator[dict[int, Command]]:
+def _loads(placed: Iterable[tuple[int, Command]]) -> Iterator[dict[int, Command]]:
     """Yield parts by their places, as many at a time as one command holds."""
     load: dict[int, Command] = {}
     size = 0
     for place, part in placed:
         load[place] = part
         size += sum(len(word) for word in part if isinstance(word, bytes))
-        if len(load) == most or size >= FULL_BYTES:
+        if len(load) == MOST_IN_A_PARCEL or size >= FULL_BYTES:
             yield load
             load, size = {}, 0
     if load:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warren.records.parcels import FULL_BYTES, Part, parcels
+from warren.records.parcels import FULL_BYTES, MOST_IN_A_PARCEL, Part, parcels
 
 
 def test_neighbours_of_one_step_go_as_one_command_and_the_order_stays() -> None:
@@ -14,13 +14,17 @@ def test_neighbours_of_one_step_go_as_one_command_and_the_order_stays() -> None:
         ("PING",),
         Part(("d2", "e")),
     ]
-    assert [(list(parcel.command), parcel.places) for parcel in parcels(asked, most=2)] == [
-        (["EVALSHA", "d1", 2, "a", "b", 2, 1, "x", 1, b"y"], (0, 1)),
-        (["EVALSHA", "d1", 1, "c", 0], (2,)),
+    assert [(list(parcel.command), parcel.places) for parcel in parcels(asked)] == [
+        (["EVALSHA", "d1", 3, "a", "b", "c", 2, 1, "x", 1, b"y", 0], (0, 1, 2)),
         (["EVALSHA", "d2", 1, "d", 0], (3,)),
         (["PING"], (4,)),
         (["EVALSHA", "d2", 1, "e", 0], (5,)),
     ]
+
+
+def test_more_than_a_parcel_holds_go_as_several() -> None:
+    asked = [Part(("d", f"k{number}")) for number in range(MOST_IN_A_PARCEL + 1)]
+    assert [list(parcel.places) for parcel in parcels(asked)] == [list(range(MOST_IN_A_PARCEL)), [MOST_IN_A_PARCEL]]
 
 
 def test_large_results_do_not_gather() -> None:
